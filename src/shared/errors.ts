@@ -1,0 +1,112 @@
+// Every failure a person may meet has a stable code, one sentence that says what, where and what to do, and where it
+// helps a hint. Codes cross processes and the command line's --json; sentences may change, codes may not.
+
+export const errorCodes = [
+  "ADDON_NOT_BUILT",
+  "BAD_ARGUMENT",
+  "BUG",
+  "CANCELLED",
+  "CHECKPOINT_DAMAGED",
+  "CHECKPOINT_MISMATCH",
+  "CHECKPOINT_NOT_FOUND",
+  "CONTEXT_TOO_LONG",
+  "CORPUS_EMPTY",
+  "CORPUS_NOT_FOUND",
+  "CORPUS_NOT_UTF8",
+  "CORPUS_RECORD_INVALID",
+  "DISK_FULL",
+  "ENGINE_BUSY",
+  "ENGINE_DISPOSED",
+  "ENGINE_LOST",
+  "FILE_NOT_FOUND",
+  "FILE_NOT_READABLE",
+  "FILE_NOT_WRITABLE",
+  "FORMAT_VERSION_UNKNOWN",
+  "JSON_INVALID",
+  "LOSS_NOT_FINITE",
+  "NOT_SUPPORTED",
+  "OUT_OF_MEMORY",
+  "RECIPE_INVALID",
+  "RECIPE_NOT_FOUND",
+  "RUN_AMBIGUOUS",
+  "RUN_LOCKED",
+  "RUN_NOT_FOUND",
+  "RUN_STATE_WRONG",
+  "RUNNER_LOST",
+  "SAFETENSORS_DAMAGED",
+  "TEXT_SHORTER_THAN_CONTEXT",
+  "TOKENIZER_INVALID",
+  "TOKENIZER_MODEL_MISMATCH",
+  "TOKENIZER_NOT_FOUND",
+  "TOKEN_CACHE_DAMAGED",
+  "VOCABULARY_TOO_LARGE",
+  "WORKSPACE_NOT_WRITABLE",
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** What crosses a process boundary in place of an Error. */
+export type ErrorEnvelope = {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+};
+
+/** An expected failure. Anything thrown that is not an AppError is a bug and is reported as one. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: {
+      readonly hint?: string;
+      readonly details?: Readonly<Record<string, unknown>>;
+      readonly cause?: unknown;
+    } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "AppError";
+    this.code = code;
+    this.hint = options.hint;
+    this.details = options.details;
+  }
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && (errorCodes as readonly string[]).includes(code);
+}
+
+/** Turns anything thrown into an envelope: AppErrors and the engine's coded errors keep their code, the rest is a BUG. */
+export function toErrorEnvelope(error: unknown): ErrorEnvelope {
+  if (error instanceof AppError) {
+    return {
+      code: error.code,
+      message: error.message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      ...(error.details === undefined ? {} : { details: error.details }),
+    };
+  }
+  if (error instanceof Error) {
+    const code = (error as Error & { code?: unknown }).code;
+    if (isErrorCode(code)) {
+      return { code, message: error.message };
+    }
+    return { code: "BUG", message: error.message, details: { stack: error.stack ?? "" } };
+  }
+  return { code: "BUG", message: String(error) };
+}
+
+export function fromErrorEnvelope(envelope: ErrorEnvelope): AppError {
+  return new AppError(envelope.code, envelope.message, {
+    ...(envelope.hint === undefined ? {} : { hint: envelope.hint }),
+    ...(envelope.details === undefined ? {} : { details: envelope.details }),
+  });
+}
+
+export function assertNever(value: never): never {
+  throw new Error(`Unexpected value ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,32 @@
+// The whole contract, area by area.
+import { appContract } from "./app.contract.ts";
+import { modelsContract } from "./models.contract.ts";
+import { recipesContract } from "./recipes.contract.ts";
+import { runsContract } from "./runs.contract.ts";
+import { tokenizersContract } from "./tokenizers.contract.ts";
+
+export const contract = {
+  requests: {
+    ...appContract.requests,
+    ...runsContract.requests,
+    ...recipesContract.requests,
+    ...tokenizersContract.requests,
+    ...modelsContract.requests,
+  },
+  events: {
+    ...appContract.events,
+    ...runsContract.events,
+    ...recipesContract.events,
+    ...tokenizersContract.events,
+    ...modelsContract.events,
+  },
+  streams: {
+    ...appContract.streams,
+    ...runsContract.streams,
+    ...recipesContract.streams,
+    ...tokenizersContract.streams,
+    ...modelsContract.streams,
+  },
+} as const;
+
+export type Contract = typeof contract;
