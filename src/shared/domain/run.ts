@@ -48,6 +48,8 @@ export const runManifestSchema = z.object({
   step: z.number().int(),
   total_steps: z.number().int().nullable(),
   tokens: z.number(),
+  /** How often training went on after an end. */
+  resumes: z.number().int().default(0),
   best: z.object({ metric: z.string(), value: z.number(), step: z.number().int() }).nullable(),
   exit_reason: z.object({ code: z.string(), message: z.string() }).nullable(),
 });

@@ -29,7 +29,7 @@ export const forecastSchema = z.object({
   diskBytes: figureSchema,
   seconds: figureSchema,
   tokensPerSecond: figureSchema,
-  /** measured: from a run of this shape on this machine; estimated: from the machine's measured peak. */
+  /** measured: from a run of this shape on this machine; estimated: `tokensPerSecond.how` says from what. */
   basis: z.enum(["measured", "estimated"]),
 });
 export type Forecast = z.infer<typeof forecastSchema>;
@@ -55,8 +55,9 @@ export const recipesContract = {
       input: z.object({ source: z.string(), text: z.string().nullable() }),
       output: z.object({}),
     },
+    /** `source` as in recipes.read: relative paths in the text start where it lies. */
     "recipes.check": {
-      input: z.object({ text: z.string() }),
+      input: z.object({ text: z.string(), source: z.string().nullable().optional() }),
       output: z.object({
         problems: z.array(recipeProblemSchema),
         forecast: forecastSchema.nullable(),

@@ -12,7 +12,7 @@ export const seriesSchema = z.object({
   y: z.instanceof(Float64Array),
   /** Debiased exponential moving average computed on the full data, taken at the same x; empty where not asked for. */
   smoothed: z.instanceof(Float64Array),
-  nonFinite: z.array(z.object({ x: z.number(), value: z.enum(["NaN", "Infinity", "-Infinity"]) })),
+  nonFinite: z.array(z.object({ x: z.number(), value: z.literal(["NaN", "Infinity", "-Infinity"]) })),
   totalPoints: z.number().int(),
 });
 export type Series = z.infer<typeof seriesSchema>;

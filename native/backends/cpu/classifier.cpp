@@ -1,0 +1,126 @@
+// The tied output layer with its loss. Rows go through in chunks: the logits of one chunk become probabilities, then
+// their own gradient, in place, and are used up before the next chunk is computed.
+#include "backends/cpu/cpu-backend-class.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace assay {
+
+// At most a quarter of the rows and 64 MiB, so that logits stay small beside everything else; beyond 256 rows nothing
+// is gained: reading and writing d_weight (V·C) once a chunk is hidden behind the products by then.
+std::int64_t classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size) {
+  constexpr std::int64_t kLogitCount = std::int64_t{16} << 20;
+  const std::int64_t fitting = kLogitCount / std::max<std::int64_t>(vocab_size, 1) / 16 * 16;
+  const std::int64_t quarter = (rows + 63) / 64 * 16;
+  return std::min(rows, std::clamp<std::int64_t>(std::min(fitting, quarter), 16, 256));
+}
+
+std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_size) {
+  const std::int64_t chunk = classifier_chunk_rows(rows, vocab_size);
+  return chunk * vocab_size + (chunk + 15) / 16 * 16;
+}
+
+void CpuBackend::logits(const float* hidden, const float* weight, float* output, std::int64_t rows,
+                        std::int64_t channels, std::int64_t vocab_size) {
+  if (rows == 1) {
+    parallel([&](int part) {
+      const Range words = share(vocab_size, threads_, part, 16);
+      for (std::int64_t word = words.begin; word < words.end; ++word) {
+        output[word] = kernels_.dot(hidden, weight + word * channels, channels);
+      }
+    });
+    return;
+  }
+  Product product;
+  product.transpose_b = true;
+  product.m = rows;
+  product.n = vocab_size;
+  product.k = channels;
+  product.a = hidden;
+  product.a_stride = channels;
+  product.b = weight;
+  product.b_stride = channels;
+  product.c = output;
+  product.c_stride = vocab_size;
+  parallel_tiles(product, [&](const Product& tile, Range, Range, int) { multiply(tile); });
+}
+
+double CpuBackend::classifier_evaluate(const Classifier& call) {
+  const std::int64_t chunk = classifier_chunk_rows(call.rows, call.vocab_size);
+  float* chunk_logits = operation_workspace(classifier_workspace_count(call.rows, call.vocab_size));
+  float* losses = chunk_logits + chunk * call.vocab_size;
+  double total = 0.0;
+  for (std::int64_t first = 0; first < call.rows; first += chunk) {
+    const std::int64_t rows = std::min(chunk, call.rows - first);
+    logits(call.hidden + first * call.channels, call.weight, chunk_logits, rows, call.channels, call.vocab_size);
+    parallel_items(rows, [&](std::int64_t row, int) {
+      const std::int32_t target = call.targets[first + row];
+      const float* own = chunk_logits + row * call.vocab_size;
+      losses[row] = target < 0 ? 0.0F : kernels_.log_sum_exp(own, call.vocab_size) - own[target];
+    });
+    for (std::int64_t row = 0; row < rows; ++row) {
+      total += static_cast<double>(losses[row]);
+    }
+  }
+  return total;
+}
+
+double CpuBackend::classifier_train(const Classifier& call) {
+  const std::int64_t vocab_size = call.vocab_size;
+  const std::int64_t channels = call.channels;
+  const std::int64_t chunk = classifier_chunk_rows(call.rows, vocab_size);
+  float* chunk_logits = operation_workspace(classifier_workspace_count(call.rows, vocab_size));
+  float* losses = chunk_logits + chunk * vocab_size;
+  double total = 0.0;
+  for (std::int64_t first = 0; first < call.rows; first += chunk) {
+    const std::int64_t rows = std::min(chunk, call.rows - first);
+    const float* hidden = call.hidden + first * channels;
+    logits(hidden, call.weight, chunk_logits, rows, channels, vocab_size);
+    parallel_items(rows, [&](std::int64_t row, int) {
+      const std::int32_t target = call.targets[first + row];
+      float* own = chunk_logits + row * vocab_size;
+      if (target < 0) {
+        losses[row] = 0.0F;
+        std::memset(own, 0, static_cast<std::size_t>(vocab_size) * sizeof(float));
+        return;
+      }
+      const float log_sum_exp = kernels_.log_sum_exp(own, vocab_size);
+      losses[row] = log_sum_exp - own[target];
+      kernels_.scaled_probabilities(own, vocab_size, log_sum_exp, call.gradient_scale);
+      own[target] -= call.gradient_scale;
+    });
+    for (std::int64_t row = 0; row < rows; ++row) {
+      total += static_cast<double>(losses[row]);
+    }
+
+    Product to_hidden;
+    to_hidden.m = rows;
+    to_hidden.n = channels;
+    to_hidden.k = vocab_size;
+    to_hidden.a = chunk_logits;
+    to_hidden.a_stride = vocab_size;
+    to_hidden.b = call.weight;
+    to_hidden.b_stride = channels;
+    to_hidden.c = call.d_hidden + first * channels;
+    to_hidden.c_stride = channels;
+    parallel_tiles(to_hidden, [&](const Product& tile, Range, Range, int) { multiply(tile); });
+
+    Product to_weight;
+    to_weight.transpose_a = true;
+    to_weight.m = vocab_size;
+    to_weight.n = channels;
+    to_weight.k = rows;
+    to_weight.a = chunk_logits;
+    to_weight.a_stride = vocab_size;
+    to_weight.b = hidden;
+    to_weight.b_stride = channels;
+    to_weight.beta = first > 0 || call.accumulate ? 1.0F : 0.0F;
+    to_weight.c = call.d_weight;
+    to_weight.c_stride = channels;
+    parallel_tiles(to_weight, [&](const Product& tile, Range, Range, int) { multiply(tile); });
+  }
+  return total;
+}
+
+} // namespace assay

@@ -1,0 +1,153 @@
+// The class behind create_cpu_backend(), private to this folder: its operations are spread over linear.cpp,
+// attention.cpp, classifier.cpp and elementwise.cpp.
+//
+// One OpenMP team, whose size is fixed when the backend is made, runs everything; oneDNN is called from inside the team
+// and so stays on the calling thread. What a thread computes depends on its number and the team's size alone, or
+// (attention) does not depend on the thread at all: equal inputs give equal bits.
+#pragma once
+
+#include "backends/cpu/cpu-backend.h"
+#include "backends/cpu/kernels/table.h"
+#include "backends/cpu/matrix-product.h"
+#include "engine/ops/backend.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <omp.h>
+#include <vector>
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+namespace assay {
+
+class CpuBackend final : public Backend {
+public:
+  CpuBackend(const KernelTable& kernels, const OneDnnLibrary* onednn, int threads);
+  ~CpuBackend() override;
+
+  const BackendInfo& info() const override { return info_; }
+  void* allocate(std::size_t size_bytes) override;
+  void release(void* memory) noexcept override;
+  void copy_to_backend(void* target, const void* host_source, std::size_t size_bytes) override;
+  void copy_to_host(void* host_target, const void* source, std::size_t size_bytes) override;
+  void zero(float* values, std::int64_t count) override;
+  std::size_t workspace_bytes(const WorkspaceRequest& request) const override;
+  void reserve_workspace(std::size_t size_bytes) override;
+  std::size_t reserved_workspace_bytes() const override { return workspace_bytes_; }
+
+  void embedding_forward(const EmbeddingForward& call) override;
+  void embedding_backward(const EmbeddingBackward& call) override;
+  void layer_norm_forward(const LayerNormForward& call) override;
+  void layer_norm_backward(const LayerNormBackward& call) override;
+  void linear_forward(const LinearForward& call) override;
+  void linear_backward(const LinearBackward& call) override;
+  void attention_forward(const AttentionForward& call) override;
+  void attention_backward(const AttentionBackward& call) override;
+  void attention_cached(const AttentionCached& call) override;
+  double classifier_train(const Classifier& call) override;
+  double classifier_evaluate(const Classifier& call) override;
+  void logits(const float* hidden, const float* weight, float* output, std::int64_t rows, std::int64_t channels,
+              std::int64_t vocab_size) override;
+  double square_sum(const float* values, std::int64_t count) override;
+  void adamw_step(const AdamWStep& call) override;
+
+private:
+  struct QueryBlock;
+
+  // Runs body(part) for every part in [0, threads), one a thread.
+  template <class Body> void parallel(const Body& body) const {
+    const ThreadCountScope scope(threads_);
+#pragma omp parallel num_threads(threads_)
+    {
+      const FlushDenormalsScope flush;
+      // The system may grant fewer threads than asked: parts, not threads, decide what is computed.
+      for (int part = omp_get_thread_num(); part < threads_; part += omp_get_num_threads()) {
+        body(part);
+      }
+    }
+    product_.check();
+  }
+
+  // Runs body(item, thread) for every item, in any order on any thread; for items whose result does not depend on it.
+  template <class Body> void parallel_items(std::int64_t items, const Body& body) const {
+    const ThreadCountScope scope(threads_);
+#pragma omp parallel num_threads(threads_)
+    {
+      const FlushDenormalsScope flush;
+#pragma omp for schedule(dynamic, 1) nowait
+      for (std::int64_t item = 0; item < items; ++item) {
+        body(item, omp_get_thread_num());
+      }
+    }
+    product_.check();
+  }
+
+  // Runs body(tile) for each thread's tile of C; body calls multiply() on it, whole or in strips of rows.
+  template <class Body> void parallel_tiles(const Product& product, const Body& body) const {
+    const TileGrid grid = tile_grid(product.m, product.n, threads_);
+    parallel([&](int part) {
+      const Range rows = share(product.m, grid.row_parts, part / grid.column_parts, 8);
+      const Range columns = share(product.n, grid.column_parts, part % grid.column_parts, 16);
+      if (rows.count() > 0 && columns.count() > 0) {
+        body(product.tile(rows.begin, rows.count(), columns.begin, columns.count()), rows, columns, part);
+      }
+    });
+  }
+  void multiply(const Product& product) const;
+
+  // Moments that decay towards zero end as denormal numbers, on which some processors compute a hundred times slower.
+  class FlushDenormalsScope {
+  public:
+#if defined(__SSE2__)
+    FlushDenormalsScope() : before_(_mm_getcsr()) {
+      _mm_setcsr(before_ | 0x8040U);
+    }
+    ~FlushDenormalsScope() {
+      _mm_setcsr(before_);
+    }
+
+  private:
+    unsigned before_;
+#else
+    FlushDenormalsScope() {}
+#endif
+  };
+
+  // oneDNN asks OpenMP how many threads it may use when the team has one member only.
+  class ThreadCountScope {
+  public:
+    explicit ThreadCountScope(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
+    ~ThreadCountScope() { omp_set_num_threads(before_); }
+    ThreadCountScope(const ThreadCountScope&) = delete;
+    ThreadCountScope& operator=(const ThreadCountScope&) = delete;
+
+  private:
+    int before_;
+  };
+
+  // Workspace: first the product's scratch of every thread, then what the operation asks for.
+  float* product_scratch(int thread) const {
+    return workspace_ + thread * product_.scratch_count();
+  }
+  float* operation_workspace(std::int64_t count) const;
+  void attend(const QueryBlock& block, float* scores, float* scratch) const;
+
+  const KernelTable& kernels_;
+  MatrixProduct product_;
+  int threads_;
+  BackendInfo info_;
+  float* workspace_ = nullptr;
+  std::size_t workspace_bytes_ = 0;
+  std::vector<double> partial_sums_;
+};
+
+// What a dropout call needs for one sample.
+DropoutRow dropout_row(const Dropout& dropout, std::int64_t sample_in_call);
+
+// Floats of operation workspace, for planning and for use alike.
+std::int64_t attention_workspace_count(std::int64_t seq_len, int threads, bool training);
+std::int64_t classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size);
+std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_size);
+
+} // namespace assay

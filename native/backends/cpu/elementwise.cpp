@@ -1,0 +1,141 @@
+// Embedding, layer norm with its residual and dropout, and the optimizer's passes: one thread a run of rows (or of
+// columns, where rows would collide), each limited by memory.
+#include "backends/cpu/cpu-backend-class.h"
+
+#include <cstring>
+
+namespace assay {
+
+void CpuBackend::embedding_forward(const EmbeddingForward& call) {
+  const std::int64_t channels = call.channels;
+  parallel([&](int part) {
+    const Range rows = share(call.batch * call.seq_len, threads_, part);
+    for (std::int64_t row = rows.begin; row < rows.end; ++row) {
+      const std::int64_t position = row % call.seq_len;
+      float* output = call.output + row * channels;
+      kernels_.add(output, call.token_weight + call.tokens[row] * channels,
+                   call.position_weight + (call.first_position + position) * channels, channels);
+      if (call.dropout.probability > 0.0F) {
+        kernels_.dropout(output, output, static_cast<std::uint64_t>(position * channels), channels,
+                         dropout_row(call.dropout, row / call.seq_len));
+      }
+    }
+  });
+}
+
+void CpuBackend::embedding_backward(const EmbeddingBackward& call) {
+  // Several rows may hold the same token: a thread owns columns, and takes the rows in order.
+  const std::int64_t channels = call.channels;
+  float* masked = operation_workspace(threads_ * channels);
+  parallel([&](int part) {
+    const Range columns = share(channels, threads_, part, 16);
+    for (std::int64_t row = 0; row < call.batch * call.seq_len && columns.count() > 0; ++row) {
+      const std::int64_t position = row % call.seq_len;
+      const float* gradient = call.d_output + row * channels + columns.begin;
+      if (call.dropout.probability > 0.0F) {
+        float* own = masked + part * channels;
+        kernels_.dropout(own, gradient, static_cast<std::uint64_t>(position * channels + columns.begin),
+                         columns.count(), dropout_row(call.dropout, row / call.seq_len));
+        gradient = own;
+      }
+      kernels_.add_to(call.d_token_weight + call.tokens[row] * channels + columns.begin, gradient, columns.count());
+      kernels_.add_to(call.d_position_weight + position * channels + columns.begin, gradient, columns.count());
+    }
+  });
+}
+
+void CpuBackend::layer_norm_forward(const LayerNormForward& call) {
+  const std::int64_t channels = call.channels;
+  parallel([&](int part) {
+    const Range rows = share(call.rows, threads_, part);
+    for (std::int64_t row = rows.begin; row < rows.end; ++row) {
+      const float* input = call.residual + row * channels;
+      float* output = call.output + row * channels;
+      if (call.branch != nullptr) {
+        const float* branch = call.branch + row * channels;
+        float* sum = call.residual_output + row * channels;
+        if (call.dropout.probability > 0.0F) {
+          // `output` holds the masked branch until the norm overwrites it.
+          kernels_.dropout(output, branch, static_cast<std::uint64_t>(row % call.rows_per_sample * channels), channels,
+                           dropout_row(call.dropout, row / call.rows_per_sample));
+          branch = output;
+        }
+        kernels_.add(sum, input, branch, channels);
+        input = sum;
+      }
+      kernels_.layer_norm_forward(output, call.mean != nullptr ? call.mean + row : nullptr,
+                                  call.mean != nullptr ? call.inverse_deviation + row : nullptr, input, call.weight,
+                                  call.bias, channels, call.epsilon);
+    }
+  });
+}
+
+void CpuBackend::layer_norm_backward(const LayerNormBackward& call) {
+  const std::int64_t channels = call.channels;
+  float* partials = operation_workspace(2 * threads_ * channels);
+  parallel([&](int part) {
+    float* d_weight = partials + 2 * part * channels;
+    float* d_bias = d_weight + channels;
+    std::memset(d_weight, 0, static_cast<std::size_t>(2 * channels) * sizeof(float));
+    const Range rows = share(call.rows, threads_, part);
+    for (std::int64_t row = rows.begin; row < rows.end; ++row) {
+      const std::int64_t at = row * channels;
+      kernels_.layer_norm_backward(
+          call.d_residual_output + at, call.d_residual != nullptr ? call.d_residual + at : nullptr, d_weight, d_bias,
+          call.d_output + at, call.input + at, call.weight, call.mean[row], call.inverse_deviation[row], channels);
+      if (call.d_branch == nullptr) {
+        continue;
+      }
+      if (call.dropout.probability > 0.0F) {
+        kernels_.dropout(call.d_branch + at, call.d_residual_output + at,
+                         static_cast<std::uint64_t>(row % call.rows_per_sample * channels), channels,
+                         dropout_row(call.dropout, row / call.rows_per_sample));
+      } else {
+        std::memcpy(call.d_branch + at, call.d_residual_output + at,
+                    static_cast<std::size_t>(channels) * sizeof(float));
+      }
+    }
+  });
+  if (!call.accumulate) {
+    std::memset(call.d_weight, 0, static_cast<std::size_t>(channels) * sizeof(float));
+    std::memset(call.d_bias, 0, static_cast<std::size_t>(channels) * sizeof(float));
+  }
+  for (int part = 0; part < threads_; ++part) {
+    kernels_.add_to(call.d_weight, partials + 2 * part * channels, channels);
+    kernels_.add_to(call.d_bias, partials + (2 * part + 1) * channels, channels);
+  }
+}
+
+double CpuBackend::square_sum(const float* values, std::int64_t count) {
+  parallel([&](int part) {
+    const Range range = share(count, threads_, part, 4096);
+    partial_sums_[static_cast<std::size_t>(part)] = kernels_.square_sum(values + range.begin, range.count());
+  });
+  double total = 0.0;
+  for (const double partial : partial_sums_) {
+    total += partial;
+  }
+  return total;
+}
+
+void CpuBackend::adamw_step(const AdamWStep& call) {
+  AdamWScalars scalars;
+  scalars.beta1 = call.beta1;
+  scalars.beta2 = call.beta2;
+  scalars.epsilon = call.epsilon;
+  scalars.gradient_scale = call.gradient_scale;
+  scalars.step_size = call.learning_rate / call.first_correction;
+  scalars.inverse_root_correction = 1.0F / __builtin_sqrtf(call.second_correction);
+  parallel([&](int part) {
+    AdamWScalars own = scalars;
+    for (const AdamWSegment& segment : call.segments) {
+      const Range range = share(segment.count, threads_, part, 16);
+      const std::int64_t at = segment.offset + range.begin;
+      own.decay_factor = segment.decays ? call.decay_factor : 1.0F;
+      kernels_.adamw(call.parameters + at, call.gradients + at, call.first_moment + at, call.second_moment + at,
+                     range.count(), own);
+    }
+  });
+}
+
+} // namespace assay

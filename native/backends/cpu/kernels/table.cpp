@@ -1,0 +1,41 @@
+// Fills the table of this variant.
+#include "backends/cpu/kernels/functions.h"
+
+namespace assay {
+
+const KernelTable& ASSAY_KERNELS() {
+  namespace variant = ASSAY_VARIANT;
+  static const KernelTable table = {
+#if defined(__AVX512F__)
+    "avx512",
+#elif defined(__AVX2__)
+    "avx2",
+#else
+    "baseline",
+#endif
+    variant::dropout,
+    variant::add,
+    variant::add_to,
+    variant::gelu,
+    variant::gelu_backward,
+    variant::layer_norm_forward,
+    variant::layer_norm_backward,
+    variant::softmax_block,
+    variant::probabilities,
+    variant::softmax_backward,
+    variant::log_sum_exp,
+    variant::scale,
+    variant::scaled_probabilities,
+    variant::dot,
+    variant::add_scaled,
+    variant::column_sum,
+    variant::square_sum,
+    variant::vector_matrix,
+    variant::adamw,
+    variant::gemm_scratch_count,
+    variant::gemm,
+  };
+  return table;
+}
+
+} // namespace assay

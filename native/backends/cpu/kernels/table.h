@@ -1,0 +1,90 @@
+// The serial kernels of one instruction set, as a table of functions. Each works on the rows it is given; who runs
+// which rows on which thread is decided by the backend.
+#pragma once
+
+#include <cstdint>
+
+namespace assay {
+
+// The part of `Dropout` that an element needs, with the probability as a threshold on 32 random bits.
+struct DropoutRow {
+  std::uint32_t key0, key1, sample, step, site;
+  std::uint32_t threshold;
+  float scale; // 1 / (1 − probability)
+};
+
+struct KernelTable {
+  const char* name;
+
+  // --- element by element ---
+  // output = input kept or dropped; elements are numbered from first_element within the sample. May work in place.
+  void (*dropout)(float* output, const float* input, std::uint64_t first_element, std::int64_t count,
+                  const DropoutRow& row);
+  void (*add)(float* output, const float* left, const float* right, std::int64_t count);
+  void (*add_to)(float* target, const float* values, std::int64_t count);
+  // output = gelu_new(input); may work in place.
+  void (*gelu)(float* output, const float* input, std::int64_t count);
+  // gradient *= gelu_new'(input)
+  void (*gelu_backward)(float* gradient, const float* input, std::int64_t count);
+
+  // --- layer norm, one row ---
+  void (*layer_norm_forward)(float* output, float* mean, float* inverse_deviation, const float* input,
+                             const float* weight, const float* bias, std::int64_t channels, float epsilon);
+  // d_input = d_residual + gradient (d_residual may be null); adds to d_weight and d_bias.
+  void (*layer_norm_backward)(float* d_input, const float* d_residual, float* d_weight, float* d_bias,
+                              const float* d_output, const float* input, const float* weight, float mean,
+                              float inverse_deviation, std::int64_t channels);
+
+  // --- softmax ---
+  // One step of online softmax over the first `count` scores: scales them, raises `maximum`, turns them into
+  // e^(score − maximum), adds to `sum`, and returns what earlier results must be multiplied by.
+  float (*softmax_block)(float* scores, std::int64_t count, float scale, float* maximum, float* sum);
+  // scores = e^(scale · score − log_sum_exp)
+  void (*probabilities)(float* scores, std::int64_t count, float scale, float log_sum_exp);
+  // d_scores = scale · probabilities · (d_scores − correction)
+  void (*softmax_backward)(float* d_scores, const float* probabilities, std::int64_t count, float scale,
+                           float correction);
+  // log Σ e^logit
+  float (*log_sum_exp)(const float* logits, std::int64_t count);
+  void (*scale)(float* values, std::int64_t count, float factor);
+  // logits = factor · e^(logit − log_sum_exp)
+  void (*scaled_probabilities)(float* logits, std::int64_t count, float log_sum_exp, float factor);
+
+  // --- sums ---
+  float (*dot)(const float* left, const float* right, std::int64_t count);
+  // target += factor · values
+  void (*add_scaled)(float* target, const float* values, std::int64_t count, float factor);
+  // target[c] += Σ_r values[r · stride + c]
+  void (*column_sum)(float* target, const float* values, std::int64_t rows, std::int64_t columns, std::int64_t stride);
+  double (*square_sum)(const float* values, std::int64_t count);
+
+  // output (columns) = vector (rows) · matrix (rows, columns) + bias, for single rows, where memory bandwidth is all.
+  void (*vector_matrix)(float* output, const float* vector, const float* matrix, const float* bias, std::int64_t rows,
+                        std::int64_t columns, std::int64_t stride);
+
+  // --- optimizer ---
+  void (*adamw)(float* parameters, const float* gradients, float* first_moment, float* second_moment,
+                std::int64_t count, const struct AdamWScalars& scalars);
+
+  // --- matrix product, one thread: C = op(A) · op(B) + beta · C ---
+  std::int64_t gemm_scratch_count; // floats
+  void (*gemm)(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+               std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c,
+               std::int64_t c_stride, float* scratch);
+};
+
+struct AdamWScalars {
+  float step_size; // lr / first_correction
+  float beta1, beta2, epsilon;
+  float decay_factor; // 1 for exempt parameters
+  float gradient_scale;
+  float inverse_root_correction; // 1 / √second_correction
+};
+
+const KernelTable& kernels_baseline();
+#if defined(ASSAY_X86_KERNELS)
+const KernelTable& kernels_avx2();
+const KernelTable& kernels_avx512();
+#endif
+
+} // namespace assay

@@ -1,0 +1,103 @@
+// Dot products, sums and the product of one row with a matrix: everything here reads its data once and is limited by
+// memory.
+#include "backends/cpu/kernels/functions.h"
+#include "backends/cpu/kernels/simd.h"
+
+namespace assay::ASSAY_VARIANT {
+
+float dot(const float* left, const float* right, std::int64_t count) {
+  // Four sums hide the latency of the additions.
+  Vector sum0{}, sum1{}, sum2{}, sum3{};
+  std::int64_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+    sum0 += load(left + i) * load(right + i);
+    sum1 += load(left + i + kLanes) * load(right + i + kLanes);
+    sum2 += load(left + i + 2 * kLanes) * load(right + i + 2 * kLanes);
+    sum3 += load(left + i + 3 * kLanes) * load(right + i + 3 * kLanes);
+  }
+  sum0 = (sum0 + sum1) + (sum2 + sum3);
+  for (; i + kLanes <= count; i += kLanes) {
+    sum0 += load(left + i) * load(right + i);
+  }
+  float total = sum_lanes(sum0);
+  for (; i < count; ++i) {
+    total += left[i] * right[i];
+  }
+  return total;
+}
+
+void add_scaled(float* target, const float* values, std::int64_t count, float factor) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    target[i] += values[i] * factor;
+  }
+}
+
+void column_sum(float* target, const float* values, std::int64_t rows, std::int64_t columns, std::int64_t stride) {
+  // Eight rows at a time: they stream in order, and `target` is touched an eighth as often.
+  std::int64_t r = 0;
+  for (; r + 8 <= rows; r += 8) {
+    const float* row = values + r * stride;
+    std::int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) {
+      const Vector left =
+          (load(row + c) + load(row + stride + c)) + (load(row + 2 * stride + c) + load(row + 3 * stride + c));
+      const Vector right = (load(row + 4 * stride + c) + load(row + 5 * stride + c)) +
+                           (load(row + 6 * stride + c) + load(row + 7 * stride + c));
+      store(target + c, load(target + c) + (left + right));
+    }
+    for (; c < columns; ++c) {
+      for (std::int64_t i = 0; i < 8; ++i) {
+        target[c] += row[i * stride + c];
+      }
+    }
+  }
+  for (; r < rows; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c) {
+      target[c] += values[r * stride + c];
+    }
+  }
+}
+
+double square_sum(const float* values, std::int64_t count) {
+  // Floats within a block of 4096, double between blocks: as exact as needed at the speed of memory.
+  double total = 0.0;
+  for (std::int64_t begin = 0; begin < count; begin += 4096) {
+    const std::int64_t here = count - begin < 4096 ? count - begin : 4096;
+    total += static_cast<double>(dot(values + begin, values + begin, here));
+  }
+  return total;
+}
+
+void vector_matrix(float* output, const float* vector, const float* matrix, const float* bias, std::int64_t rows,
+                   std::int64_t columns, std::int64_t stride) {
+  for (std::int64_t c = 0; c < columns; ++c) {
+    output[c] = bias != nullptr ? bias[c] : 0.0F;
+  }
+  // Strips of 2 KiB a row: the sums stay in the first-level cache while the matrix streams by in order.
+  constexpr std::int64_t kStrip = 512;
+  for (std::int64_t begin = 0; begin < columns; begin += kStrip) {
+    const std::int64_t end = columns - begin < kStrip ? columns : begin + kStrip;
+    std::int64_t r = 0;
+    for (; r + 4 <= rows; r += 4) {
+      const float* row = matrix + r * stride;
+      const float factor0 = vector[r], factor1 = vector[r + 1], factor2 = vector[r + 2], factor3 = vector[r + 3];
+      std::int64_t c = begin;
+      for (; c + kLanes <= end; c += kLanes) {
+        const Vector left = load(row + c) * factor0 + load(row + stride + c) * factor1;
+        const Vector right = load(row + 2 * stride + c) * factor2 + load(row + 3 * stride + c) * factor3;
+        store(output + c, load(output + c) + (left + right));
+      }
+      for (; c < end; ++c) {
+        output[c] += (row[c] * factor0 + row[stride + c] * factor1) +
+                     (row[2 * stride + c] * factor2 + row[3 * stride + c] * factor3);
+      }
+    }
+    for (; r < rows; ++r) {
+      for (std::int64_t c = begin; c < end; ++c) {
+        output[c] += vector[r] * matrix[r * stride + c];
+      }
+    }
+  }
+}
+
+} // namespace assay::ASSAY_VARIANT

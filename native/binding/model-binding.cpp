@@ -1,0 +1,355 @@
+#include "binding/model-binding.h"
+
+#include "binding/arguments.h"
+#include "binding/failure.h"
+#include "binding/generation-job.h"
+#include "binding/model-arguments.h"
+#include "binding/token-data-binding.h"
+
+#include "backends/cpu/cpu-backend.h"
+#include "engine/base/error.h"
+#include "engine/checkpoint/gpt2-checkpoint.h"
+#include "engine/infer/evaluation.h"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace assay::binding {
+
+namespace {
+
+constexpr double kLargestInt32 = std::numeric_limits<std::int32_t>::max();
+
+struct Nothing {};
+
+std::uint64_t seed_field(const Napi::Object& object, const char* field, const char* where) {
+  return static_cast<std::uint64_t>(integer_field(object, field, where, 0, kLargestSafeInteger));
+}
+
+double rate_field(const Napi::Object& object, const char* where) {
+  const double rate = number_field(object, "lr", where);
+  if (!std::isfinite(rate) || rate < 0) {
+    bad_argument(where, "lr must be a number of at least 0");
+  }
+  return rate;
+}
+
+// The global batch of update `step`, read from the cache into the state's buffer.
+std::span<const std::int32_t> gather_batch(ModelState& state, const TokenCache& cache, std::int64_t step, std::uint64_t shuffle_seed) {
+  const TrainingOptions& options = state.require_training();
+  if (static_cast<std::int64_t>(cache.vocab_size()) > state.config.vocab_size) {
+    throw Error("TOKENIZER_MODEL_MISMATCH", "The token cache " + cache.directory() + " has a vocabulary of " + std::to_string(cache.vocab_size()) +
+                                                ", the model one of " + std::to_string(state.config.vocab_size) +
+                                                "; use the tokenizer that belongs to the model.");
+  }
+  const auto seq_len = static_cast<std::uint32_t>(options.seq_len);
+  const auto batch = static_cast<std::uint32_t>(options.global_batch_size);
+  SampleSequence sequence(cache.require_windows(seq_len), shuffle_seed);
+  state.batch.resize(std::size_t{batch} * (std::size_t{seq_len} + 1));
+  gather_samples(cache, sequence, static_cast<std::uint64_t>(step - 1) * batch, batch, seq_len, state.batch);
+  return state.batch;
+}
+
+} // namespace
+
+void Model::define(Napi::Env env, Napi::Object exports) {
+  const Napi::Function constructor = DefineClass(env, "Model",
+                                                 {
+                                                     InstanceMethod<&Model::parameters>("parameters"),
+                                                     InstanceMethod<&Model::initialize>("initialize"),
+                                                     InstanceMethod<&Model::load_weights>("loadWeights"),
+                                                     InstanceMethod<&Model::save_weights>("saveWeights"),
+                                                     InstanceMethod<&Model::load_optimizer>("loadOptimizer"),
+                                                     InstanceMethod<&Model::save_optimizer>("saveOptimizer"),
+                                                     InstanceMethod<&Model::read_tensor>("readTensor"),
+                                                     InstanceMethod<&Model::write_tensor>("writeTensor"),
+                                                     InstanceMethod<&Model::read_gradient>("readGradient"),
+                                                     InstanceMethod<&Model::plan_training>("planTraining"),
+                                                     InstanceMethod<&Model::prepare_training>("prepareTraining"),
+                                                     InstanceMethod<&Model::train_step>("trainStep"),
+                                                     InstanceMethod<&Model::compute_gradients>("computeGradients"),
+                                                     InstanceMethod<&Model::apply_update>("applyUpdate"),
+                                                     InstanceMethod<&Model::logits>("logits"),
+                                                     InstanceMethod<&Model::evaluate>("evaluate"),
+                                                     InstanceMethod<&Model::generate>("generate"),
+                                                     InstanceMethod<&Model::dispose>("dispose"),
+                                                 });
+  auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
+  reference->SuppressDestruct();
+  exports.Set("createModel", Napi::Function::New(env, [reference](const Napi::CallbackInfo& info) {
+                return guarded(info.Env(), [&]() -> Napi::Value { return reference->New({info[0], info[1]}); });
+              }, "createModel"));
+}
+
+Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
+  guarded(info.Env(), [&] {
+    const Gpt2Config config = read_model_config(object_argument(info, 0, "createModel", "config"));
+    const Napi::Object options = object_argument(info, 1, "createModel", "options");
+    const auto threads = static_cast<int>(integer_field(options, "threads", "createModel", 0, 1024));
+    thread_ = std::make_unique<ModelThread>(info.Env(), create_cpu_backend({.threads = threads}), config);
+  });
+}
+
+ModelThread& Model::alive() const {
+  if (thread_->stopping()) {
+    throw Error("ENGINE_DISPOSED", "This model is disposed; make a new one with createModel.");
+  }
+  return *thread_;
+}
+
+template <typename Work, typename Convert>
+Napi::Value Model::promise(const Napi::CallbackInfo& info, Work work, Convert convert) {
+  return alive().promise(info.Env(), Value(), std::move(work), std::move(convert));
+}
+
+template <typename Work> Napi::Value Model::promise(const Napi::CallbackInfo& info, Work work) {
+  return promise(
+      info,
+      [work = std::move(work)](ModelState& state) {
+        work(state);
+        return Nothing{};
+      },
+      [](Napi::Env env, Nothing) { return env.Undefined(); });
+}
+
+Napi::Value Model::parameters(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const ParameterLayout layout = gpt2_parameter_layout(alive().config());
+    Napi::Array list = Napi::Array::New(env, layout.tensors.size());
+    for (std::size_t index = 0; index < layout.tensors.size(); ++index) {
+      const ParameterTensor& tensor = layout.tensors[index];
+      Napi::Array shape = Napi::Array::New(env, tensor.shape.size());
+      for (std::size_t axis = 0; axis < tensor.shape.size(); ++axis) {
+        shape.Set(static_cast<std::uint32_t>(axis), static_cast<double>(tensor.shape[axis]));
+      }
+      Napi::Object entry = Napi::Object::New(env);
+      entry.Set("name", tensor.name);
+      entry.Set("shape", shape);
+      list.Set(static_cast<std::uint32_t>(index), entry);
+    }
+    return list;
+  });
+}
+
+Napi::Value Model::initialize(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto seed = static_cast<std::uint64_t>(integer_argument(info, 0, "initialize", "seed", 0, kLargestSafeInteger));
+    return promise(info, [seed](ModelState& state) { state.require_model().initialize(seed); });
+  });
+}
+
+Napi::Value Model::load_weights(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(info, [file = string_argument(info, 0, "loadWeights", "file")](ModelState& state) {
+      assay::load_weights(state.require_model(), file);
+    });
+  });
+}
+
+Napi::Value Model::save_weights(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(info, [file = string_argument(info, 0, "saveWeights", "file")](ModelState& state) {
+      assay::save_weights(state.require_model(), file);
+    });
+  });
+}
+
+Napi::Value Model::load_optimizer(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(info, [file = string_argument(info, 0, "loadOptimizer", "file")](ModelState& state) {
+      state.require_training();
+      assay::load_optimizer(state.require_model(), file);
+    });
+  });
+}
+
+Napi::Value Model::save_optimizer(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(info, [file = string_argument(info, 0, "saveOptimizer", "file")](ModelState& state) {
+      state.require_training();
+      assay::save_optimizer(state.require_model(), file);
+    });
+  });
+}
+
+Napi::Value Model::read_tensor(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(
+        info,
+        [name = string_argument(info, 0, "readTensor", "name")](ModelState& state) {
+          const Gpt2Model& model = state.require_model();
+          std::vector<float> values(static_cast<std::size_t>(model.parameters().find(name).count));
+          model.read_parameter(name, values);
+          return values;
+        },
+        [](Napi::Env env, const std::vector<float>& values) { return new_float_array(env, values); });
+  });
+}
+
+Napi::Value Model::write_tensor(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(info, [name = string_argument(info, 0, "writeTensor", "name"),
+                          values = float_values(info[1], "writeTensor", "values")](ModelState& state) {
+      state.require_model().write_parameter(name, values);
+    });
+  });
+}
+
+Napi::Value Model::read_gradient(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(
+        info,
+        [name = string_argument(info, 0, "readGradient", "name")](ModelState& state) {
+          state.require_training();
+          const Gpt2Model& model = state.require_model();
+          std::vector<float> values(static_cast<std::size_t>(model.parameters().find(name).count));
+          model.read_gradient(name, values);
+          return values;
+        },
+        [](Napi::Env env, const std::vector<float>& values) { return new_float_array(env, values); });
+  });
+}
+
+Napi::Value Model::plan_training(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const TrainingOptions options = read_training_options(object_argument(info, 0, "planTraining", "options"), "planTraining");
+    const ModelThread& thread = alive();
+    return to_object(info.Env(), Gpt2Model::plan_training(thread.backend(), thread.config(), options));
+  });
+}
+
+Napi::Value Model::prepare_training(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const TrainingOptions options = read_training_options(object_argument(info, 0, "prepareTraining", "options"), "prepareTraining");
+    return promise(
+        info,
+        [options](ModelState& state) {
+          state.training.reset();
+          const MemoryPlan plan = state.require_model().prepare_training(options);
+          state.training = options;
+          return plan;
+        },
+        [](Napi::Env env, const MemoryPlan& plan) -> Napi::Value { return to_object(env, plan); });
+  });
+}
+
+Napi::Value Model::train_step(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    constexpr const char* kWhere = "trainStep";
+    const Napi::Object request = object_argument(info, 0, kWhere, "request");
+    const auto cache = TokenData::unwrap(request.Get("data"), kWhere);
+    const std::int64_t step = integer_field(request, "step", kWhere, 1, kLargestInt32);
+    const double rate = rate_field(request, kWhere);
+    const std::uint64_t shuffle_seed = seed_field(request, "shuffleSeed", kWhere);
+    return promise(
+        info,
+        [cache, step, rate, shuffle_seed](ModelState& state) {
+          const auto tokens = gather_batch(state, *cache, step, shuffle_seed);
+          return state.require_model().train_step(tokens, step, rate);
+        },
+        [](Napi::Env env, const StepResult& result) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("loss", result.loss);
+          object.Set("gradNorm", result.gradient_norm);
+          object.Set("tokens", static_cast<double>(result.tokens));
+          object.Set("applied", result.applied);
+          object.Set("seconds", result.seconds);
+          return object;
+        });
+  });
+}
+
+Napi::Value Model::compute_gradients(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    constexpr const char* kWhere = "computeGradients";
+    const Napi::Object request = object_argument(info, 0, kWhere, "request");
+    const std::int64_t batch = integer_field(request, "batch", kWhere, 1, kLargestInt32);
+    const std::int64_t seq_len = integer_field(request, "seqLen", kWhere, 1, kLargestInt32);
+    auto tokens = int_values(request.Get("tokens"), kWhere, "tokens");
+    return promise(
+        info,
+        [batch, seq_len, tokens = std::move(tokens)](ModelState& state) {
+          state.require_training();
+          return state.require_model().compute_gradients(tokens, batch, seq_len);
+        },
+        [](Napi::Env env, double loss) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("loss", loss);
+          return object;
+        });
+  });
+}
+
+Napi::Value Model::apply_update(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    constexpr const char* kWhere = "applyUpdate";
+    const Napi::Object request = object_argument(info, 0, kWhere, "request");
+    const std::int64_t step = integer_field(request, "step", kWhere, 1, kLargestInt32);
+    const double rate = rate_field(request, kWhere);
+    return promise(
+        info,
+        [step, rate](ModelState& state) {
+          state.require_training();
+          return state.require_model().apply_update(step, rate).gradient_norm;
+        },
+        [](Napi::Env env, double norm) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("gradNorm", norm);
+          return object;
+        });
+  });
+}
+
+Napi::Value Model::logits(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(
+        info,
+        [tokens = int_values(info[0], "logits", "tokens")](ModelState& state) { return state.require_model().logits(tokens); },
+        [](Napi::Env env, const std::vector<float>& values) { return new_float_array(env, values); });
+  });
+}
+
+Napi::Value Model::evaluate(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    constexpr const char* kWhere = "evaluate";
+    const Napi::Object object = object_argument(info, 0, kWhere, "request");
+    const auto cache = TokenData::unwrap(object.Get("data"), kWhere);
+    EvaluationRequest request;
+    request.seq_len = integer_field(object, "seqLen", kWhere, 1, kLargestInt32);
+    request.stride = has_field(object, "stride") ? integer_field(object, "stride", kWhere, 1, kLargestInt32) : 0;
+    request.end_of_text_id = static_cast<std::int32_t>(integer_field(object, "endOfTextId", kWhere, 0, kLargestInt32));
+    request.to_document = cache->document_count();
+    if (has_field(object, "fromDocument")) {
+      request.from_document = seed_field(object, "fromDocument", kWhere);
+    }
+    if (has_field(object, "toDocument")) {
+      request.to_document = seed_field(object, "toDocument", kWhere);
+    }
+    return promise(
+        info,
+        [cache, request, &thread = *thread_](ModelState& state) {
+          return evaluate_documents(state.require_model(), *cache, request, thread.stopping());
+        },
+        [](Napi::Env env, const Evaluation& evaluation) -> Napi::Value {
+          Napi::Object result = Napi::Object::New(env);
+          result.Set("nats", evaluation.nats);
+          result.Set("tokenCount", static_cast<double>(evaluation.token_count));
+          return result;
+        });
+  });
+}
+
+Napi::Value Model::generate(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    GenerationRequest request = read_generation_request(object_argument(info, 0, "generate", "request"));
+    return start_generation(info.Env(), Value(), alive(), std::move(request), function_argument(info, 1, "generate", "onToken"));
+  });
+}
+
+void Model::dispose(const Napi::CallbackInfo&) {
+  thread_->dispose();
+}
+
+} // namespace assay::binding

@@ -1,0 +1,167 @@
+#include "binding/model-thread.h"
+
+#include "engine/base/error.h"
+
+#include <exception>
+
+namespace assay::binding {
+
+namespace {
+
+// Far more than any caller has reason to queue; without a bound a loop that forgets to await would fill memory.
+constexpr std::size_t kMostWaitingJobs = 1024;
+
+const Failure kDisposed = {"ENGINE_DISPOSED", "This model is disposed; make a new one."};
+
+} // namespace
+
+Gpt2Model& ModelState::require_model() {
+  if (!model.has_value()) {
+    model.emplace(*backend, config);
+  }
+  return *model;
+}
+
+const TrainingOptions& ModelState::require_training() const {
+  if (!training.has_value()) {
+    throw Error("TRAINING_NOT_PREPARED", "This model is not prepared for training; call prepareTraining first.");
+  }
+  return *training;
+}
+
+ModelThread::ModelThread(Napi::Env env, std::unique_ptr<Backend> backend, const Gpt2Config& config) : env_(env) {
+  state_.backend = std::move(backend);
+  state_.config = config;
+  wake_ = Wake::New(env, "assay model", 0, 1, this);
+  wake_.Unref(env);
+  napi_add_env_cleanup_hook(env, &ModelThread::on_environment_end, this);
+  thread_ = std::thread([this] { loop(); });
+}
+
+ModelThread::~ModelThread() {
+  if (has_hook_) {
+    napi_remove_env_cleanup_hook(env_, &ModelThread::on_environment_end, this);
+  }
+  join();
+}
+
+// The environment ends (process exit, a worker's end) with the model still there: no thread may call into it afterwards.
+void ModelThread::on_environment_end(void* data) {
+  auto* self = static_cast<ModelThread*>(data);
+  self->has_hook_ = false;
+  self->join();
+}
+
+void ModelThread::join() {
+  dispose();
+  if (thread_.joinable()) {
+    thread_.join();
+    wake_.Abort();
+  }
+  waiting_.clear();
+  outbox_.clear();
+}
+
+void ModelThread::submit(Napi::Env env, Job job) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) {
+      throw Error(kDisposed.code, kDisposed.message);
+    }
+    if (waiting_.size() >= kMostWaitingJobs) {
+      throw Error("ENGINE_BUSY", "The model already has " + std::to_string(kMostWaitingJobs) + " calls waiting; await some before making more.");
+    }
+    waiting_.push_back(std::move(job));
+  }
+  changed_.notify_one();
+  if (unsettled_++ == 0) {
+    wake_.Ref(env);
+  }
+}
+
+void ModelThread::dispose() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+}
+
+void ModelThread::loop() {
+  for (;;) {
+    Job job;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      if (waiting_.empty()) {
+        break;
+      }
+      job = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    std::optional<Failure> failure;
+    if (stopping_) {
+      failure = kDisposed;
+    } else {
+      try {
+        job.work(state_);
+      } catch (...) {
+        failure = describe_failure(std::current_exception());
+      }
+    }
+    finish(std::move(job), std::move(failure));
+  }
+  // Freed where it was made: the pages and the OpenMP team belong to this thread. The backend stays for arithmetic.
+  state_.model.reset();
+  state_.batch = {};
+}
+
+void ModelThread::finish(Job job, std::optional<Failure> failure) {
+  // The job moves on whole, so that what it holds is destroyed on the JavaScript thread.
+  auto shared = std::make_shared<Job>(std::move(job));
+  deliver([this, shared = std::move(shared), failure = std::move(failure)](Napi::Env env) {
+    if (--unsettled_ == 0) {
+      wake_.Unref(env);
+    }
+    shared->settle(env, failure);
+  });
+}
+
+void ModelThread::deliver(Delivery delivery) {
+  bool is_first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_first = outbox_.empty();
+    outbox_.push_back(std::move(delivery));
+  }
+  if (is_first) {
+    wake_.NonBlockingCall();
+  }
+}
+
+void ModelThread::on_wake(Napi::Env env, Napi::Function, ModelThread* self, void*) {
+  // Without an environment the process is ending; join() clears the outbox.
+  if (static_cast<napi_env>(env) != nullptr && self != nullptr) {
+    self->drain(env);
+  }
+}
+
+void ModelThread::drain(Napi::Env env) {
+  std::vector<Delivery> deliveries;
+  {
+    const std::lock_guard lock(mutex_);
+    deliveries.swap(outbox_);
+  }
+  for (Delivery& delivery : deliveries) {
+    const Napi::HandleScope scope(env);
+    try {
+      delivery(env);
+    } catch (const Napi::Error& error) {
+      // Nobody's promise can take it; the deliveries after it must still arrive.
+      napi_fatal_exception(env, error.Value());
+    }
+    delivery = nullptr;
+  }
+}
+
+} // namespace assay::binding

@@ -1,0 +1,70 @@
+// safetensors, read and written: an 8-byte header length, a JSON header, then the tensors' bytes (docs/formats/checkpoint.md).
+// The reader trusts nothing: every length, offset, shape and type is checked against the file before a byte of a tensor
+// is touched, and nothing is allocated by what the file claims.
+#pragma once
+
+#include "engine/base/mapped-file.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace assay {
+
+struct SafetensorsEntry {
+  std::string name;
+  std::string dtype;
+  std::vector<std::uint64_t> shape;
+  // Byte offsets from the end of the header; `end` is exclusive.
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+};
+
+class SafetensorsFile {
+public:
+  // Throws SAFETENSORS_DAMAGED naming file and tensor, or FILE_NOT_READABLE.
+  explicit SafetensorsFile(const std::string& path);
+
+  // In the order of their bytes.
+  const std::vector<SafetensorsEntry>& entries() const noexcept { return entries_; }
+  const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
+  const std::string& path() const noexcept { return file_.path(); }
+
+  // Null when there is none of that name.
+  const SafetensorsEntry* find(std::string_view name) const;
+  std::span<const std::byte> bytes(const SafetensorsEntry& entry) const;
+
+private:
+  void read_header();
+  void check_layout() const;
+
+  MappedFile file_;
+  std::size_t data_begin_ = 0;
+  std::vector<SafetensorsEntry> entries_;
+  std::map<std::string, std::size_t, std::less<>> by_name_;
+  std::map<std::string, std::string> metadata_;
+};
+
+// "(2, 3)", as messages show shapes.
+std::string shape_text(std::span<const std::uint64_t> shape);
+
+// Elements of a shape; false when the product does not fit.
+bool shape_product(std::span<const std::uint64_t> shape, std::uint64_t& product);
+
+struct TensorToWrite {
+  std::string name;
+  std::vector<std::uint64_t> shape;
+  // Fills the tensor's values; called once, in the order of the list, so that one staging buffer serves a whole model.
+  std::function<void(std::span<float>)> read;
+};
+
+// Writes F32 tensors in the order given, streamed and fsynced: the same input gives the same bytes. The header is padded
+// with spaces so that the tensors begin at a multiple of 8.
+void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors);
+
+} // namespace assay

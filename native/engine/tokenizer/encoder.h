@@ -1,0 +1,88 @@
+// Text to token ids with one tokenizer. An encoder remembers words it has met (a fixed, small cache), so it belongs to
+// one thread at a time; EncoderPool lends encoders to threads. Tokens tile the text: byte offsets are running sums of
+// token lengths, and any bytes, UTF-8 or not, decode to themselves. Special tokens are not recognised in text.
+#pragma once
+
+#include "engine/tokenizer/tokenizer.h"
+#include "engine/tokenizer/word-key.h"
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace assay {
+
+using TokenIds = std::vector<std::uint32_t>;
+
+// Applies the merges to one word, by rank and, within a rank, from left to right; appends the ids. No cache: the encoder
+// calls it for words it does not know.
+void merge_word(const Tokenizer& tokenizer, std::string_view word, TokenIds& ids);
+
+// The same for words of any length, in time near linear in their length.
+void merge_long_word(const Tokenizer& tokenizer, std::string_view word, TokenIds& ids);
+
+class Encoder {
+public:
+  explicit Encoder(std::shared_ptr<const Tokenizer> tokenizer);
+
+  // Appends the ids of the text.
+  void encode(std::string_view text, TokenIds& ids);
+
+private:
+  // One word of at most 15 bytes and its one to four ids. The count sits in the upper bits of the first id; 0 is empty.
+  struct CachedWord {
+    WordKey key;
+    std::uint32_t ids[4] = {};
+  };
+  // Two words a cache line; the second is the one replaced, a hit there moves to the front.
+  struct alignas(64) CacheLine {
+    CachedWord words[2];
+  };
+
+  // Both return ids that stay valid until the next call.
+  std::span<const std::uint32_t> encode_unknown(std::string_view word, const WordKey& key, CacheLine& line);
+  std::span<const std::uint32_t> encode_rare(std::string_view word);
+
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::vector<CacheLine> lines_;
+  // Words that do not fit a line. Emptied when it has grown to its limit.
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view bytes) const { return hash_bytes(bytes); }
+  };
+  std::unordered_map<std::string, TokenIds, Hash, std::equal_to<>> rare_words_;
+  TokenIds scratch_;
+};
+
+struct EncodedBatch {
+  TokenIds ids;
+  // Text i has ids[offsets[i]] to ids[offsets[i + 1] - 1].
+  std::vector<std::uint64_t> offsets;
+};
+
+class EncoderPool {
+public:
+  explicit EncoderPool(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}
+
+  const Tokenizer& tokenizer() const noexcept { return *tokenizer_; }
+  std::shared_ptr<const Tokenizer> shared_tokenizer() const noexcept { return tokenizer_; }
+
+  TokenIds encode(std::string_view text);
+  // The same result for any number of threads.
+  EncodedBatch encode_batch(std::span<const std::string_view> texts, unsigned threads);
+
+private:
+  std::unique_ptr<Encoder> take();
+  void give_back(std::unique_ptr<Encoder> encoder);
+
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Encoder>> idle_;
+};
+
+} // namespace assay

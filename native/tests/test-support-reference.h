@@ -1,0 +1,162 @@
+// Every operation once more, in double and as plainly as it can be written: what the backends are compared with. Shares
+// nothing with them but the definition of a dropout mask (engine/ops/backend.h) and Philox itself.
+#pragma once
+
+#include "engine/base/philox.h"
+#include "engine/ops/backend.h"
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+namespace assay::test {
+
+using Values = std::vector<double>;
+
+// 0, or 1 / (1 − probability).
+inline double dropout_factor(const Dropout& dropout, std::int64_t sample, std::uint64_t element) {
+  if (dropout.probability == 0.0F) {
+    return 1.0;
+  }
+  const PhiloxCounter words =
+      philox4x32({static_cast<std::uint32_t>(element / 4), dropout.first_sample + static_cast<std::uint32_t>(sample),
+                  dropout.step, dropout.site},
+                 {static_cast<std::uint32_t>(dropout.seed), static_cast<std::uint32_t>(dropout.seed >> 32)});
+  const bool is_kept = words[element % 4] >= static_cast<double>(dropout.probability) * 0x1.0p32;
+  return is_kept ? 1.0 / (1.0 - static_cast<double>(dropout.probability)) : 0.0;
+}
+
+inline double gelu_reference(double x) {
+  return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+}
+
+inline Values linear_reference(const Values& input, const Values& weight, const Values& bias, std::int64_t rows,
+                               std::int64_t in, std::int64_t out) {
+  Values output(static_cast<std::size_t>(rows * out));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t o = 0; o < out; ++o) {
+      double sum = bias.empty() ? 0.0 : bias[o];
+      for (std::int64_t i = 0; i < in; ++i) {
+        sum += input[r * in + i] * weight[i * out + o];
+      }
+      output[r * out + o] = sum;
+    }
+  }
+  return output;
+}
+
+inline Values embedding_reference(const std::vector<std::int32_t>& tokens, const Values& token_weight,
+                                  const Values& position_weight, std::int64_t batch, std::int64_t seq_len,
+                                  std::int64_t channels, std::int64_t first_position, const Dropout& dropout) {
+  Values output;
+  for (std::int64_t b = 0; b < batch; ++b) {
+    for (std::int64_t t = 0; t < seq_len; ++t) {
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const double sum =
+            token_weight[tokens[b * seq_len + t] * channels + c] + position_weight[(first_position + t) * channels + c];
+        output.push_back(sum * dropout_factor(dropout, b, static_cast<std::uint64_t>(t * channels + c)));
+      }
+    }
+  }
+  return output;
+}
+
+// residual + dropout(branch); branch may be empty.
+inline Values residual_reference(const Values& residual, const Values& branch, std::int64_t rows_per_sample,
+                                 std::int64_t channels, const Dropout& dropout) {
+  Values sum = residual;
+  for (std::size_t i = 0; i < branch.size(); ++i) {
+    const std::int64_t per_sample = rows_per_sample * channels;
+    const auto at = static_cast<std::int64_t>(i);
+    sum[i] += branch[i] * dropout_factor(dropout, at / per_sample, static_cast<std::uint64_t>(at % per_sample));
+  }
+  return sum;
+}
+
+inline Values layer_norm_reference(const Values& input, const Values& weight, const Values& bias, std::int64_t rows,
+                                   std::int64_t channels, double epsilon) {
+  Values output(input.size());
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const double* x = input.data() + r * channels;
+    double mean = 0.0;
+    for (std::int64_t c = 0; c < channels; ++c) {
+      mean += x[c] / static_cast<double>(channels);
+    }
+    double variance = 0.0;
+    for (std::int64_t c = 0; c < channels; ++c) {
+      variance += (x[c] - mean) * (x[c] - mean) / static_cast<double>(channels);
+    }
+    for (std::int64_t c = 0; c < channels; ++c) {
+      output[r * channels + c] = (x[c] - mean) / std::sqrt(variance + epsilon) * weight[c] + bias[c];
+    }
+  }
+  return output;
+}
+
+inline Values attention_reference(const Values& qkv, std::int64_t batch, std::int64_t seq_len, std::int64_t heads,
+                                  std::int64_t head_size, const Dropout& dropout) {
+  const std::int64_t channels = heads * head_size;
+  Values output(static_cast<std::size_t>(batch * seq_len * channels));
+  const auto element = [&](std::int64_t b, std::int64_t t, std::int64_t part, std::int64_t h) {
+    return qkv.data() + (b * seq_len + t) * 3 * channels + part * channels + h * head_size;
+  };
+  for (std::int64_t b = 0; b < batch; ++b) {
+    for (std::int64_t h = 0; h < heads; ++h) {
+      for (std::int64_t t = 0; t < seq_len; ++t) {
+        Values weights;
+        double largest = -INFINITY;
+        for (std::int64_t k = 0; k <= t; ++k) {
+          double score = 0.0;
+          for (std::int64_t d = 0; d < head_size; ++d) {
+            score += element(b, t, 0, h)[d] * element(b, k, 1, h)[d];
+          }
+          weights.push_back(score / std::sqrt(static_cast<double>(head_size)));
+          largest = std::fmax(largest, weights.back());
+        }
+        double sum = 0.0;
+        for (double& weight : weights) {
+          weight = std::exp(weight - largest);
+          sum += weight;
+        }
+        for (std::int64_t k = 0; k <= t; ++k) {
+          const double factor = dropout_factor(dropout, b, static_cast<std::uint64_t>((h * seq_len + t) * seq_len + k));
+          for (std::int64_t d = 0; d < head_size; ++d) {
+            output[(b * seq_len + t) * channels + h * head_size + d] +=
+                weights[k] / sum * factor * element(b, k, 2, h)[d];
+          }
+        }
+      }
+    }
+  }
+  return output;
+}
+
+// Negative log likelihood of each row; 0 where the target is negative.
+inline Values classifier_reference(const Values& hidden, const Values& weight, const std::vector<std::int32_t>& targets,
+                                   std::int64_t channels, std::int64_t vocab_size) {
+  Values losses;
+  for (std::size_t row = 0; row < targets.size(); ++row) {
+    if (targets[row] < 0) {
+      losses.push_back(0.0);
+      continue;
+    }
+    Values logits;
+    double largest = -INFINITY;
+    for (std::int64_t v = 0; v < vocab_size; ++v) {
+      double logit = 0.0;
+      for (std::int64_t c = 0; c < channels; ++c) {
+        logit += hidden[row * channels + c] * weight[v * channels + c];
+      }
+      logits.push_back(logit);
+      largest = std::fmax(largest, logit);
+    }
+    double sum = 0.0;
+    for (const double logit : logits) {
+      sum += std::exp(logit - largest);
+    }
+    losses.push_back(largest + std::log(sum) - logits[targets[row]]);
+  }
+  return losses;
+}
+
+} // namespace assay::test

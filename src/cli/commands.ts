@@ -1,0 +1,28 @@
+// Every command, in the order the overview lists them.
+import type { CommandSpec } from "./arguments.ts";
+import { benchCommand } from "./commands/bench.ts";
+import { controlCommands } from "./commands/control.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { evalCommand } from "./commands/evaluate.ts";
+import { generateCommand } from "./commands/generate.ts";
+import { quickstartCommand } from "./commands/quickstart.ts";
+import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
+import { tokenizerCompareCommand } from "./commands/tokenizer-compare.ts";
+import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
+import { resumeCommand, trainCommand } from "./commands/train.ts";
+
+export const commands: readonly CommandSpec[] = [
+  quickstartCommand,
+  trainCommand,
+  resumeCommand,
+  ...controlCommands,
+  runsListCommand,
+  runsShowCommand,
+  tokenizerTrainCommand,
+  tokenizerInspectCommand,
+  tokenizerCompareCommand,
+  evalCommand,
+  generateCommand,
+  benchCommand,
+  doctorCommand,
+];

@@ -1,0 +1,83 @@
+// assay bench train | tokenizer: ours beside the peers, interleaved in one run; best and median shown.
+import os from "node:os";
+import { trainBench, trainBenchShapes } from "#core/bench/train-bench";
+import type { BenchRow } from "#core/bench/rows";
+import { tokenizerBench } from "#core/bench/tokenizer-bench";
+import { loadAddon } from "#core/engine/addon";
+import { badRequest, type CommandSpec } from "../arguments.ts";
+import { faint, note, say, sayJson, table } from "../output.ts";
+
+const kinds = ["train", "tokenizer"] as const;
+
+function rate(value: number): string {
+  return value >= 1000 ? Math.round(value).toString() : value.toPrecision(4);
+}
+
+export const benchCommand: CommandSpec = {
+  name: "bench",
+  summary: "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, tiktoken)",
+  operands: "train|tokenizer",
+  minOperands: 1,
+  maxOperands: 2,
+  options: {
+    shape: { type: "string", multiple: true, value: "NAME", help: "train: bench-s, bench-m or gpt2-124m (default: bench-s and gpt2-124m)" },
+    rounds: { type: "string", value: "N", help: "interleaved rounds (default 3)" },
+    threads: { type: "string", value: "N", help: "threads of either side (default: the physical cores)" },
+    data: { type: "string", value: "PATH", help: "tokenizer: the text (default: the bundled sample, which is small)" },
+  },
+  run: async (call) => {
+    for (const operand of call.operands) {
+      if (!(kinds as readonly string[]).includes(operand)) {
+        throw badRequest(`There is no benchmark "${operand}": it is one of ${kinds.join(", ")}.`);
+      }
+    }
+    const shapes = call.texts("shape");
+    const unknown = shapes.find((shape) => !(trainBenchShapes as readonly string[]).includes(shape));
+    if (unknown !== undefined) {
+      throw badRequest(`There is no shape "${unknown}": it is one of ${trainBenchShapes.join(", ")}.`);
+    }
+    const machine = loadAddon().machine();
+    const threads = call.number("threads", { min: 1, max: 1024, integer: true }) ?? machine.physicalCores;
+    const rounds = call.number("rounds", { min: 1, max: 100, integer: true }) ?? 3;
+    const data = call.text("data");
+    const rows: BenchRow[] = [];
+    if (call.operands.includes("tokenizer")) {
+      rows.push(...(await tokenizerBench({ ...(data === undefined ? {} : { data }), rounds, threads, onProgress: note })));
+    }
+    if (call.operands.includes("train")) {
+      rows.push(...trainBench({ shapes: shapes.length > 0 ? shapes : ["bench-s", "gpt2-124m"], rounds, threads, onProgress: note }));
+    }
+    const about = `${machine.cpuModel}, ${threads} threads, ${machine.gemm} ${machine.onednnVersion ?? ""}, Node ${process.versions.node}, ${os.type()} ${os.release()}`;
+    if (call.json) {
+      sayJson({ rows, machine: about });
+      return;
+    }
+    say(
+      table(
+        [
+          { title: "what" },
+          { title: "ours", right: true },
+          { title: "peer", right: true },
+          { title: "ratio", right: true },
+          { title: "best ours", right: true },
+          { title: "best peer", right: true },
+          { title: "best/best", right: true },
+          { title: "unit" },
+          { title: "peer is" },
+        ],
+        rows.map((row) => [
+          row.name,
+          rate(row.ours),
+          rate(row.peer),
+          row.ratio.toFixed(2),
+          rate(row.best_ours),
+          rate(row.best_peer),
+          row.best_ratio.toFixed(2),
+          row.unit,
+          row.peer_name,
+        ]),
+      ),
+    );
+    say(faint(`medians over ${rounds} interleaved rounds; ${about}`));
+  },
+};

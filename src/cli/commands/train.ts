@@ -1,0 +1,119 @@
+// assay train and assay resume: make or find the run, start its runner, and follow it unless told otherwise.
+import process from "node:process";
+import { workspacePath } from "#core/paths";
+import { dryRun } from "#core/runs/dry-run";
+import { loadRecipeSource } from "#core/recipe/load";
+import { createRun, findRun } from "#core/runs/directory";
+import { resumeRun, startRun } from "#core/runs/launch";
+import { readSummary } from "#core/runs/status";
+import type { RunSummary } from "#shared/domain/run";
+import type { CommandCall, CommandSpec } from "../arguments.ts";
+import { followInTerminal } from "../follow.ts";
+import { formatBytes, formatCount, formatSeconds, note, say, sayJson } from "../output.ts";
+
+function report(summary: RunSummary, json: boolean): void {
+  if (summary.status !== "completed" && summary.status !== "stopped") {
+    process.exitCode = 1;
+  }
+  if (json) {
+    sayJson({ run: summary.id, directory: summary.directory, status: summary.status, summary });
+    return;
+  }
+  if (summary.exitReason !== null && process.exitCode === 1) {
+    note(`${summary.exitReason.message} (${summary.exitReason.code})`);
+  } else if (summary.status === "lost") {
+    note(`The runner of ${summary.name} is gone without a word; \`assay resume ${summary.id}\` goes on from its newest checkpoint.`);
+  }
+  const perplexity = summary.evalPerplexity === null ? "" : `, held-out perplexity ${summary.evalPerplexity.toFixed(2)}`;
+  const bits = summary.evalBitsPerByte === null ? "" : `, ${summary.evalBitsPerByte.toFixed(4)} bits/byte`;
+  say(`${summary.name} ${summary.status} at step ${summary.step}${perplexity}${bits}: ${summary.directory}`);
+}
+
+async function follow(run: string, call: CommandCall): Promise<void> {
+  if (call.flag("detach")) {
+    const summary = await readSummary(run);
+    if (call.json) {
+      sayJson({ run: summary.id, directory: run, status: summary.status });
+    } else {
+      say(run);
+    }
+    return;
+  }
+  note(`run ${run}`);
+  report(await followInTerminal(run), call.json);
+}
+
+async function train(call: CommandCall): Promise<void> {
+  const workspace = workspacePath(call.workspace);
+  const loaded = await loadRecipeSource(call.operands[0] ?? "", { overrides: call.texts("set"), workspace });
+  if (call.flag("dry-run")) {
+    const result = await dryRun({ recipe: loaded.recipe, workspace, onPhase: (phase) => note(phase) });
+    if (call.json) {
+      sayJson(result);
+      return;
+    }
+    say(`one step       ${formatSeconds(result.secondsPerStep)}, loss ${result.loss.toFixed(3)}, gradient norm ${result.gradNorm.toFixed(3)}`);
+    say(`rate           ${formatCount(result.tokensPerSecond)} tok/s on ${result.threads} threads`);
+    say(`parameters     ${formatCount(result.parameters)}`);
+    say(`memory         ${formatBytes(result.plan.totalBytes)} planned, ${formatBytes(result.peakBytes)} at peak in the process`);
+    for (const [name, bytes] of Object.entries({
+      parameters: result.plan.parameterBytes,
+      gradients: result.plan.gradientBytes,
+      optimizer: result.plan.optimizerBytes,
+      activations: result.plan.activationBytes,
+      workspace: result.plan.workspaceBytes,
+    })) {
+      say(`  ${name.padEnd(12)} ${formatBytes(bytes)}`);
+    }
+    say(`steps          ${formatCount(result.totalSteps)}, ${formatCount(result.totalTokens)} tokens`);
+    say(`time           about ${formatSeconds(result.totalSeconds)}`);
+    say(`disk           ${formatBytes(result.diskBytes)} for the checkpoints kept`);
+    return;
+  }
+  const directory = call.text("run");
+  const run = await createRun({
+    recipe: loaded.recipe,
+    recipeText: loaded.text,
+    workspace,
+    ...(directory === undefined ? {} : { directory }),
+  });
+  await startRun(run.path);
+  await follow(run.path, call);
+}
+
+const setOption = {
+  type: "string",
+  multiple: true,
+  value: "KEY.SUB=VALUE",
+  help: "change a key of the recipe",
+} as const;
+const detachOption = { type: "boolean", help: "start it and return at once" } as const;
+
+export const trainCommand: CommandSpec = {
+  name: "train",
+  summary: "train from a recipe file or preset; the run goes on when this terminal closes",
+  operands: "RECIPE",
+  minOperands: 1,
+  maxOperands: 1,
+  options: {
+    set: setOption,
+    run: { type: "string", value: "DIR", help: "the run directory to make (default: in the workspace)" },
+    "dry-run": { type: "boolean", help: "one step: memory, rate and a forecast; writes no run" },
+    detach: detachOption,
+  },
+  run: train,
+};
+
+export const resumeCommand: CommandSpec = {
+  name: "resume",
+  summary: "go on with a stopped, failed or lost run from its newest whole checkpoint",
+  operands: "RUN",
+  minOperands: 1,
+  maxOperands: 1,
+  options: { detach: detachOption },
+  run: async (call) => {
+    const run = await findRun(workspacePath(call.workspace), call.operands[0] ?? "");
+    await resumeRun(run);
+    await follow(run, call);
+  },
+};

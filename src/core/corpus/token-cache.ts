@@ -1,0 +1,326 @@
+// The token caches of a recipe: its text tokenized and split into training and held-out part, in one pass, kept under a
+// fingerprint of what they were made from. A moved corpus finds its cache again, a changed one does not.
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { z } from "zod";
+import type { Recipe } from "#shared/domain/recipe";
+import { AppError } from "#shared/errors";
+import type { CancelSignal } from "#shared/ipc/contract";
+import { loadAddon, type NativeTokenizer } from "../engine/addon.ts";
+import { asFileError, syncFolder } from "../runs/durable-file.ts";
+import { inBatches } from "./batches.ts";
+import { type CorpusNotes, type CorpusProgress, describeNotes, type Document, readDocuments } from "./documents.ts";
+import { type CorpusFile, describeSource, listCorpusFiles } from "./files.ts";
+import { isHeldOut } from "./split.ts";
+import { TOKEN_CACHE_FORMAT_VERSION, TokenCacheWriter } from "./token-cache-writer.ts";
+
+export type CacheCounts = { readonly documents: number; readonly tokens: number; readonly textBytes: number };
+
+export type TokenCaches = {
+  readonly trainDirectory: string;
+  readonly evalDirectory: string;
+  /** Of text, split and tokenizer together. */
+  readonly fingerprint: string;
+  readonly train: CacheCounts;
+  readonly eval: CacheCounts;
+  readonly wasReused: boolean;
+};
+
+export type TokenCacheProgress = {
+  readonly phase: "hashing" | "tokenizing";
+  /** Bytes on disk. */
+  readonly done: number;
+  readonly total: number;
+};
+
+export type TokenCacheOptions = {
+  readonly recipe: Pick<Recipe, "data" | "max_seq_len">;
+  readonly tokenizer: NativeTokenizer;
+  readonly cacheRoot: string;
+  readonly onProgress?: ((progress: TokenCacheProgress) => void) | undefined;
+  /** A sentence for the log. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
+  readonly signal?: CancelSignal | undefined;
+};
+
+const metaSchema = z.object({
+  format_version: z.literal(TOKEN_CACHE_FORMAT_VERSION),
+  token_count: z.number().int().min(0),
+  document_count: z.number().int().min(0),
+  text_bytes: z.number().min(0),
+});
+
+/** The counts of a whole cache; null where there is none, or one that the engine refuses. */
+async function readCache(directory: string, onNotice: TokenCacheOptions["onNotice"]): Promise<CacheCounts | null> {
+  let text: string;
+  try {
+    text = await readFile(path.join(directory, "meta.json"), "utf8");
+  } catch {
+    return null;
+  }
+  try {
+    const meta = metaSchema.parse(JSON.parse(text));
+    loadAddon().openTokenData(directory).close();
+    return { documents: meta.document_count, tokens: meta.token_count, textBytes: meta.text_bytes };
+  } catch (error) {
+    const reason = error instanceof z.ZodError || error instanceof SyntaxError ? "its meta.json is not readable" : (error as Error).message;
+    onNotice?.(`The token cache ${directory} is damaged and is made again: ${reason}`);
+    return null;
+  }
+}
+
+async function hashFile(file: CorpusFile, onBytes: (count: number) => void, signal?: CancelSignal): Promise<string> {
+  const hash = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(file.path, { highWaterMark: 1 << 20 })) {
+      // as: a stream without an encoding yields buffers.
+      const bytes = chunk as Buffer;
+      hash.update(bytes);
+      onBytes(bytes.length);
+      if (signal?.aborted === true) {
+        throw new AppError("CANCELLED", "Reading the corpus was cancelled.");
+      }
+    }
+  } catch (error) {
+    if (error instanceof AppError) {
+      throw error;
+    }
+    throw new AppError("FILE_NOT_READABLE", `Cannot read ${file.path}; check that you may read it.`, { cause: error });
+  }
+  return hash.digest("hex");
+}
+
+/** SHA-256 of the tokenizer.json it would be saved as. */
+export async function tokenizerSha256(tokenizer: NativeTokenizer): Promise<string> {
+  const folder = path.join(tmpdir(), `assay-tokenizer-${randomBytes(6).toString("hex")}`);
+  await mkdir(folder);
+  try {
+    const file = path.join(folder, "tokenizer.json");
+    await tokenizer.saveTokenizerJson(file);
+    return createHash("sha256").update(await readFile(file)).digest("hex");
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function fingerprintOf(parts: unknown): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
+}
+
+type Plan = {
+  readonly fingerprint: string;
+  readonly trainDirectory: string;
+  readonly evalDirectory: string;
+  readonly tokenizerSha256: string;
+};
+
+/** Names within the corpus count (they make ids, and so the split); where it lies does not. */
+async function planCaches(options: TokenCacheOptions): Promise<Plan> {
+  const { data } = options.recipe;
+  const trainFiles = (await listCorpusFiles(data.train)).files;
+  const evalFiles = typeof data.eval === "string" ? (await listCorpusFiles(data.eval)).files : [];
+  const total = [...trainFiles, ...evalFiles].reduce((sum, file) => sum + file.sizeBytes, 0);
+  let done = 0;
+  const digests = async (files: readonly CorpusFile[]) => {
+    const all: (readonly [string, string, string])[] = [];
+    for (const file of files) {
+      const onBytes = (count: number) => {
+        done += count;
+        options.onProgress?.({ phase: "hashing", done, total: Math.max(total, done) });
+      };
+      all.push([file.name, file.format, await hashFile(file, onBytes, options.signal)]);
+    }
+    return all;
+  };
+  const tokenizer = await tokenizerSha256(options.tokenizer);
+  const common = { version: TOKEN_CACHE_FORMAT_VERSION, tokenizer };
+  const text = await digests(trainFiles);
+  const held = typeof data.eval === "string" ? null : data.eval.fraction;
+  const train = fingerprintOf({ ...common, text, part: "train", heldOut: held });
+  const evaluation =
+    held === null
+      ? fingerprintOf({ ...common, text: await digests(evalFiles), part: "all" })
+      : fingerprintOf({ ...common, text, part: "held-out", heldOut: held });
+  return {
+    fingerprint: fingerprintOf([train, evaluation]),
+    trainDirectory: path.join(options.cacheRoot, train),
+    evalDirectory: path.join(options.cacheRoot, evaluation),
+    tokenizerSha256: tokenizer,
+  };
+}
+
+/** Takes `to`'s place whole. Another builder that was faster made the same thing. */
+async function publish(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to).catch(async () => {
+      await rm(to, { recursive: true, force: true });
+      await rename(from, to);
+    });
+    await syncFolder(path.dirname(to));
+  } catch (error) {
+    throw asFileError(error, `write the token cache ${to}`);
+  }
+}
+
+/** Folders that a process left when it was ended in the middle. */
+async function sweep(cacheRoot: string): Promise<void> {
+  for (const name of await readdir(cacheRoot)) {
+    const pid = /^\.building-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && Number(pid) !== process.pid && !isAlive(Number(pid))) {
+      await rm(path.join(cacheRoot, name), { recursive: true, force: true });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Tokenizes documents into the caches that `choose` names. */
+async function tokenize(
+  documents: AsyncIterable<Document>,
+  tokenizer: NativeTokenizer,
+  choose: (document: Document) => TokenCacheWriter | null,
+): Promise<void> {
+  const write = async (batch: readonly Document[], encoding: ReturnType<NativeTokenizer["encodeBatch"]>) => {
+    const { ids, offsets, textBytes } = await encoding;
+    for (const [index, document] of batch.entries()) {
+      await choose(document)?.add(ids.subarray(offsets[index] ?? 0, offsets[index + 1] ?? 0), textBytes[index] ?? 0);
+    }
+  };
+  let writing: Promise<void> = Promise.resolve();
+  for await (const batch of inBatches(documents)) {
+    // The engine encodes one batch while the next is read.
+    await writing;
+    writing = write(batch, tokenizer.encodeBatch(batch.map((document) => document.text)));
+    writing.catch(() => undefined); // awaited in the next turn; not unhandled until then
+  }
+  await writing;
+}
+
+async function build(options: TokenCacheOptions, plan: Plan, missing: { train: boolean; eval: boolean }): Promise<void> {
+  const { recipe, tokenizer, cacheRoot, signal, onProgress, onNotice } = options;
+  const { endOfTextId } = tokenizer;
+  if (endOfTextId === null) {
+    throw new AppError("TOKENIZER_INVALID", "The tokenizer has no <|endoftext|>, which stands between documents; choose one that has it.");
+  }
+  const facts = { vocabSize: tokenizer.vocabSize, endOfTextId, tokenizerSha256: plan.tokenizerSha256 };
+  const building = path.join(cacheRoot, `.building-${process.pid}-${randomBytes(4).toString("hex")}`);
+  const read = {
+    signal,
+    onProgress: (progress: CorpusProgress) =>
+      onProgress?.({ phase: "tokenizing", done: progress.bytesRead, total: progress.bytesTotal }),
+    onNotes: (notes: CorpusNotes) => {
+      const sentence = describeNotes(notes);
+      if (sentence !== null) {
+        onNotice?.(sentence);
+      }
+    },
+  };
+  const writers: TokenCacheWriter[] = [];
+  const writer = async (part: string) => {
+    const made = await TokenCacheWriter.create(path.join(building, part), facts);
+    writers.push(made);
+    return made;
+  };
+  try {
+    const train = missing.train ? await writer("train") : null;
+    const held = missing.eval ? await writer("eval") : null;
+    const { eval: evaluation } = recipe.data;
+    if (typeof evaluation === "string") {
+      if (train !== null) {
+        await tokenize(readDocuments(recipe.data.train, read), tokenizer, () => train);
+      }
+      if (held !== null) {
+        await tokenize(readDocuments(evaluation, read), tokenizer, () => held);
+      }
+    } else {
+      const choose = (document: Document) => (isHeldOut(document.id, evaluation.fraction) ? held : train);
+      await tokenize(readDocuments(recipe.data.train, read), tokenizer, choose);
+    }
+    await train?.finish();
+    await held?.finish();
+    refuseEmpty(recipe, train, held);
+    if (train !== null) {
+      await publish(train.directory, plan.trainDirectory);
+    }
+    if (held !== null) {
+      await publish(held.directory, plan.evalDirectory);
+    }
+  } finally {
+    for (const each of writers) {
+      await each.close().catch(() => undefined);
+    }
+    await rm(building, { recursive: true, force: true });
+  }
+}
+
+function refuseEmpty(
+  recipe: TokenCacheOptions["recipe"],
+  train: TokenCacheWriter | null,
+  held: TokenCacheWriter | null,
+): void {
+  const { eval: evaluation } = recipe.data;
+  if (held?.documentCount === 0 && typeof evaluation !== "string") {
+    const documents = train?.documentCount ?? 0;
+    throw new AppError(
+      "CORPUS_EMPTY",
+      `The held-out text is empty: none of the ${documents} documents of ${describeSource(recipe.data.train)} falls into data.eval.fraction ${evaluation.fraction}; raise the fraction, add documents, or name a held-out file in data.eval.`,
+    );
+  }
+  if (train?.documentCount === 0) {
+    throw new AppError(
+      "CORPUS_EMPTY",
+      `No document of ${describeSource(recipe.data.train)} is left for training: all are held out; lower data.eval.fraction or add documents.`,
+    );
+  }
+}
+
+function refuseShort(recipe: TokenCacheOptions["recipe"], train: CacheCounts): void {
+  const needed = recipe.max_seq_len + 1;
+  if (train.tokens < needed) {
+    throw new AppError(
+      "TEXT_SHORTER_THAN_CONTEXT",
+      `The training text has ${train.tokens} tokens in ${train.documents} documents, and one window of max_seq_len ${recipe.max_seq_len} needs ${needed}; add text or lower max_seq_len.`,
+      { details: { tokens: train.tokens, needed } },
+    );
+  }
+}
+
+export async function buildTokenCache(options: TokenCacheOptions): Promise<TokenCaches> {
+  const { recipe, cacheRoot, onNotice } = options;
+  try {
+    await mkdir(cacheRoot, { recursive: true });
+  } catch (error) {
+    throw asFileError(error, `make the folder ${cacheRoot}`);
+  }
+  await sweep(cacheRoot);
+  const plan = await planCaches(options);
+  const before = { train: await readCache(plan.trainDirectory, onNotice), eval: await readCache(plan.evalDirectory, onNotice) };
+  const wasReused = before.train !== null && before.eval !== null;
+  if (!wasReused) {
+    await build(options, plan, { train: before.train === null, eval: before.eval === null });
+  }
+  const train = before.train ?? (await readCache(plan.trainDirectory, onNotice));
+  const held = before.eval ?? (await readCache(plan.evalDirectory, onNotice));
+  if (train === null || held === null) {
+    throw new AppError("TOKEN_CACHE_DAMAGED", `The token cache in ${cacheRoot} cannot be read right after it was written; check the disk.`);
+  }
+  refuseShort(recipe, train);
+  return {
+    trainDirectory: plan.trainDirectory,
+    evalDirectory: plan.evalDirectory,
+    fingerprint: plan.fingerprint,
+    train,
+    eval: held,
+    wasReused,
+  };
+}

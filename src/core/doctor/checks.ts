@@ -1,0 +1,152 @@
+// What this machine has, what is missing, and the one command that mends it: `assay doctor`. Every check looks at the
+// real thing (loads the addon, writes to the workspace) and says what it found; none of them changes anything.
+import { spawnSync } from "node:child_process";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+import { loadAddon } from "#core/engine/addon";
+import { programRoot } from "#core/paths";
+import { toErrorEnvelope } from "#shared/errors";
+
+export type DoctorCheck = {
+  readonly name: string;
+  readonly ok: boolean;
+  /** Without it Assay does not work at all; the others cost speed or one feature. */
+  readonly required: boolean;
+  readonly found: string;
+  /** What to do; empty where nothing is wrong. */
+  readonly fix: string;
+};
+
+function check(name: string, ok: boolean, required: boolean, found: string, fix: string): DoctorCheck {
+  return { name, ok, required, found, fix: ok ? "" : fix };
+}
+
+function checkNode(): DoctorCheck {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const ok = major > 20 || (major === 20 && minor >= 19);
+  return check("node", ok, true, process.version, "install Node 20.19 or newer");
+}
+
+function checkTool(name: string, args: readonly string[], fix: string): DoctorCheck {
+  const result = spawnSync(name, args, { encoding: "utf8" });
+  const ok = result.status === 0;
+  return check(name, ok, false, ok ? (result.stdout.split("\n")[0] ?? "").trim() : "not found", fix);
+}
+
+function checkEngine(): readonly DoctorCheck[] {
+  try {
+    const machine = loadAddon().machine();
+    const isOneDnn = machine.gemm === "onednn";
+    return [
+      check("engine", true, true, `${machine.engineVersion} on ${machine.cpuModel}`, ""),
+      check("cpu", true, false, `${machine.physicalCores} cores, ${machine.isa.join(" ") || "no vector extensions"}`, ""),
+      check(
+        "onednn",
+        isOneDnn,
+        false,
+        isOneDnn ? `${machine.onednnVersion ?? "unknown version"} (${machine.onednnPath ?? "unknown path"})` : "not found; the built-in kernel serves",
+        "apt-get install -y libdnnl2",
+      ),
+    ];
+  } catch (error) {
+    return [check("engine", false, true, toErrorEnvelope(error).message, "npm run build:native")];
+  }
+}
+
+function sharedLibrary(names: readonly string[]): string | null {
+  const cache = spawnSync("ldconfig", ["-p"], { encoding: "utf8", env: { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/sbin:/usr/sbin` } });
+  const lines = (cache.stdout ?? "").split("\n");
+  for (const name of names) {
+    const line = lines.find((each) => each.trim().startsWith(`${name} `));
+    if (line !== undefined) {
+      return line.split("=>").at(-1)?.trim() ?? name;
+    }
+  }
+  return null;
+}
+
+function checkGpu(): readonly DoctorCheck[] {
+  const driverFile = "/proc/driver/nvidia/version";
+  const hasDriver = existsSync(driverFile);
+  const driver = hasDriver ? (readFileSync(driverFile, "utf8").split("\n")[0] ?? "present") : "no NVIDIA driver";
+  const cublas = sharedLibrary(["libcublasLt.so.13", "libcublasLt.so.12"]);
+  const notYet = "this version trains on the CPU only; a CUDA backend is not built yet";
+  return [
+    check("driver", hasDriver, false, driver, "install NVIDIA's driver if this machine has a GPU"),
+    check("gpu", false, false, hasDriver ? `${driver}; ${notYet}` : notYet, "nothing to do today: recipes use device: cpu"),
+    check("cublaslt", cublas !== null, false, cublas ?? "not found", "nothing to do today: only a CUDA backend would need it"),
+  ];
+}
+
+function checkElectron(): DoctorCheck {
+  const override = process.env["ELECTRON_OVERRIDE_DIST_PATH"];
+  const folder =
+    override !== undefined && override !== "" ? override : path.join(programRoot(), "node_modules", "electron", "dist");
+  const binary = path.join(folder, process.platform === "win32" ? "electron.exe" : "electron");
+  const ok = existsSync(binary);
+  return check("electron", ok, false, ok ? binary : "its binary is not here; the command line works without it", "node node_modules/electron/install.js");
+}
+
+function checkTorch(): DoctorCheck {
+  const result = spawnSync("/usr/bin/python3", ["-c", "import torch; print(torch.__version__)"], { encoding: "utf8" });
+  const ok = result.status === 0;
+  return check(
+    "pytorch",
+    ok,
+    false,
+    ok ? `${result.stdout.trim()} (for tests and benches only)` : "not found; only tests and benches compare with it",
+    "apt-get install -y --no-install-recommends python3-torch python3-numpy libopenblas0-openmp",
+  );
+}
+
+function checkTiktoken(): DoctorCheck {
+  try {
+    const found = createRequire(import.meta.url).resolve("tiktoken/encoders/gpt2.json");
+    return check("gpt2-vocabulary", true, false, found, "");
+  } catch {
+    return check("gpt2-vocabulary", false, false, "the npm package tiktoken is not installed", "npm ci --ignore-scripts");
+  }
+}
+
+function checkWorkspace(workspace: string): readonly DoctorCheck[] {
+  const probe = path.join(workspace, `.doctor-${process.pid}`);
+  let problem: string | null = null;
+  let existing = workspace;
+  while (!existsSync(existing)) {
+    existing = path.dirname(existing);
+  }
+  try {
+    if (existing === workspace) {
+      mkdirSync(probe);
+      writeFileSync(path.join(probe, "probe"), "probe");
+      rmSync(probe, { recursive: true });
+    } else {
+      accessSync(existing, constants.W_OK);
+    }
+  } catch (error) {
+    problem = error instanceof Error ? error.message : String(error);
+  }
+  const disk = statfsSync(existing);
+  const freeGb = (disk.bavail * disk.bsize) / 1e9;
+  const state = existing === workspace ? workspace : `${workspace} (will be made on first use)`;
+  return [
+    check("workspace", problem === null, true, problem === null ? state : `${workspace}: ${problem}`, "set ASSAY_HOME to a folder you may write"),
+    check("disk", freeGb > 2, false, `${freeGb.toFixed(1)} GB free`, "free some space, or set ASSAY_HOME to another disk"),
+    check("memory", os.totalmem() > 2e9, false, `${(os.totalmem() / 1e9).toFixed(1)} GB, ${(os.freemem() / 1e9).toFixed(1)} GB free`, "close other programs"),
+  ];
+}
+
+export function runDoctor(workspace: string): readonly DoctorCheck[] {
+  return [
+    checkNode(),
+    checkTool("cmake", ["--version"], "apt-get install -y cmake g++"),
+    ...checkEngine(),
+    ...checkGpu(),
+    checkElectron(),
+    checkTiktoken(),
+    checkTorch(),
+    ...checkWorkspace(workspace),
+  ];
+}

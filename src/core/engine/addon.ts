@@ -1,0 +1,259 @@
+// The native engine as TypeScript sees it, and the only place that loads it. native/binding implements these types;
+// what each call does to files and memory is said here, once. Every function that returns a promise works off the
+// JavaScript thread. Every error carries `code` and one sentence. All typed arrays are copies that JavaScript owns.
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { AppError } from "#shared/errors";
+
+export type NativeModelConfig = {
+  readonly family: "gpt2";
+  readonly vocabSize: number;
+  readonly maxSeqLen: number;
+  readonly nLayers: number;
+  readonly nHeads: number;
+  readonly dModel: number;
+  /** Width of the feed-forward layer, as a rule 4 · dModel. */
+  readonly dInner: number;
+  readonly layerNormEps: number;
+  readonly embdPdrop: number;
+  readonly attnPdrop: number;
+  readonly residPdrop: number;
+};
+
+export type NativeMachine = {
+  readonly cpuModel: string;
+  readonly physicalCores: number;
+  readonly logicalCores: number;
+  readonly isa: readonly string[];
+  readonly gemm: "onednn" | "portable";
+  readonly onednnVersion: string | null;
+  readonly onednnPath: string | null;
+  readonly engineVersion: string;
+  readonly memoryBytes: number;
+};
+
+export type NativeMemoryPlan = {
+  readonly parameterBytes: number;
+  readonly gradientBytes: number;
+  readonly optimizerBytes: number;
+  readonly activationBytes: number;
+  readonly workspaceBytes: number;
+  readonly totalBytes: number;
+};
+
+export type NativeTrainingOptions = {
+  readonly microbatchSize: number;
+  readonly seqLen: number;
+  readonly globalBatchSize: number;
+  /** Of dropout. Whole, below 2^53. */
+  readonly seed: number;
+  readonly optimizer: {
+    readonly lr: number;
+    readonly betas: readonly [number, number];
+    readonly eps: number;
+    readonly weightDecay: number;
+    /** Glob patterns over tensor names. */
+    readonly noDecay: readonly string[];
+  };
+  readonly gradientClipping: number | null;
+};
+
+export type NativeStepResult = {
+  /** Mean over all tokens of the global batch, before the update. */
+  readonly loss: number;
+  readonly gradNorm: number;
+  readonly tokens: number;
+  /** False when loss or gradNorm is not finite; the weights are then as before. */
+  readonly applied: boolean;
+  readonly seconds: number;
+};
+
+/** A memory-mapped token cache (docs/formats/token-cache.md). */
+export interface NativeTokenData {
+  readonly documentCount: number;
+  readonly tokenCount: number;
+  readonly vocabSize: number;
+  readonly endOfTextId: number;
+  windowCount(seqLen: number): number;
+  /** Unmaps the files once no running call uses them. Closing twice is fine. */
+  close(): void;
+}
+
+export type NativeTensorInfo = { readonly name: string; readonly shape: readonly number[] };
+
+export type NativeGeneratedToken = { readonly id: number; readonly logprob: number; readonly index: number };
+
+export type NativeGenerationRequest = {
+  /** May be empty if `endOfTextId` is given, which then starts the text. Longer than the context: its end is kept. */
+  readonly prompt: Uint32Array;
+  readonly endOfTextId?: number;
+  readonly maxNewTokens: number;
+  /** 0 takes the likeliest token. */
+  readonly temperature: number;
+  /** 0 means all. */
+  readonly topK: number;
+  /** 1 means all. */
+  readonly topP: number;
+  readonly seed: number;
+  readonly stopIds: Uint32Array;
+};
+
+export type NativeGenerationResult = {
+  /** The new tokens; a stop token is not among them. */
+  readonly ids: Uint32Array;
+  readonly seconds: number;
+  readonly promptSeconds: number;
+  readonly stopReason: "length" | "stop" | "cancelled";
+  /** Tokens cut from the beginning of a prompt that is longer than the context; as a rule 0. */
+  readonly promptTokensDropped: number;
+  /** How often the context was full, so that the window moved on to its last half. */
+  readonly windowSlides: number;
+};
+
+export interface NativeModel {
+  /** Hugging Face GPT2LMHeadModel names, Conv1D layout (in, out); lm_head is tied to wte and not listed. */
+  parameters(): readonly NativeTensorInfo[];
+  /** As GPT-2: normal 0.02, residual projections 0.02 / √(2 · layers), biases 0, layer norms 1 and 0. */
+  initialize(seed: number): Promise<void>;
+  /** safetensors in F32, F16 or BF16; names with or without "transformer."; a mismatch names the tensor. */
+  loadWeights(file: string): Promise<void>;
+  /** safetensors, F32, fsynced. */
+  saveWeights(file: string): Promise<void>;
+  readTensor(name: string): Promise<Float32Array>;
+  writeTensor(name: string, values: Float32Array): Promise<void>;
+  /** Arithmetic only. */
+  planTraining(options: NativeTrainingOptions): NativeMemoryPlan;
+  /** Allocates what the plan says, once. */
+  prepareTraining(options: NativeTrainingOptions): Promise<NativeMemoryPlan>;
+  loadOptimizer(file: string): Promise<void>;
+  saveOptimizer(file: string): Promise<void>;
+  /** `step` is the 1-based number of this update; its batch follows from it (docs/formats/data-order.md). */
+  trainStep(request: { readonly data: NativeTokenData; readonly step: number; readonly lr: number; readonly shuffleSeed: number }): Promise<NativeStepResult>;
+  /** Forward and backward of batch · (seqLen + 1) tokens without dropout, for parity tests. */
+  computeGradients(request: { readonly tokens: Int32Array; readonly batch: number; readonly seqLen: number }): Promise<{ readonly loss: number }>;
+  readGradient(name: string): Promise<Float32Array>;
+  /** Clips and applies the gradients of computeGradients. */
+  applyUpdate(request: { readonly step: number; readonly lr: number }): Promise<{ readonly gradNorm: number }>;
+  /** (tokens.length, vocabSize) of one sequence no longer than the context. */
+  logits(tokens: Int32Array): Promise<Float32Array>;
+  /** Each document alone after end-of-text, in windows of seqLen; `stride` below seqLen overlaps them. nats is the sum. */
+  evaluate(request: {
+    readonly data: NativeTokenData;
+    readonly seqLen: number;
+    readonly stride?: number;
+    readonly endOfTextId: number;
+    readonly fromDocument?: number;
+    readonly toDocument?: number;
+  }): Promise<{ readonly nats: number; readonly tokenCount: number }>;
+  generate(request: NativeGenerationRequest, onToken: (token: NativeGeneratedToken) => void): { readonly done: Promise<NativeGenerationResult>; cancel(): void };
+  /** Frees the memory once queued work is done; later calls fail with ENGINE_DISPOSED. Disposing twice is fine. */
+  dispose(): void;
+}
+
+export interface NativeTokenizer {
+  readonly vocabSize: number;
+  readonly endOfTextId: number | null;
+  /** Byte offsets into the UTF-8 text; no special tokens are recognised in the text and none are added. */
+  encode(text: string): { readonly ids: Uint32Array; readonly starts: Uint32Array; readonly ends: Uint32Array };
+  /** All ids in one array; text i is ids[offsets[i]] … ids[offsets[i + 1] - 1]. */
+  encodeBatch(texts: readonly string[]): Promise<{ readonly ids: Uint32Array; readonly offsets: Float64Array; readonly textBytes: Float64Array }>;
+  decode(ids: Uint32Array): Uint8Array;
+  tokenBytes(id: number): Uint8Array;
+  idOfBytes(bytes: Uint8Array): number | null;
+  /** Pairs of ids in rank order. */
+  merges(): readonly (readonly [number, number])[];
+  saveTokenizerJson(file: string): Promise<void>;
+  saveVocabAndMerges(directory: string): Promise<void>;
+}
+
+export interface NativeBpeTrainer {
+  add(texts: readonly string[]): Promise<void>;
+  readonly wordCount: number;
+  readonly distinctWords: number;
+  readonly byteCount: number;
+  memoryBytes(): number;
+  /** Special tokens take the last ids. */
+  train(
+    options: { readonly vocabSize: number; readonly minFrequency: number; readonly specialTokens: readonly string[]; readonly threads: number },
+    onProgress: (merges: number, total: number) => void,
+  ): Promise<NativeTokenizer>;
+}
+
+export type NativeSafetensorsHeader = {
+  readonly tensors: readonly {
+    readonly name: string;
+    readonly dtype: string;
+    readonly shape: readonly number[];
+    /** Byte offsets from the end of the header; `end` is exclusive. */
+    readonly begin: number;
+    readonly end: number;
+  }[];
+  readonly metadata: Readonly<Record<string, string>>;
+};
+
+export interface NativeAddon {
+  machine(): NativeMachine;
+  createModel(config: NativeModelConfig, options: { readonly threads: number }): NativeModel;
+  openTokenData(directory: string): NativeTokenData;
+  /** The permutation of one epoch, for the shared test vectors. */
+  dataOrder(request: { readonly windowCount: number; readonly seed: number; readonly epoch: number; readonly from: number; readonly to: number }): Float64Array;
+  createBpeTrainer(options: { readonly maxWordBytes?: number; readonly maxMemoryBytes?: number; readonly threads: number }): NativeBpeTrainer;
+  loadTokenizer(file: string): NativeTokenizer;
+  loadVocabAndMerges(vocabFile: string, mergesFile: string): NativeTokenizer;
+  tokenizerFromRanks(tokens: readonly Uint8Array[], specialTokens: Readonly<Record<string, number>>): NativeTokenizer;
+  readSafetensorsHeader(file: string): NativeSafetensorsHeader;
+}
+
+const ADDON_PATH_IN_REPOSITORY = path.join("build", "native", "binding", "assay.node");
+
+/** Bundles may lie anywhere in the repository, so its root is the nearest folder above that holds the native sources. */
+function repositoryRoots(): readonly string[] {
+  const roots: string[] = [];
+  let folder = path.dirname(fileURLToPath(import.meta.url));
+  while (folder !== path.dirname(folder)) {
+    if (existsSync(path.join(folder, "native", "CMakeLists.txt"))) {
+      roots.push(folder);
+    }
+    folder = path.dirname(folder);
+  }
+  return roots;
+}
+
+/** Where the addon may lie, in the order tried. Electron alone sets process.resourcesPath. */
+export function addonCandidates(): readonly string[] {
+  const override = process.env["ASSAY_ADDON"];
+  if (override !== undefined && override !== "") {
+    return [path.resolve(override)];
+  }
+  const resourcesPath = (process as { readonly resourcesPath?: string }).resourcesPath;
+  return [
+    ...repositoryRoots().map((root) => path.join(root, ADDON_PATH_IN_REPOSITORY)),
+    ...(resourcesPath === undefined ? [] : [path.join(resourcesPath, "native", "assay.node")]),
+  ];
+}
+
+let loaded: NativeAddon | undefined;
+
+/** Loads the native engine once a process. */
+export function loadAddon(): NativeAddon {
+  if (loaded !== undefined) {
+    return loaded;
+  }
+  const candidates = addonCandidates();
+  const file = candidates.find((candidate) => existsSync(candidate));
+  if (file === undefined) {
+    const looked = candidates.length === 0 ? "" : ` (looked for ${candidates.join(" and ")})`;
+    throw new AppError("ADDON_NOT_BUILT", `The native engine is not built${looked}; run "npm run build:native".`);
+  }
+  try {
+    // as: a native module has no types of its own; native/binding implements NativeAddon and the integration tests hold it to that.
+    loaded = createRequire(import.meta.url)(file) as NativeAddon;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AppError("ADDON_NOT_BUILT", `Cannot load the native engine ${file}: ${reason}; build it again with "npm run build:native".`, { cause });
+  }
+  return loaded;
+}

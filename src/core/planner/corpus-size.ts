@@ -1,0 +1,28 @@
+// How many tokens a corpus may have, from the sizes of its files alone: good enough to plan by before it is tokenized.
+import type { Recipe } from "#shared/domain/recipe";
+import { listCorpusFiles } from "../corpus/files.ts";
+
+const BYTES_PER_TOKEN = 4;
+/** Abstracts and articles packed by gzip. */
+const GZIP_RATIO = 3.1;
+
+export async function estimateTokens(data: Recipe["data"]): Promise<{
+  readonly trainTokens: { readonly value: number; readonly how: string };
+  readonly evalTokens: number;
+}> {
+  const bytesOf = async (source: Recipe["data"]["train"]) => {
+    const { files } = await listCorpusFiles(source);
+    return files.reduce((sum, file) => sum + file.sizeBytes * (file.format === "jsonl.gz" ? GZIP_RATIO : 1), 0);
+  };
+  const bytes = await bytesOf(data.train);
+  const heldOutShare = typeof data.eval === "string" ? 0 : data.eval.fraction;
+  const evalBytes = typeof data.eval === "string" ? await bytesOf(data.eval) : bytes * heldOutShare;
+  const value = Math.round((bytes * (1 - heldOutShare)) / BYTES_PER_TOKEN);
+  return {
+    trainTokens: {
+      value,
+      how: `The text is not tokenized yet: ${(bytes / 1e6).toPrecision(3)} MB${heldOutShare > 0 ? ` without ${Math.round(heldOutShare * 100)} % held out` : ""} at about ${BYTES_PER_TOKEN} bytes a token are ${value} tokens.`,
+    },
+    evalTokens: Math.round(evalBytes / BYTES_PER_TOKEN),
+  };
+}

@@ -1,0 +1,99 @@
+// What the editor asks after every change: the problems of a text, and what the run would take. Beyond the text itself it
+// looks whether the files it names are there.
+import path from "node:path";
+import type { Recipe } from "#shared/domain/recipe";
+import { AppError, toErrorEnvelope } from "#shared/errors";
+import type { Forecast, RecipeProblem } from "#shared/ipc/recipes.contract";
+import { listCorpusFiles } from "../corpus/files.ts";
+import { programRoot } from "../paths.ts";
+import { estimateTokens } from "../planner/corpus-size.ts";
+import { forecast } from "../planner/forecast.ts";
+import type { PlannerMachine } from "../planner/machine.ts";
+import { measuredRate } from "../planner/measured-rate.ts";
+import { describeTokenizer } from "../tokenizer/load.ts";
+import { loadRecipe, locateInText } from "./load.ts";
+import { withAbsolutePaths } from "./paths.ts";
+import { checkVocabulary } from "./resolve.ts";
+
+export type RecipeCheck = {
+  readonly problems: RecipeProblem[];
+  readonly forecast: Forecast | null;
+  /** Why there is no forecast of a sound recipe. */
+  readonly forecastProblem: string | null;
+};
+
+export type CheckOptions = {
+  readonly text: string;
+  /** The file the text belongs to; null for a preset or a text that has none yet. */
+  readonly file: string | null;
+  readonly workspace: string;
+  readonly machine: PlannerMachine;
+};
+
+function problemAt(text: string, key: string, error: unknown): RecipeProblem {
+  const { code, message, hint } = toErrorEnvelope(error);
+  return {
+    code,
+    severity: "error",
+    message: hint === undefined ? message : `${message} ${hint}`,
+    ...locateInText(text, key.split(".")),
+    path: key,
+    suggestion: null,
+  };
+}
+
+/** Runs `work`; an expected failure becomes a problem at the key it is about. */
+async function orProblem<T>(text: string, key: string, problems: RecipeProblem[], work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof AppError) {
+      problems.push(problemAt(text, key, error));
+      return null;
+    }
+    throw error;
+  }
+}
+
+async function vocabSizeOf(recipe: Recipe, workspace: string): Promise<number> {
+  const trained = recipe.tokenizer.train?.vocab_size;
+  if (trained !== undefined) {
+    return trained;
+  }
+  const described = await describeTokenizer(recipe.tokenizer.path ?? "", { workspace });
+  return checkVocabulary(recipe, described.vocabSize);
+}
+
+export async function checkRecipeText(options: CheckOptions): Promise<RecipeCheck> {
+  const { text, file, workspace, machine } = options;
+  const loaded = loadRecipe({ text, file });
+  const problems = [...loaded.problems];
+  if (loaded.recipe === null) {
+    return { problems, forecast: null, forecastProblem: null };
+  }
+  const recipe = withAbsolutePaths(loaded.recipe, {
+    baseDirectory: file === null ? programRoot() : path.dirname(file),
+    workspace,
+  });
+  const { data } = recipe;
+  await orProblem(text, "data.train", problems, () => listCorpusFiles(data.train));
+  if (typeof data.eval === "string") {
+    const evaluation = data.eval;
+    await orProblem(text, "data.eval", problems, () => listCorpusFiles(evaluation));
+  }
+  const tokenizerKey = recipe.tokenizer.path === undefined ? "tokenizer" : "tokenizer.path";
+  const vocabSize = await orProblem(text, tokenizerKey, problems, () => vocabSizeOf(recipe, workspace));
+  if (vocabSize === null || problems.some((problem) => problem.severity === "error")) {
+    return { problems, forecast: null, forecastProblem: null };
+  }
+  const [estimated, measured] = await Promise.all([
+    estimateTokens(data),
+    measuredRate(workspace, recipe, { vocabSize, physicalCores: machine.physicalCores }),
+  ]);
+  const figures = forecast(recipe, { machine, vocabSize, ...estimated, measured });
+  const forecastProblem =
+    figures.memoryBytes.value > machine.memoryBytes
+      ? `This needs ${(figures.memoryBytes.value / 1e9).toFixed(1)} GB of memory and this machine has ${(machine.memoryBytes / 1e9).toFixed(1)} GB; lower device_train_microbatch_size or the model.`
+      : null;
+  return { problems, forecast: figures, forecastProblem };
+}

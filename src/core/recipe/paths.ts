@@ -1,0 +1,66 @@
+// The paths in a recipe made absolute, so that its run can be started and resumed from anywhere.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import type { CorpusSource, Recipe } from "#shared/domain/recipe";
+import { programRoot } from "../paths.ts";
+
+/** Tokenizers that come with the program and are named, not pathed. */
+export const builtInTokenizers: readonly string[] = ["gpt2"];
+
+type Bases = {
+  /** The folder of the recipe's file. */
+  readonly baseDirectory: string;
+  /** Where paths given by overrides start, and which keys those are. */
+  readonly overriddenBase?: string;
+  readonly isOverridden?: (key: string) => boolean;
+  /** Its `tokenizers` folder is looked into for a tokenizer given by name. */
+  readonly workspace?: string | undefined;
+};
+
+function absolute(value: string, key: string, bases: Bases): string {
+  const isOverridden = bases.isOverridden?.(key) === true;
+  const base = isOverridden ? (bases.overriddenBase ?? bases.baseDirectory) : bases.baseDirectory;
+  const resolved = path.resolve(base, value);
+  // A copy of a preset still finds the text that comes with the program.
+  if (value.startsWith("resources/") && !existsSync(resolved)) {
+    const own = path.join(programRoot(), value);
+    return existsSync(own) ? own : resolved;
+  }
+  return resolved;
+}
+
+function absoluteSource(source: CorpusSource, bases: Bases): CorpusSource {
+  if (typeof source === "string") {
+    return absolute(source, "data.train", bases);
+  }
+  return source.map((part) =>
+    typeof part === "string"
+      ? absolute(part, "data.train", bases)
+      : { ...part, path: absolute(part.path, "data.train", bases) },
+  );
+}
+
+function absoluteTokenizer(value: string, bases: Bases): string {
+  if (builtInTokenizers.includes(value)) {
+    return value;
+  }
+  const resolved = absolute(value, "tokenizer.path", bases);
+  if (!existsSync(resolved) && !/[\\/]/.test(value) && bases.workspace !== undefined) {
+    const named = path.join(bases.workspace, "tokenizers", value);
+    return existsSync(named) ? named : resolved;
+  }
+  return resolved;
+}
+
+export function withAbsolutePaths(recipe: Recipe, bases: Bases): Recipe {
+  const { data, tokenizer } = recipe;
+  return {
+    ...recipe,
+    tokenizer: tokenizer.path === undefined ? tokenizer : { ...tokenizer, path: absoluteTokenizer(tokenizer.path, bases) },
+    data: {
+      ...data,
+      train: absoluteSource(data.train, bases),
+      eval: typeof data.eval === "string" ? absolute(data.eval, "data.eval", bases) : data.eval,
+    },
+  };
+}

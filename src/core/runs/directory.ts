@@ -1,0 +1,140 @@
+// Making a run directory and finding one again. What lies in it: docs/formats/run-directory.md.
+import { randomBytes } from "node:crypto";
+import { mkdir, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import path from "node:path";
+import type { Recipe } from "#shared/domain/recipe";
+import { RUN_FORMAT_VERSION, type RunManifest } from "#shared/domain/run";
+import { AppError } from "#shared/errors";
+import { workspacePath } from "../paths.ts";
+import { asFileError, makeFolder, syncFolder, systemErrorCode, writeFileDurably } from "./durable-file.ts";
+import { manifestFile, readManifest, writeManifest } from "./manifest.ts";
+import { recipeTextWith } from "./recipe-text.ts";
+import { listRunDirectories, runsFolder } from "./status.ts";
+
+export type RunDirectory = { readonly path: string; readonly id: string };
+
+/** `20261121-143000`, in UTC, so that names sort by time wherever they were made. */
+function timeStamp(now: Date): string {
+  return now.toISOString().replace(/[-:]/g, "").replace("T", "-").slice(0, 15);
+}
+
+/** A name as part of a folder's name. */
+function folderName(name: string): string {
+  const cleaned = name.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "");
+  return (cleaned === "" ? "run" : cleaned).slice(0, 80);
+}
+
+/**
+ * Writes a queued run: recipe.yaml as given, run.json, the folders. `directory` puts it elsewhere than in the workspace;
+ * it must be new or empty of a run.
+ */
+export async function createRun(options: {
+  /** Its paths absolute, as loadRecipeSource gives it. */
+  readonly recipe: Recipe;
+  /** The text it was read from, whose comments are kept. */
+  readonly recipeText?: string;
+  readonly workspace: string;
+  readonly directory?: string;
+  readonly now?: Date;
+  readonly random?: () => string;
+}): Promise<RunDirectory> {
+  const now = options.now ?? new Date();
+  const suffix = options.random?.() ?? randomBytes(2).toString("hex");
+  const id = `${timeStamp(now)}-${folderName(options.recipe.run_name)}-${suffix}`;
+  const directory = options.directory === undefined ? path.join(runsFolder(options.workspace), id) : path.resolve(options.directory);
+  await makeFolder(path.dirname(directory));
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    if (systemErrorCode(error) !== "EEXIST" || options.directory === undefined) {
+      throw asFileError(error, `make the run directory ${directory}`);
+    }
+    if (await exists(manifestFile(directory))) {
+      throw new AppError("RUN_STATE_WRONG", `${directory} already holds a run; resume it, or name another folder.`);
+    }
+  }
+  for (const folder of ["control", "checkpoints"]) {
+    await makeFolder(path.join(directory, folder));
+  }
+  await writeFileDurably(path.join(directory, "recipe.yaml"), recipeTextWith(options.recipeText ?? "", options.recipe));
+  const manifest: RunManifest = {
+    format_version: RUN_FORMAT_VERSION,
+    id,
+    name: options.recipe.run_name,
+    status: "queued",
+    phase: null,
+    pid: null,
+    pid_start_time: null,
+    host: hostname(),
+    created_at: now.toISOString(),
+    started_at: null,
+    ended_at: null,
+    seed: options.recipe.seed,
+    versions: {},
+    data_fingerprint: null,
+    step: 0,
+    total_steps: null,
+    tokens: 0,
+    resumes: 0,
+    best: null,
+    exit_reason: null,
+  };
+  // Last: a folder is a run once it has a run.json, and then it is whole.
+  await writeManifest(directory, manifest);
+  await syncFolder(path.dirname(directory));
+  return { path: directory, id };
+}
+
+/** The workspace a run lies in; one that lies elsewhere uses `option`, else the user's. */
+export function workspaceOfRun(runDirectory: string, option?: string): string {
+  const parent = path.dirname(path.resolve(runDirectory));
+  return option === undefined && path.basename(parent) === "runs" ? path.dirname(parent) : workspacePath(option);
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await stat(file);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A run by directory, by id, or by a name that only one run has. */
+export async function findRun(workspace: string, reference: string): Promise<string> {
+  if (reference === "") {
+    throw new AppError("RUN_NOT_FOUND", "Name a run by its directory, its id, or a name that only one run has.");
+  }
+  const asPath = path.resolve(reference);
+  if (await exists(manifestFile(asPath))) {
+    return asPath;
+  }
+  const directories = await listRunDirectories(workspace);
+  const byId = directories.find((directory) => path.basename(directory) === reference);
+  if (byId !== undefined) {
+    return byId;
+  }
+  const matches: string[] = [];
+  for (const directory of directories) {
+    const manifest = await readManifest(directory).catch(() => null);
+    if (manifest !== null && (manifest.name === reference || manifest.id === reference)) {
+      matches.push(directory);
+    }
+  }
+  const [only] = matches;
+  if (only === undefined) {
+    throw new AppError(
+      "RUN_NOT_FOUND",
+      `There is no run "${reference}" in ${runsFolder(workspace)}; \`assay runs list\` shows what is there.`,
+    );
+  }
+  if (matches.length > 1) {
+    throw new AppError(
+      "RUN_AMBIGUOUS",
+      `${matches.length} runs are called "${reference}": name one by its id, such as ${path.basename(only)}.`,
+      { details: { runs: matches.map((match) => path.basename(match)) } },
+    );
+  }
+  return only;
+}

@@ -1,0 +1,153 @@
+// Several tokenizers on the same corpus, terms or annotated entities: the numbers that decide between them.
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { AppError } from "#shared/errors";
+import type { CancelSignal } from "#shared/ipc/contract";
+import { inBatches } from "../corpus/batches.ts";
+import { type CorpusProgress, readDocuments } from "../corpus/documents.ts";
+import { decodeUtf8 } from "../corpus/utf8.ts";
+import type { NativeTokenizer } from "../engine/addon.ts";
+import { readMentions } from "./entities.ts";
+import { loadTokenizer } from "./load.ts";
+import { pieceText } from "./pieces.ts";
+import { countTerm } from "./term-count.ts";
+
+export type TokenizerComparison = {
+  /** Their names, in the order given; every row below follows it. */
+  readonly tokenizers: readonly string[];
+  readonly corpus: {
+    readonly documents: number;
+    /** Separated by white space. */
+    readonly words: number;
+    readonly bytes: number;
+    readonly rows: readonly {
+      readonly tokenizer: string;
+      readonly tokens: number;
+      readonly bytesPerToken: number;
+      /** Tokens a word. */
+      readonly fertility: number;
+    }[];
+  } | null;
+  readonly terms:
+    | readonly {
+        readonly term: string;
+        /** As a word of its own in the corpus; null where no corpus was given, 0 where it is absent. */
+        readonly count: number | null;
+        readonly pieces: readonly (readonly string[])[];
+      }[]
+    | null;
+  readonly entities: {
+    readonly mentions: number;
+    readonly words: number;
+    /** Tokens of all mentions over their words (BioMegatron, Table 4). */
+    readonly rows: readonly { readonly tokenizer: string; readonly tokens: number; readonly breakRate: number }[];
+  } | null;
+};
+
+export type CompareOptions = {
+  readonly tokenizers: readonly string[];
+  readonly inputs?: readonly string[];
+  /** One term a line; a leading space counts. */
+  readonly termsFile?: string;
+  readonly terms?: readonly string[];
+  readonly iobFile?: string;
+  readonly workspace?: string;
+  readonly signal?: CancelSignal;
+  readonly onProgress?: (progress: CorpusProgress) => void;
+};
+
+type Named = { readonly name: string; readonly tokenizer: NativeTokenizer };
+
+function namesOf(sources: readonly string[]): readonly string[] {
+  const short = sources.map((source) => (source === "gpt2" ? source : path.basename(path.resolve(source))));
+  return sources.map((source, index) => {
+    const name = short[index] ?? source;
+    const isUnclear = name === "tokenizer.json" || short.filter((each) => each === name).length > 1;
+    return isUnclear ? source : name;
+  });
+}
+
+async function readTerms(file: string): Promise<readonly string[]> {
+  const bytes = await readFile(file).catch((cause: unknown) => {
+    throw new AppError("FILE_NOT_FOUND", `Cannot read the terms ${file}; name a text file with one term a line.`, { cause });
+  });
+  const text = decodeUtf8(bytes);
+  if (text === null) {
+    throw new AppError("CORPUS_NOT_UTF8", `${file} is not UTF-8; convert it to UTF-8.`);
+  }
+  return text.split(/\r?\n/).filter((line) => line.trim() !== "");
+}
+
+function countWords(text: string): number {
+  return text.match(/\S+/g)?.length ?? 0;
+}
+
+async function overCorpus(named: readonly Named[], terms: readonly string[], options: CompareOptions) {
+  const tokens = named.map(() => 0);
+  const counts = terms.map(() => 0);
+  let documents = 0;
+  let words = 0;
+  let bytes = 0;
+  const read = readDocuments([...(options.inputs ?? [])], { signal: options.signal, onProgress: options.onProgress });
+  for await (const batch of inBatches(read)) {
+    const texts = batch.map((document) => document.text);
+    const pending = named.map(({ tokenizer }) => tokenizer.encodeBatch(texts));
+    documents += texts.length;
+    for (const text of texts) {
+      words += countWords(text);
+      bytes += Buffer.byteLength(text);
+      for (const [index, term] of terms.entries()) {
+        counts[index] = (counts[index] ?? 0) + countTerm(text, term);
+      }
+    }
+    for (const [index, encoded] of (await Promise.all(pending)).entries()) {
+      tokens[index] = (tokens[index] ?? 0) + encoded.ids.length;
+    }
+  }
+  const rows = named.map(({ name }, index) => {
+    const count = tokens[index] ?? 0;
+    return { tokenizer: name, tokens: count, bytesPerToken: bytes / count, fertility: count / words };
+  });
+  return { corpus: { documents, words, bytes, rows }, counts };
+}
+
+async function overEntities(named: readonly Named[], file: string): Promise<TokenizerComparison["entities"]> {
+  const mentions = await readMentions(file);
+  // Words as they stand within a sentence: each after a space.
+  const texts = mentions.flatMap((mention) => mention.words.map((word) => ` ${word}`));
+  const rows: { tokenizer: string; tokens: number; breakRate: number }[] = [];
+  for (const { name, tokenizer } of named) {
+    const { ids } = await tokenizer.encodeBatch(texts);
+    rows.push({ tokenizer: name, tokens: ids.length, breakRate: ids.length / texts.length });
+  }
+  return { mentions: mentions.length, words: texts.length, rows };
+}
+
+function piecesOf(tokenizer: NativeTokenizer, term: string): readonly string[] {
+  return Array.from(tokenizer.encode(term).ids, (id) => pieceText(tokenizer.tokenBytes(id)));
+}
+
+export async function compareTokenizers(options: CompareOptions): Promise<TokenizerComparison> {
+  const names = namesOf(options.tokenizers);
+  const named: Named[] = [];
+  for (const [index, source] of options.tokenizers.entries()) {
+    named.push({ name: names[index] ?? source, tokenizer: await loadTokenizer(source, { workspace: options.workspace }) });
+  }
+  const fromFile = options.termsFile === undefined ? [] : await readTerms(options.termsFile);
+  const terms = [...fromFile, ...(options.terms ?? [])];
+  const hasCorpus = (options.inputs ?? []).length > 0;
+  const counted = hasCorpus ? await overCorpus(named, terms, options) : null;
+  return {
+    tokenizers: names,
+    corpus: counted?.corpus ?? null,
+    terms:
+      terms.length === 0
+        ? null
+        : terms.map((term, index) => ({
+            term,
+            count: counted === null ? null : (counted.counts[index] ?? 0),
+            pieces: named.map(({ tokenizer }) => piecesOf(tokenizer, term)),
+          })),
+    entities: options.iobFile === undefined ? null : await overEntities(named, options.iobFile),
+  };
+}

@@ -1,0 +1,121 @@
+// The tokenizers.* area. Whoever hosts these handlers does the native work: in the window that is the engine host, so
+// that a crash is an error there; elsewhere this process.
+import { readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { AppError } from "#shared/errors";
+import type { Handlers } from "#shared/ipc/contract";
+import type { tokenizersContract } from "#shared/ipc/tokenizers.contract";
+import type { NativeTokenizer } from "../engine/addon.ts";
+import { explainToken, inspectText } from "./inspect.ts";
+import { describeTokenizer, findTokenizer, loadTokenizer, type TokenizerInfo, type TokenizerPlace } from "./load.ts";
+import { saveTokenizer, trainTokenizer } from "./train.ts";
+
+const OPEN_AT_ONCE = 8;
+const PROGRESS_EVERY_MS = 100;
+
+/** Keeps the last used tokenizers open; one whose file has changed is opened again. */
+class OpenTokenizers {
+  readonly #open = new Map<string, { readonly stamp: string; readonly tokenizer: Promise<NativeTokenizer> }>();
+
+  async get(source: string, workspace: string): Promise<NativeTokenizer> {
+    const place = await findTokenizer(source, { workspace });
+    const file = fileOf(place);
+    const found = file === null ? null : await stat(file);
+    const stamp = found === null ? "" : `${found.mtimeMs}:${found.size}`;
+    const key = file ?? "gpt2";
+    const known = this.#open.get(key);
+    const tokenizer = known?.stamp === stamp ? known.tokenizer : loadTokenizer(source, { workspace });
+    this.#open.delete(key);
+    this.#open.set(key, { stamp, tokenizer });
+    const oldest = this.#open.keys().next().value;
+    if (this.#open.size > OPEN_AT_ONCE && oldest !== undefined) {
+      this.#open.delete(oldest);
+    }
+    tokenizer.catch(() => this.#open.delete(key));
+    return tokenizer;
+  }
+}
+
+function fileOf(place: TokenizerPlace): string | null {
+  switch (place.kind) {
+    case "gpt2":
+      return null;
+    case "tokenizer.json":
+      return place.file;
+    case "vocab+merges":
+      return place.vocab;
+  }
+}
+
+async function foldersIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+    .map((entry) => path.join(folder, entry.name))
+    .toSorted();
+}
+
+/** Newest run first; a folder without a whole tokenizer is left out. */
+async function listTokenizers(workspace: string): Promise<TokenizerInfo[]> {
+  const own = await foldersIn(path.join(workspace, "tokenizers"));
+  const runs = await foldersIn(path.join(workspace, "runs"));
+  const sources = [...own, ...runs.toReversed().map((run) => path.join(run, "tokenizer"))];
+  const found = await Promise.all(sources.map((source) => describeTokenizer(source).catch(() => null)));
+  return [...found.filter((info) => info !== null), await describeTokenizer("gpt2")];
+}
+
+export function createTokenizerHandlers(options: {
+  readonly workspace: () => string;
+}): Handlers<typeof tokenizersContract> {
+  const open = new OpenTokenizers();
+  return {
+    requests: {
+      "tokenizers.list": () => listTokenizers(options.workspace()),
+
+      "tokenizers.inspect": async ({ tokenizer: source, text }) => {
+        const tokenizer = await open.get(source, options.workspace());
+        const pieces = [...inspectText(tokenizer, text)];
+        return { pieces, textBytes: Buffer.byteLength(text), vocabSize: tokenizer.vocabSize };
+      },
+
+      "tokenizers.explain": async ({ tokenizer: source, id }) => {
+        const history = explainToken(await open.get(source, options.workspace()), id);
+        return { ...history, bytes: [...history.bytes], merges: [...history.merges] };
+      },
+    },
+    streams: {
+      "tokenizers.train": async ({ name, inputs, vocabSize, minFrequency }, emit, { signal }) => {
+        if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name) || name === "gpt2") {
+          throw new AppError(
+            "BAD_ARGUMENT",
+            `"${name}" cannot name a tokenizer; use up to 64 letters, digits, dots, dashes and underscores.`,
+          );
+        }
+        const directory = path.join(options.workspace(), "tokenizers", name);
+        if ((await readdir(directory).catch((): string[] => [])).length > 0) {
+          throw new AppError("BAD_ARGUMENT", `There is a tokenizer ${name} already, in ${directory}; choose another name.`);
+        }
+        let lastAt = 0;
+        let lastPhase = "";
+        const { tokenizer } = await trainTokenizer({
+          type: "byte-bpe",
+          vocabSize,
+          minFrequency,
+          inputs,
+          signal,
+          onProgress: (progress) => {
+            const now = performance.now();
+            if (progress.phase !== lastPhase || now - lastAt >= PROGRESS_EVERY_MS || progress.done === progress.total) {
+              lastAt = now;
+              lastPhase = progress.phase;
+              emit({ ...progress });
+            }
+          },
+        });
+        emit({ phase: "saving", done: 0, total: null });
+        await saveTokenizer(tokenizer, directory);
+        return describeTokenizer(directory);
+      },
+    },
+  };
+}

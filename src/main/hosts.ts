@@ -1,0 +1,139 @@
+// The two helpers of main: the engine host (a utility process, since native code may crash) and the runs worker (a
+// thread, since reading runs may take long). Either is started when first asked, and again after it has ended.
+import path from "node:path";
+import { Worker } from "node:worker_threads";
+import { utilityProcess, type UtilityProcess } from "electron";
+import { RemoteCaller } from "#core/app/remote";
+import { AppError } from "#shared/errors";
+import type { HandlerContext } from "#shared/ipc/contract";
+
+type EventListener = (name: string, payload: unknown) => void;
+
+export type Host = {
+  call(name: string, input: unknown, context: HandlerContext, onItem?: (item: unknown) => void): Promise<unknown>;
+  close(): void;
+};
+
+const never: HandlerContext = {
+  signal: { aborted: false, addEventListener: () => undefined, removeEventListener: () => undefined },
+};
+
+export class EngineHost implements Host {
+  readonly #file: string;
+  readonly #workspace: () => string;
+  readonly #userData: string;
+  readonly #onEvent: EventListener;
+  #child: UtilityProcess | null = null;
+  #caller: RemoteCaller | null = null;
+  #isClosing = false;
+
+  constructor(options: {
+    readonly file: string;
+    readonly workspace: () => string;
+    readonly userData: string;
+    readonly onEvent: EventListener;
+  }) {
+    this.#file = options.file;
+    this.#workspace = options.workspace;
+    this.#userData = options.userData;
+    this.#onEvent = options.onEvent;
+  }
+
+  /** For tests that end it: undefined until it has been asked something. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  call(name: string, input: unknown, context: HandlerContext, onItem?: (item: unknown) => void): Promise<unknown> {
+    return this.#start().call(name, input, context, onItem);
+  }
+
+  useWorkspace(workspace: string): void {
+    void this.#caller?.call("host.use-workspace", { workspace }, never).catch(() => undefined);
+  }
+
+  close(): void {
+    this.#isClosing = true;
+    this.#child?.kill();
+  }
+
+  #start(): RemoteCaller {
+    if (this.#caller !== null) {
+      return this.#caller;
+    }
+    const child = utilityProcess.fork(this.#file, [this.#workspace(), this.#userData], { serviceName: "Assay engine host" });
+    const caller = new RemoteCaller(
+      { postMessage: (message) => child.postMessage(message), listen: (listener) => child.on("message", listener) },
+      this.#onEvent,
+    );
+    child.on("exit", (code) => {
+      if (this.#child === child) {
+        this.#child = null;
+        this.#caller = null;
+      }
+      const message = `The engine host ended unexpectedly (code ${code}); what it was doing is lost, runs are not touched. Try again.`;
+      caller.lose(new AppError("ENGINE_LOST", message));
+      if (!this.#isClosing) {
+        this.#onEvent("models.engine-lost", { message });
+      }
+    });
+    this.#child = child;
+    this.#caller = caller;
+    return caller;
+  }
+}
+
+export class RunsWorker implements Host {
+  readonly #workspace: () => string;
+  readonly #onEvent: EventListener;
+  #worker: Worker | null = null;
+  #caller: RemoteCaller | null = null;
+
+  constructor(options: { readonly workspace: () => string; readonly onEvent: EventListener }) {
+    this.#workspace = options.workspace;
+    this.#onEvent = options.onEvent;
+  }
+
+  call(name: string, input: unknown, context: HandlerContext): Promise<unknown> {
+    return this.#start().call(name, input, context);
+  }
+
+  useWorkspace(workspace: string): void {
+    void this.#caller?.call("host.use-workspace", { workspace }, never).catch(() => undefined);
+  }
+
+  close(): void {
+    void this.#worker?.terminate();
+  }
+
+  #start(): RemoteCaller {
+    if (this.#caller !== null) {
+      return this.#caller;
+    }
+    const command = {
+      executable: process.execPath,
+      args: [path.join(import.meta.dirname, "..", "runner", "main.js")],
+      // The app's own binary as plain Node: a runner has no window and outlives this one.
+      env: { ...process.env, ELECTRON_RUN_AS_NODE: "1" },
+    };
+    const worker = new Worker(path.join(import.meta.dirname, "runs-worker.js"), {
+      workerData: { workspace: this.#workspace(), command },
+    });
+    const caller = new RemoteCaller(
+      { postMessage: (message) => worker.postMessage(message), listen: (listener) => worker.on("message", listener) },
+      this.#onEvent,
+    );
+    const forget = (reason: string): void => {
+      if (this.#worker === worker) {
+        this.#worker = null;
+        this.#caller = null;
+      }
+      caller.lose(new AppError("BUG", `Reading runs failed: ${reason}.`));
+    };
+    worker.on("error", (error: Error) => forget(error.message));
+    worker.on("exit", (code) => forget(`its thread ended with code ${code}`));
+    this.#worker = worker;
+    this.#caller = caller;
+    return caller;
+  }
+}

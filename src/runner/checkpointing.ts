@@ -1,0 +1,114 @@
+// What goes into a checkpoint and how it is taken up again: weights and tokenizer as Transformers reads them, the
+// optimizer's moments, and training_state.json, which is all that a resume needs besides the recipe.
+import { copyFile, readdir } from "node:fs/promises";
+import path from "node:path";
+import { weightsName, writeModelFiles } from "#core/models/hugging-face";
+import {
+  type CheckpointStage,
+  rotateCheckpoints,
+  type TrainingState,
+  TRAINING_STATE_VERSION,
+  type WholeCheckpoint,
+  writeCheckpoint,
+} from "#core/runs/checkpoints";
+import { type PreparedTraining, tokenizerFolder, type TrainingModel } from "#core/runs/prepare";
+import { AppError } from "#shared/errors";
+import type { RunJournal } from "./journal.ts";
+import { type KillPoint, killPoint } from "./kill-point.ts";
+import type { TrainingProgress } from "./progress.ts";
+
+const optimizerName = "optimizer.safetensors";
+/** Tokenizer, configuration and headers beside the tensors, generously. */
+const smallFilesBytes = 16 * 1024 * 1024;
+
+/** What a checkpoint takes on the disk. */
+export function checkpointBytes({ plan }: TrainingModel, tokenizerBytes: number): number {
+  return plan.parameterBytes + plan.optimizerBytes + Math.min(smallFilesBytes, 2 * tokenizerBytes + 256 * 1024);
+}
+
+const stageKillPoints: Readonly<Record<CheckpointStage, KillPoint>> = {
+  begun: "checkpoint-begun",
+  "files-written": "checkpoint-files-written",
+  "before-rename": "checkpoint-before-rename",
+  "after-rename": "checkpoint-after-rename",
+};
+
+export async function saveCheckpoint(
+  prepared: PreparedTraining,
+  trained: TrainingModel,
+  progress: TrainingProgress,
+  journal: RunJournal,
+): Promise<WholeCheckpoint> {
+  const { recipe } = prepared;
+  const { directory, manifest } = journal;
+  const state: Omit<TrainingState, "files"> = {
+    format_version: TRAINING_STATE_VERSION,
+    run: manifest.id,
+    created_at: new Date().toISOString(),
+    step: progress.step,
+    tokens: progress.tokens,
+    time: progress.time,
+    data: {
+      fingerprint: prepared.fingerprint,
+      shuffle_seed: recipe.data.shuffle_seed,
+      next_sample: progress.step * recipe.global_train_batch_size,
+    },
+    random_state: { generator: "philox4x32-10", seed: recipe.seed },
+    is_evaluation_due: progress.isEvaluationDue,
+    eval: progress.evaluation,
+    best: progress.best,
+  };
+  const tokenizer = tokenizerFolder(directory);
+  const { checkpoint, setAside } = await writeCheckpoint({
+    runDirectory: directory,
+    state,
+    neededBytes: checkpointBytes(trained, prepared.tokenizerBytes),
+    writeFiles: async (folder) => {
+      await trained.model.saveWeights(path.join(folder, weightsName));
+      await trained.model.saveOptimizer(path.join(folder, optimizerName));
+      for (const name of await readdir(tokenizer)) {
+        await copyFile(path.join(tokenizer, name), path.join(folder, name));
+      }
+      await writeModelFiles(folder, prepared.modelConfig, prepared.endOfTextId);
+    },
+    onStage: (stage) => killPoint(stageKillPoints[stage], progress.step),
+  });
+  if (setAside !== null) {
+    await journal.log(`A damaged checkpoint stood in the place of step ${progress.step}; it is now ${setAside}.`);
+  }
+  const removed = await rotateCheckpoints(directory, manifest.id, recipe.save_num_checkpoints_to_keep);
+  killPoint("after-rotation", progress.step);
+  const gone = removed.length === 0 ? "" : `; step ${removed.join(", ")} made room`;
+  await journal.log(`Checkpoint of step ${progress.step} written${gone}.`);
+  return checkpoint;
+}
+
+/** Loads weights and moments; says where training goes on. */
+export async function loadCheckpoint(
+  checkpoint: WholeCheckpoint,
+  prepared: PreparedTraining,
+  { model }: TrainingModel,
+): Promise<TrainingProgress> {
+  const { state } = checkpoint;
+  const mismatch =
+    state.data.fingerprint !== prepared.fingerprint
+      ? "its training text is not the one found now; put the text back as it was, or start a new run"
+      : state.data.shuffle_seed !== prepared.recipe.data.shuffle_seed || state.random_state.seed !== prepared.recipe.seed
+        ? "its seeds are not the recipe's; set them back"
+        : state.data.next_sample !== state.step * prepared.recipe.global_train_batch_size
+          ? "its global_train_batch_size is not the recipe's; set it back"
+          : null;
+  if (mismatch !== null) {
+    throw new AppError("CHECKPOINT_MISMATCH", `Cannot go on from ${checkpoint.path}: ${mismatch}.`);
+  }
+  await model.loadWeights(path.join(checkpoint.path, weightsName));
+  await model.loadOptimizer(path.join(checkpoint.path, optimizerName));
+  return {
+    step: state.step,
+    tokens: state.tokens,
+    time: state.time,
+    evaluation: state.eval,
+    isEvaluationDue: state.is_evaluation_due,
+    best: state.best,
+  };
+}

@@ -1,0 +1,230 @@
+// The training loop: a call of the engine for each optimizer step, and between steps whatever is due. Everything that
+// decides anything is a function of the step, so that a resumed run repeats an uninterrupted one bit for bit.
+import { formatRecord, type MetricRecord, type MetricsWriter, metricsFile } from "#core/runs/metrics";
+import { peakMemoryBytes } from "#core/runs/peak-memory";
+import type { PreparedTraining, TrainingModel } from "#core/runs/prepare";
+import { epochOf, isDue, isFinished, learningRate } from "#core/runs/schedule";
+import { parseDuration } from "#shared/domain/recipe";
+import { AppError } from "#shared/errors";
+import { saveCheckpoint } from "./checkpointing.ts";
+import { evaluateHeldOut, writeSamples } from "./evaluate.ts";
+import type { Interrupts } from "./interrupts.ts";
+import type { RunJournal } from "./journal.ts";
+import { killInLine, killPoint } from "./kill-point.ts";
+import { RateMeter, type TrainingProgress } from "./progress.ts";
+
+const logEverySeconds = 10;
+
+type LoopContext = {
+  readonly prepared: PreparedTraining;
+  readonly trained: TrainingModel;
+  readonly metrics: MetricsWriter;
+  readonly journal: RunJournal;
+  readonly interrupts: Interrupts;
+  /** Where training goes on. */
+  readonly from: TrainingProgress;
+  /** What the newest checkpoint holds; null where there is none. */
+  readonly saved: TrainingProgress | null;
+};
+
+export class TrainingLoop {
+  readonly #context: LoopContext;
+  readonly #rate = new RateMeter();
+  #progress: TrainingProgress;
+  #saved: TrainingProgress | null;
+  #lastLogAt = -Infinity;
+
+  constructor(context: LoopContext) {
+    this.#context = context;
+    this.#progress = context.from;
+    this.#saved = context.saved;
+  }
+
+  get progress(): TrainingProgress {
+    return this.#progress;
+  }
+
+  async run(): Promise<"completed" | "stopped"> {
+    const { prepared, journal, interrupts } = this.#context;
+    const maxDuration = parseDuration(prepared.recipe.max_duration);
+    if (this.#progress.isEvaluationDue) {
+      await this.#evaluate({ ...this.#axes() });
+    }
+    await journal.write({ phase: { name: `step ${this.#progress.step + 1}` } });
+    while (!isFinished(maxDuration, prepared.facts, this.#progress)) {
+      await this.#obey();
+      if (interrupts.stopReason !== null) {
+        await journal.write({ status: "stopping", phase: { name: "writing a checkpoint" } });
+        await this.#save();
+        return "stopped";
+      }
+      await this.#step();
+      journal.check();
+    }
+    await this.#save();
+    return this.#progress.isEvaluationDue ? "stopped" : "completed"; // a stop came in the middle of the last evaluation
+  }
+
+  async #step(): Promise<void> {
+    const { prepared, trained, journal } = this.#context;
+    const { recipe, facts } = prepared;
+    const before = this.#progress;
+    const step = before.step + 1;
+    const lr = learningRate({
+      lr: recipe.optimizer.lr,
+      tWarmup: parseDuration(recipe.scheduler.t_warmup),
+      alphaF: recipe.scheduler.alpha_f,
+      maxDuration: parseDuration(recipe.max_duration),
+      facts,
+      progress: before,
+    });
+    const begin = performance.now();
+    const pending = trained.model.trainStep({
+      data: prepared.training,
+      step,
+      lr,
+      shuffleSeed: recipe.data.shuffle_seed,
+    });
+    killPoint("in-step", step);
+    const result = await pending;
+    const seconds = (performance.now() - begin) / 1000;
+    if (!result.applied) {
+      await this.#append({ ...this.#axes(), step, "train/loss": result.loss, "train/grad_norm": result.gradNorm });
+      const what = Number.isFinite(result.loss) ? `gradient norm at step ${step} is ${result.gradNorm}` : `loss at step ${step} is ${result.loss}`;
+      throw new AppError(
+        "LOSS_NOT_FINITE",
+        `The ${what}, so the weights were left as they were; lower optimizer.lr or lengthen scheduler.t_warmup and ${this.#resumeHint()}.`,
+      );
+    }
+    this.#rate.add(result.tokens, seconds);
+    const after: TrainingProgress = {
+      ...before,
+      step,
+      tokens: before.tokens + result.tokens,
+      time: before.time + seconds,
+      evaluation: null,
+    };
+    const isLast = isFinished(parseDuration(recipe.max_duration), facts, after);
+    const isEvaluationDue = isLast || isDue(parseDuration(recipe.eval_interval), facts, before, after);
+    this.#progress = { ...after, isEvaluationDue };
+    const isLogDue = isEvaluationDue || isDue(parseDuration(recipe.log_interval), facts, before, after);
+    journal.progress({ step, tokens: after.tokens, phase: null });
+    const record: MetricRecord = {
+      ...this.#axes(),
+      "train/loss": result.loss,
+      "train/learning_rate": lr,
+      "train/grad_norm": result.gradNorm,
+      "throughput/tokens_per_second": Math.round(this.#rate.tokensPerSecond * 10) / 10,
+      "memory/peak_bytes": await peakMemoryBytes(),
+    };
+    if (isEvaluationDue) {
+      await this.#evaluate(record);
+    } else if (isLogDue) {
+      await this.#append(record);
+    }
+    await this.#logStep(result.loss, isLast);
+    if (!isLast && isDue(parseDuration(recipe.save_interval), facts, before, after)) {
+      await this.#save();
+    }
+  }
+
+  /** Appends `record` with the evaluation in it. After a stop the record goes without, and a resume adds it. */
+  async #evaluate(record: MetricRecord): Promise<void> {
+    const { prepared, trained, journal, interrupts } = this.#context;
+    const begin = performance.now();
+    const evaluation = await evaluateHeldOut(prepared, trained, journal, interrupts.signal);
+    if (evaluation === undefined) {
+      if (record["train/loss"] !== undefined) {
+        await this.#append(record);
+      }
+      return;
+    }
+    const { step } = this.#progress;
+    const { loss, perplexity, bitsPerByte } = evaluation;
+    const isUsable = Number.isFinite(loss) && Number.isFinite(perplexity);
+    const isBest = isUsable && loss < (this.#progress.best?.value ?? Infinity);
+    this.#progress = {
+      ...this.#progress,
+      isEvaluationDue: false,
+      evaluation: isUsable ? { loss, perplexity, bits_per_byte: bitsPerByte } : null,
+      best: isBest ? { metric: "eval/loss", value: loss, step } : this.#progress.best,
+    };
+    await this.#append({ ...record, "eval/loss": loss, "eval/perplexity": perplexity, "eval/bits_per_byte": bitsPerByte });
+    journal.progress({ best: this.#progress.best });
+    await journal.log(
+      `Step ${step}: held-out loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${bitsPerByte.toFixed(4)} bits/byte.`,
+    );
+    await writeSamples(prepared, trained, step, journal.directory, interrupts.signal);
+    this.#progress = { ...this.#progress, time: this.#progress.time + (performance.now() - begin) / 1000 };
+  }
+
+  /** Does what the control files ask for, between two steps. Stopping is left to the caller. */
+  async #obey(): Promise<void> {
+    const { journal, interrupts } = this.#context;
+    if (interrupts.isRequested("checkpoint")) {
+      await this.#save();
+      await interrupts.done("checkpoint");
+    }
+    if (interrupts.isRequested("pause") && interrupts.stopReason === null) {
+      await journal.write({ status: "paused", phase: null });
+      await journal.log(`Paused after step ${this.#progress.step}.`);
+      await interrupts.done("pause");
+      while (!interrupts.isRequested("unpause") && interrupts.stopReason === null) {
+        await interrupts.next();
+        if (interrupts.isRequested("checkpoint")) {
+          await this.#save();
+          await interrupts.done("checkpoint");
+        }
+        await interrupts.done("pause"); // asked again while paused
+      }
+      if (interrupts.stopReason === null) {
+        await journal.write({ status: "running" });
+        await journal.log(`Goes on after step ${this.#progress.step}.`);
+      }
+    }
+    if (interrupts.isRequested("unpause")) {
+      await interrupts.done("unpause");
+    }
+  }
+
+  /** Writes a checkpoint unless there is one that says the same. What was measured until now is on the disk before it. */
+  async #save(): Promise<void> {
+    const { prepared, trained, metrics, journal } = this.#context;
+    if (this.#saved?.step === this.#progress.step && this.#saved.isEvaluationDue === this.#progress.isEvaluationDue) {
+      return;
+    }
+    const begin = performance.now();
+    await metrics.sync();
+    await saveCheckpoint(prepared, trained, this.#progress, journal);
+    this.#saved = this.#progress;
+    this.#progress = { ...this.#progress, time: this.#progress.time + (performance.now() - begin) / 1000 };
+  }
+
+  #axes(): MetricRecord {
+    const { step, tokens, time } = this.#progress;
+    return { step, tokens, epoch: epochOf(step, this.#context.prepared.facts), time: Math.round(time * 1e6) / 1e6 };
+  }
+
+  async #append(record: MetricRecord): Promise<void> {
+    killInLine(metricsFile(this.#context.journal.directory), formatRecord(record), record.step);
+    await this.#context.metrics.append(record);
+    killPoint("after-line", record.step);
+  }
+
+  async #logStep(loss: number, isLast: boolean): Promise<void> {
+    const now = performance.now();
+    if (!isLast && now - this.#lastLogAt < logEverySeconds * 1000) {
+      return;
+    }
+    this.#lastLogAt = now;
+    const { step, tokens } = this.#progress;
+    const total = this.#context.journal.manifest.total_steps;
+    await this.#context.journal.log(
+      `Step ${step}${total === null ? "" : ` of ${total}`}: loss ${loss.toFixed(4)}, ${tokens} tokens, ${Math.round(this.#rate.tokensPerSecond)} tokens/s.`,
+    );
+  }
+
+  #resumeHint(): string {
+    return this.#saved === null ? "resume: it begins again, there is no checkpoint yet" : `resume: it goes on from step ${this.#saved.step}`;
+  }
+}

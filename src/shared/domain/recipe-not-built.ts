@@ -1,0 +1,82 @@
+// What the recipe format will hold and this version cannot do yet, so that a recipe written for it gets a true sentence
+// and not "unknown". An entry goes when the schema in recipe.ts accepts its value.
+
+export type NotBuilt = {
+  /** Key path; `*` stands for any list index. */
+  readonly path: string;
+  /** Which values; absent where the key itself is not built. */
+  readonly matches?: (value: unknown) => boolean;
+  /** What serves today. */
+  readonly instead: string;
+};
+
+const isText = (pattern: RegExp) => (value: unknown) => typeof value === "string" && pattern.test(value);
+
+/** s3://bucket/… and its like; data is read from this machine for now. */
+export const isRemoteAddress = isText(/^[a-z][a-z0-9+.-]*:\/\//i);
+
+export const notBuilt: readonly NotBuilt[] = [
+  { path: "device", matches: isText(/^(cuda|gpu|mps)(:\d+)?$/), instead: "use cpu or auto" },
+  { path: "precision", matches: isText(/^(amp_)?(bf16|fp16|fp8|bfloat16|float16)$/), instead: "use fp32" },
+  { path: "model.name", matches: isText(/^(megatron_)?bert$/), instead: "use gpt2" },
+  { path: "model.init_from", instead: "leave it out: weights start as GPT-2's do" },
+  { path: "model.lora", instead: "leave it out: all weights are trained" },
+  { path: "tokenizer.train.type", matches: isText(/^(wordpiece|unigram|sentencepiece|char-bpe)$/), instead: "use byte-bpe" },
+  {
+    path: "objective.name",
+    matches: isText(
+      /^(mlm(\+sop)?|multiple-choice|token-classification|sequence-classification|span-qa|prompted-generation)$/,
+    ),
+    instead: "use clm",
+  },
+  {
+    path: "scheduler.name",
+    matches: isText(/^(constant_with_warmup|linear_decay_with_warmup|inv_sqrt_with_warmup)$/),
+    instead: "use cosine_with_warmup",
+  },
+  { path: "launch.target", matches: isText(/^(ssh|slurm)$/), instead: "use local" },
+  { path: "launch.host", instead: "use launch: {target: local}" },
+  { path: "launch.nodes", instead: "use launch: {target: local}" },
+  { path: "launch.gpus_per_node", instead: "use launch: {target: local}" },
+  { path: "launch.time_limit", instead: "use launch: {target: local}" },
+  { path: "launch.partition", instead: "use launch: {target: local}" },
+  { path: "data.train", matches: isRemoteAddress, instead: "copy the data here and give its path" },
+  { path: "data.train.*", matches: isRemoteAddress, instead: "copy the data here and give its path" },
+  { path: "data.train.*.path", matches: isRemoteAddress, instead: "copy the data here and give its path" },
+  {
+    path: "data.train.*.weight",
+    matches: (value) => typeof value === "number" && value !== 1,
+    instead: "leave it out: each part is seen once a pass",
+  },
+  {
+    path: "data.train.*.format",
+    matches: isText(/^(mds|parquet|xml|medline)$/),
+    instead: "use txt or jsonl",
+  },
+  { path: "data.eval", matches: isRemoteAddress, instead: "copy the data here and give its path" },
+];
+
+function pathMatches(pattern: string, path: string): boolean {
+  const patternParts = pattern.split(".");
+  const parts = path.split(".");
+  return (
+    parts.length === patternParts.length &&
+    patternParts.every((part, index) => part === parts[index] || (part === "*" && /^\d+$/.test(parts[index] ?? "")))
+  );
+}
+
+/** The sentence for a key or value of the format that this version cannot do; null where it is simply wrong. */
+export function notBuiltSentence(path: string, value: unknown): string | null {
+  for (const entry of notBuilt) {
+    if (!pathMatches(entry.path, path)) {
+      continue;
+    }
+    if (entry.matches === undefined) {
+      return `${path} is not built yet in this version; ${entry.instead}.`;
+    }
+    if (entry.matches(value)) {
+      return `${path} ${String(value)} is not built yet in this version; ${entry.instead}.`;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,239 @@
+// The recipe: a YAML file that says everything about a run. This one schema is the source of the types, of the JSON
+// Schema the editor completes from (resources/recipe.schema.json), of docs/formats/recipe.md and of what the trainer
+// reads. Spelling follows llm-foundry. Only what works is accepted; recipe-not-built.ts knows what is to come.
+import { z } from "zod";
+import { type DurationUnit, durationPattern, readDuration } from "./recipe-duration.ts";
+import { isRemoteAddress } from "./recipe-not-built.ts";
+
+export { type Duration, type DurationUnit, parseDuration } from "./recipe-duration.ts";
+
+export const RECIPE_FORMAT_VERSION = 1;
+export const END_OF_TEXT = "<|endoftext|>";
+
+/** What each key takes, in words: the second half of the sentence that refuses a wrong value. */
+export const expectations: z.core.$ZodRegistry<{ expects: string }> = z.registry<{ expects: string }>();
+
+function documented<T extends z.ZodType>(schema: T, expects: string, description: string): T {
+  const described = schema.describe(description);
+  expectations.add(described, { expects });
+  return described;
+}
+
+const LARGEST_SEED = Number.MAX_SAFE_INTEGER;
+
+function whole(min: number, max: number, description: string) {
+  const expects = max === LARGEST_SEED ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
+  return documented(z.number().int().min(min).max(max), expects, description);
+}
+
+function fractionBelowOne(description: string) {
+  return documented(z.number().min(0).lt(1), "a number from 0 to below 1", description);
+}
+
+function duration(units: readonly DurationUnit[], canBeZero: boolean, description: string) {
+  const examples = { ba: "400ba (steps)", ep: "1ep (passes)", tok: "300e9tok (tokens)", sec: "3600sec (seconds)" };
+  const expects = `a duration: ${units.map((unit) => examples[unit]).join(", ")}`;
+  const schema = z
+    .string()
+    .regex(durationPattern(units))
+    .refine((text) => {
+      const read = readDuration(text);
+      return read !== null && (canBeZero || read.value > 0);
+    });
+  return documented(schema, canBeZero ? expects : `${expects}, more than 0`, description);
+}
+
+const path = (expects: string, description: string) =>
+  documented(
+    z
+      .string()
+      .min(1)
+      .refine((text) => !isRemoteAddress(text)),
+    expects,
+    description,
+  );
+
+const auto = z.literal("auto");
+
+const model = z.strictObject({
+  name: documented(z.enum(["gpt2"]), "gpt2", "The family of the model: `gpt2`, a decoder with learned positions."),
+  n_layers: whole(1, 1024, "Transformer blocks."),
+  n_heads: whole(1, 1024, "Attention heads of a block; they divide `d_model` evenly."),
+  d_model: whole(1, 65_536, "Width of the residual stream."),
+  expansion_ratio: whole(1, 16, "Width of the feed-forward layer over `d_model`.").default(4),
+  dropout: fractionBelowOne(
+    "Share of activations dropped in training: of embeddings, attention weights and residual branches alike.",
+  ).default(0),
+  vocab_size: whole(
+    257,
+    16_777_216,
+    "Rows of the embedding. Comes from the tokenizer where absent; where given, another size than the tokenizer's is an error.",
+  ).optional(),
+});
+
+const tokenizer = z.strictObject({
+  train: z
+    .strictObject({
+      type: documented(z.enum(["byte-bpe"]), "byte-bpe", "`byte-bpe`: byte-level BPE as GPT-2's.").default("byte-bpe"),
+      vocab_size: whole(257, 1_000_000, "Tokens in all: 256 bytes, merges, and end-of-text, which has the last id."),
+      min_frequency: whole(1, LARGEST_SEED, "No pair seen less often is merged.").default(2),
+    })
+    .describe("Train a tokenizer on the training text, once, before the first step.")
+    .optional(),
+  path: path("a folder, a tokenizer.json, or gpt2", "Use this tokenizer: a folder, a `tokenizer.json`, or `gpt2`.").optional(),
+});
+
+const corpusPath = path(
+  "a folder, glob, .txt, .jsonl or .jsonl.gz",
+  "A folder (read with its subfolders), a glob, a `.txt` (one document), a `.jsonl` or a `.jsonl.gz` (field `text`).",
+);
+
+const corpusPart = z.strictObject({
+  path: corpusPath,
+  format: documented(
+    z.enum(["auto", "txt", "jsonl"]),
+    "auto, txt or jsonl",
+    "How its files are read; `auto` goes by their names.",
+  ).default("auto"),
+  weight: documented(z.literal(1), "1", "How often the part is seen in a pass. Only 1 for now.").default(1),
+});
+
+const data = z.strictObject({
+  train: documented(
+    z.union([corpusPath, z.array(z.union([corpusPath, corpusPart])).min(1)]),
+    "a folder, glob, .txt, .jsonl or .jsonl.gz, or a list of such",
+    "The training text: a folder (read with its subfolders), a glob, a `.txt` (one document), a `.jsonl` or a `.jsonl.gz` (field `text`), or a list of such. Relative paths start at the recipe's folder.",
+  ),
+  eval: documented(
+    z.union([
+      corpusPath,
+      z.strictObject({
+        fraction: documented(
+          z.number().gt(0).lt(1),
+          "a number between 0 and 1",
+          "Share of the training documents held out, chosen by a hash of their ids: a document stays on its side when data grows.",
+        ),
+      }),
+    ]),
+    "a path, or {fraction: 0.05}",
+    "The held-out text: a path as for `train`, or `{fraction: 0.05}` of the training documents.",
+  ).default({ fraction: 0.05 }),
+  shuffle_seed: whole(0, LARGEST_SEED, "Key of the data order, apart from `seed`, so that a study may vary either alone.").default(17),
+});
+
+const optimizer = z.strictObject({
+  name: documented(
+    z.enum(["decoupled_adamw"]),
+    "decoupled_adamw",
+    "`decoupled_adamw`, Composer's: every parameter is multiplied by 1 − weight_decay · lr_t / lr_0.",
+  ).default("decoupled_adamw"),
+  lr: documented(z.number().gt(0).max(10), "a number above 0, such as 1.0e-3", "The highest learning rate, reached after warm-up."),
+  betas: documented(
+    z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]),
+    "two numbers from 0 to below 1, such as [0.9, 0.95]",
+    "Decay of the running means of the gradient and of its square.",
+  ).default([0.9, 0.95]),
+  eps: documented(z.number().gt(0).max(1), "a number above 0, such as 1.0e-8", "Added after the square root.").default(1e-8),
+  weight_decay: fractionBelowOne(
+    "Share of each parameter taken away a step at the highest learning rate. Decoupled: it is not multiplied by `lr`, so values are near 1.0e-5.",
+  ).default(1e-5),
+  no_decay: documented(
+    z.array(z.string().min(1)),
+    'a list of glob patterns, such as ["*.bias", "*ln_*"]',
+    "Glob patterns over tensor names that weight decay spares.",
+  ).default([]),
+});
+
+const scheduler = z.strictObject({
+  name: documented(
+    z.enum(["cosine_with_warmup"]),
+    "cosine_with_warmup",
+    "`cosine_with_warmup`: linear to `lr`, then half a cosine down to `alpha_f` · `lr` at `max_duration`.",
+  ).default("cosine_with_warmup"),
+  t_warmup: duration(["ba", "ep", "tok"], true, "Length of the warm-up.").default("0ba"),
+  alpha_f: documented(z.number().min(0).max(1), "a number from 0 to 1", "The last learning rate over the highest.").default(0.1),
+});
+
+const samples = z.strictObject({
+  prompts: documented(
+    z.array(z.string()).max(100),
+    'a list of texts, such as ["Background:"]',
+    "Texts continued at every evaluation and kept in samples.jsonl.",
+  ).default([]),
+  max_new_tokens: whole(1, 4096, "Tokens generated for each prompt.").default(48),
+});
+
+const steps: readonly DurationUnit[] = ["ba", "ep", "tok"];
+
+export const recipeSchema = z.strictObject({
+  format_version: documented(z.literal(RECIPE_FORMAT_VERSION), "1", "Version of this format: 1.").default(RECIPE_FORMAT_VERSION),
+  run_name: documented(
+    z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+    "a name of up to 64 letters, digits, dots, dashes and underscores",
+    "Name of the run, part of its folder's name. Where absent it is the recipe file's name.",
+  ).default("run"),
+  seed: whole(0, LARGEST_SEED, "Seed of the first weights and of dropout.").default(17),
+  max_seq_len: whole(8, 65_536, "Context: tokens the model sees at once."),
+  device: documented(z.enum(["auto", "cpu"]), "auto or cpu", "Where it trains; `auto` takes the best there is.").default("auto"),
+  threads: documented(
+    z.union([auto, z.number().int().min(1).max(1024)]),
+    "auto, or a whole number from 1 to 1024",
+    "Threads of the engine; `auto` is one for each core. The same number gives the same bits.",
+  ).default("auto"),
+  model: model.describe("The shape of the model."),
+  tokenizer: tokenizer.describe("Either `train` or `path`."),
+  data: data.describe("The text."),
+  objective: z
+    .strictObject({
+      name: documented(z.enum(["clm"]), "clm", "`clm`: predict the next token.").default("clm"),
+    })
+    .describe("What is learned.")
+    .default({ name: "clm" }),
+  optimizer: optimizer.describe("How weights change."),
+  scheduler: scheduler
+    .describe("The learning rate over time.")
+    .default({ name: "cosine_with_warmup", t_warmup: "0ba", alpha_f: 0.1 }),
+  gradient_clipping: documented(
+    z.number().gt(0).nullable(),
+    "a number above 0, or null for none",
+    "Gradients whose overall norm is larger are scaled down to it; `null` clips nothing.",
+  ).default(1),
+  max_duration: duration(["ba", "ep", "tok", "sec"], false, "Length of the run. It ends at the first step that reaches it."),
+  global_train_batch_size: whole(1, 1_048_576, "Windows of `max_seq_len` tokens in one optimizer step."),
+  device_train_microbatch_size: documented(
+    z.union([auto, z.number().int().min(1).max(1_048_576)]),
+    "auto, or a whole number that divides global_train_batch_size",
+    "Windows in memory at once; gradients are summed up to the global batch. `auto` takes what fits well in memory.",
+  ).default("auto"),
+  precision: documented(z.enum(["fp32"]), "fp32", "Number format of training.").default("fp32"),
+  log_interval: duration(["ba"], false, "Steps between lines of metrics.jsonl.").default("1ba"),
+  eval_interval: duration(steps, false, "Between evaluations on the held-out text; the first is at step 0, the last at the end.").default("50ba"),
+  save_interval: duration(steps, false, "Between checkpoints; one is written at the end too.").default("100ba"),
+  save_num_checkpoints_to_keep: whole(1, 10_000, "The newest checkpoints kept; the best one is kept besides.").default(3),
+  samples: samples.describe("Text generated while training.").default({ prompts: [], max_new_tokens: 48 }),
+  launch: z
+    .strictObject({
+      target: documented(z.enum(["local"]), "local", "`local`: this computer.").default("local"),
+    })
+    .describe("Where the run is started.")
+    .default({ target: "local" }),
+});
+
+/** A recipe with every default filled in. It is plain data: written as YAML it reads back as itself. */
+export type Recipe = z.output<typeof recipeSchema>;
+export type RecipeInput = z.input<typeof recipeSchema>;
+export type CorpusSource = Recipe["data"]["train"];
+
+/** A recipe in which nothing is left open: this is what a run directory keeps, and what resume goes by. */
+export type ResolvedRecipe = Omit<Recipe, "device" | "threads" | "device_train_microbatch_size" | "model"> & {
+  readonly device: "cpu";
+  readonly threads: number;
+  readonly device_train_microbatch_size: number;
+  readonly model: Recipe["model"] & { readonly vocab_size: number };
+};
+
+/** Draft 7, which editors' YAML services understand. */
+export function recipeJsonSchema(): Record<string, unknown> {
+  const schema = z.toJSONSchema(recipeSchema, { io: "input", target: "draft-7" });
+  return { ...schema, $id: "assay://recipe.schema.json", title: "Assay recipe" };
+}

@@ -1,0 +1,22 @@
+// The bridge the preload script puts into the window as `window.assay`, and the channels it speaks on. The window's
+// client gives it types from the contract; the bridge itself only carries.
+import type { Envelope } from "./contract.ts";
+
+export const channels = {
+  request: "assay:request",
+  stream: "assay:stream",
+  streamItem: "assay:stream-item",
+  streamCancel: "assay:stream-cancel",
+  event: "assay:event",
+} as const;
+
+export type Bridge = {
+  request(name: string, input: unknown): Promise<Envelope<unknown>>;
+  /** `id` is the caller's own; items of this stream come to `onItem` with it. */
+  stream(id: string, name: string, input: unknown): Promise<Envelope<unknown>>;
+  cancelStream(id: string): void;
+  /** Each returns a function that ends the listening. */
+  onItem(listener: (id: string, item: unknown) => void): () => void;
+  onEvent(listener: (name: string, payload: unknown) => void): () => void;
+  readonly platform: string;
+};
