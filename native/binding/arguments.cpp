@@ -17,16 +17,19 @@ std::string number_text(double number) {
   return std::to_string(number);
 }
 
-std::int64_t integer_value(const Napi::Value& value, const char* where, const char* name, double smallest, double largest) {
+std::int64_t integer_value(const Napi::Value& value, const char* where, const char* name, double smallest,
+                           double largest) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
   if (!(number >= smallest && number <= largest) || std::floor(number) != number) {
-    bad_argument(where, std::string(name) + " must be a whole number from " + number_text(smallest) + " to " + number_text(largest) +
-                            (value.IsNumber() ? ", not " + number_text(number) : std::string()));
+    bad_argument(where, std::string(name) + " must be a whole number from " + number_text(smallest) + " to " +
+                            number_text(largest) + (value.IsNumber() ? ", not " + number_text(number) : std::string()));
   }
   return static_cast<std::int64_t>(number);
 }
 
-template <typename Array> Array typed_array(const Napi::Value& value, napi_typedarray_type type, const char* where, const char* name, const char* wanted) {
+template <typename Array>
+Array typed_array(const Napi::Value& value, napi_typedarray_type type, const char* where, const char* name,
+                  const char* wanted) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
     bad_argument(where, std::string(name) + " must be a " + wanted);
   }
@@ -58,7 +61,8 @@ std::int64_t integer_argument(const Napi::CallbackInfo& info, std::size_t index,
   return integer_value(info[index], where, name, smallest, largest);
 }
 
-Napi::Function function_argument(const Napi::CallbackInfo& info, std::size_t index, const char* where, const char* name) {
+Napi::Function function_argument(const Napi::CallbackInfo& info, std::size_t index, const char* where,
+                                 const char* name) {
   if (!info[index].IsFunction()) {
     bad_argument(where, std::string(name) + " must be a function");
   }
@@ -77,7 +81,8 @@ double number_field(const Napi::Object& object, const char* field, const char* w
   return value.As<Napi::Number>().DoubleValue();
 }
 
-std::int64_t integer_field(const Napi::Object& object, const char* field, const char* where, double smallest, double largest) {
+std::int64_t integer_field(const Napi::Object& object, const char* field, const char* where, double smallest,
+                           double largest) {
   return integer_value(object.Get(field), where, field, smallest, largest);
 }
 

@@ -22,12 +22,14 @@ Napi::Object object_argument(const Napi::CallbackInfo& info, std::size_t index, 
 std::string string_argument(const Napi::CallbackInfo& info, std::size_t index, const char* where, const char* name);
 std::int64_t integer_argument(const Napi::CallbackInfo& info, std::size_t index, const char* where, const char* name,
                               double smallest, double largest);
-Napi::Function function_argument(const Napi::CallbackInfo& info, std::size_t index, const char* where, const char* name);
+Napi::Function function_argument(const Napi::CallbackInfo& info, std::size_t index, const char* where,
+                                 const char* name);
 
 // One field of an object.
 bool has_field(const Napi::Object& object, const char* field); // present and not undefined
 double number_field(const Napi::Object& object, const char* field, const char* where);
-std::int64_t integer_field(const Napi::Object& object, const char* field, const char* where, double smallest, double largest);
+std::int64_t integer_field(const Napi::Object& object, const char* field, const char* where, double smallest,
+                           double largest);
 std::string string_field(const Napi::Object& object, const char* field, const char* where);
 Napi::Object object_field(const Napi::Object& object, const char* field, const char* where);
 

@@ -12,7 +12,8 @@ Failure describe_failure(const std::exception_ptr& thrown) {
   } catch (const Error& error) {
     return {error.code(), error.what()};
   } catch (const std::bad_alloc&) {
-    return {"OUT_OF_MEMORY", "The system gave no more memory; close other programs or lower the microbatch size or the model's size."};
+    return {"OUT_OF_MEMORY",
+            "The system gave no more memory; close other programs or lower the microbatch size or the model's size."};
   } catch (const std::exception& error) {
     return {"BUG", std::string("The engine failed in a way it should not: ") + error.what() + "."};
   } catch (...) {

@@ -1,5 +1,5 @@
-// The one place where an engine exception becomes a JavaScript error: `code` and a sentence. Work on other threads keeps
-// what it caught as a Failure until it is back on the JavaScript thread.
+// The one place where an engine exception becomes a JavaScript error: `code` and a sentence. Work on other threads
+// keeps what it caught as a Failure until it is back on the JavaScript thread.
 #pragma once
 
 #include <napi.h>

@@ -21,8 +21,8 @@ namespace {
 
 // The instruction sets that decide how fast matrix products are; /proc/cpuinfo lists a hundred others.
 constexpr std::array<std::string_view, 16> kTellingFlags = {
-    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx512_bf16", "amx_bf16",
-    "asimd", "asimddp", "sve", "bf16"};
+    "sse4_2",   "avx",         "avx2",        "fma",      "f16c",  "avx512f", "avx512bw", "avx512dq",
+    "avx512vl", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "asimddp", "sve",      "bf16"};
 
 struct Processor {
   std::string model;
@@ -102,10 +102,12 @@ Napi::Value machine(const Napi::CallbackInfo& info) {
     }
     machine.Set("isa", isa);
     machine.Set("gemm", backend.gemm);
-    machine.Set("onednnVersion", has_onednn ? Napi::Value(Napi::String::New(env, backend.library_version)) : env.Null());
+    machine.Set("onednnVersion",
+                has_onednn ? Napi::Value(Napi::String::New(env, backend.library_version)) : env.Null());
     machine.Set("onednnPath", has_onednn ? Napi::Value(Napi::String::New(env, backend.library_path)) : env.Null());
     machine.Set("engineVersion", ASSAY_ENGINE_VERSION);
-    machine.Set("memoryBytes", static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE)));
+    machine.Set("memoryBytes",
+                static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE)));
     return machine;
   });
 }

@@ -36,11 +36,13 @@ double rate_field(const Napi::Object& object, const char* where) {
 }
 
 // The global batch of update `step`, read from the cache into the state's buffer.
-std::span<const std::int32_t> gather_batch(ModelState& state, const TokenCache& cache, std::int64_t step, std::uint64_t shuffle_seed) {
+std::span<const std::int32_t> gather_batch(ModelState& state, const TokenCache& cache, std::int64_t step,
+                                           std::uint64_t shuffle_seed) {
   const TrainingOptions& options = state.require_training();
   if (static_cast<std::int64_t>(cache.vocab_size()) > state.config.vocab_size) {
-    throw Error("TOKENIZER_MODEL_MISMATCH", "The token cache " + cache.directory() + " has a vocabulary of " + std::to_string(cache.vocab_size()) +
-                                                ", the model one of " + std::to_string(state.config.vocab_size) +
+    throw Error("TOKENIZER_MODEL_MISMATCH", "The token cache " + cache.directory() + " has a vocabulary of " +
+                                                std::to_string(cache.vocab_size()) + ", the model one of " +
+                                                std::to_string(state.config.vocab_size) +
                                                 "; use the tokenizer that belongs to the model.");
   }
   const auto seq_len = static_cast<std::uint32_t>(options.seq_len);
@@ -54,6 +56,8 @@ std::span<const std::int32_t> gather_batch(ModelState& state, const TokenCache& 
 } // namespace
 
 void Model::define(Napi::Env env, Napi::Object exports) {
+  // The constructor finds it as its data; createModel's closure keeps it alive.
+  const auto live = LiveThreads::create(env);
   const Napi::Function constructor = DefineClass(env, "Model",
                                                  {
                                                      InstanceMethod<&Model::parameters>("parameters"),
@@ -74,12 +78,17 @@ void Model::define(Napi::Env env, Napi::Object exports) {
                                                      InstanceMethod<&Model::evaluate>("evaluate"),
                                                      InstanceMethod<&Model::generate>("generate"),
                                                      InstanceMethod<&Model::dispose>("dispose"),
-                                                 });
+                                                 },
+                                                 live.get());
   auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
   reference->SuppressDestruct();
-  exports.Set("createModel", Napi::Function::New(env, [reference](const Napi::CallbackInfo& info) {
-                return guarded(info.Env(), [&]() -> Napi::Value { return reference->New({info[0], info[1]}); });
-              }, "createModel"));
+  exports.Set("createModel",
+              Napi::Function::New(
+                  env,
+                  [reference, live](const Napi::CallbackInfo& info) {
+                    return guarded(info.Env(), [&]() -> Napi::Value { return reference->New({info[0], info[1]}); });
+                  },
+                  "createModel"));
 }
 
 Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
@@ -87,7 +96,9 @@ Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
     const Gpt2Config config = read_model_config(object_argument(info, 0, "createModel", "config"));
     const Napi::Object options = object_argument(info, 1, "createModel", "options");
     const auto threads = static_cast<int>(integer_field(options, "threads", "createModel", 0, 1024));
-    thread_ = std::make_unique<ModelThread>(info.Env(), create_cpu_backend({.threads = threads}), config);
+    auto live = static_cast<LiveThreads*>(info.Data())->shared_from_this();
+    thread_ =
+        std::make_unique<ModelThread>(info.Env(), std::move(live), create_cpu_backend({.threads = threads}), config);
   });
 }
 
@@ -135,7 +146,8 @@ Napi::Value Model::parameters(const Napi::CallbackInfo& info) {
 
 Napi::Value Model::initialize(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto seed = static_cast<std::uint64_t>(integer_argument(info, 0, "initialize", "seed", 0, kLargestSafeInteger));
+    const auto seed =
+        static_cast<std::uint64_t>(integer_argument(info, 0, "initialize", "seed", 0, kLargestSafeInteger));
     return promise(info, [seed](ModelState& state) { state.require_model().initialize(seed); });
   });
 }
@@ -214,7 +226,8 @@ Napi::Value Model::read_gradient(const Napi::CallbackInfo& info) {
 
 Napi::Value Model::plan_training(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const TrainingOptions options = read_training_options(object_argument(info, 0, "planTraining", "options"), "planTraining");
+    const TrainingOptions options =
+        read_training_options(object_argument(info, 0, "planTraining", "options"), "planTraining");
     const ModelThread& thread = alive();
     return to_object(info.Env(), Gpt2Model::plan_training(thread.backend(), thread.config(), options));
   });
@@ -222,7 +235,8 @@ Napi::Value Model::plan_training(const Napi::CallbackInfo& info) {
 
 Napi::Value Model::prepare_training(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const TrainingOptions options = read_training_options(object_argument(info, 0, "prepareTraining", "options"), "prepareTraining");
+    const TrainingOptions options =
+        read_training_options(object_argument(info, 0, "prepareTraining", "options"), "prepareTraining");
     return promise(
         info,
         [options](ModelState& state) {
@@ -306,7 +320,9 @@ Napi::Value Model::logits(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return promise(
         info,
-        [tokens = int_values(info[0], "logits", "tokens")](ModelState& state) { return state.require_model().logits(tokens); },
+        [tokens = int_values(info[0], "logits", "tokens")](ModelState& state) {
+          return state.require_model().logits(tokens);
+        },
         [](Napi::Env env, const std::vector<float>& values) { return new_float_array(env, values); });
   });
 }
@@ -344,7 +360,8 @@ Napi::Value Model::evaluate(const Napi::CallbackInfo& info) {
 Napi::Value Model::generate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     GenerationRequest request = read_generation_request(object_argument(info, 0, "generate", "request"));
-    return start_generation(info.Env(), Value(), alive(), std::move(request), function_argument(info, 1, "generate", "onToken"));
+    return start_generation(info.Env(), Value(), alive(), std::move(request),
+                            function_argument(info, 1, "generate", "onToken"));
   });
 }
 

@@ -39,7 +39,8 @@ private:
 
   // The thread; ENGINE_DISPOSED once disposed.
   ModelThread& alive() const;
-  template <typename Work, typename Convert> Napi::Value promise(const Napi::CallbackInfo& info, Work work, Convert convert);
+  template <typename Work, typename Convert>
+  Napi::Value promise(const Napi::CallbackInfo& info, Work work, Convert convert);
   // For work without a result.
   template <typename Work> Napi::Value promise(const Napi::CallbackInfo& info, Work work);
 

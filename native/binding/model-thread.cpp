@@ -29,12 +29,34 @@ const TrainingOptions& ModelState::require_training() const {
   return *training;
 }
 
-ModelThread::ModelThread(Napi::Env env, std::unique_ptr<Backend> backend, const Gpt2Config& config) : env_(env) {
+std::shared_ptr<LiveThreads> LiveThreads::create(Napi::Env env) {
+  auto live = std::make_shared<LiveThreads>();
+  const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
+  process.Get("on").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"),
+                Napi::Function::New(
+                    env, [live](const Napi::CallbackInfo&) { live->stop_all(); }, "stopAssayModels")});
+  return live;
+}
+
+void LiveThreads::stop_all() {
+  for (ModelThread* thread : threads_) {
+    thread->dispose();
+  }
+  for (ModelThread* thread : threads_) {
+    thread->stop();
+  }
+}
+
+ModelThread::ModelThread(Napi::Env env, std::shared_ptr<LiveThreads> live, std::unique_ptr<Backend> backend,
+                         const Gpt2Config& config)
+    : env_(env), live_(std::move(live)) {
   state_.backend = std::move(backend);
   state_.config = config;
   wake_ = Wake::New(env, "assay model", 0, 1, this);
   wake_.Unref(env);
   napi_add_env_cleanup_hook(env, &ModelThread::on_environment_end, this);
+  live_->add(this);
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -42,17 +64,19 @@ ModelThread::~ModelThread() {
   if (has_hook_) {
     napi_remove_env_cleanup_hook(env_, &ModelThread::on_environment_end, this);
   }
-  join();
+  live_->remove(this);
+  stop();
 }
 
-// The environment ends (process exit, a worker's end) with the model still there: no thread may call into it afterwards.
+// The environment ends (a worker's, or the process's own way out) with the model still there: no thread may call into
+// it afterwards.
 void ModelThread::on_environment_end(void* data) {
   auto* self = static_cast<ModelThread*>(data);
   self->has_hook_ = false;
-  self->join();
+  self->stop();
 }
 
-void ModelThread::join() {
+void ModelThread::stop() {
   dispose();
   if (thread_.joinable()) {
     thread_.join();
@@ -69,7 +93,8 @@ void ModelThread::submit(Napi::Env env, Job job) {
       throw Error(kDisposed.code, kDisposed.message);
     }
     if (waiting_.size() >= kMostWaitingJobs) {
-      throw Error("ENGINE_BUSY", "The model already has " + std::to_string(kMostWaitingJobs) + " calls waiting; await some before making more.");
+      throw Error("ENGINE_BUSY", "The model already has " + std::to_string(kMostWaitingJobs) +
+                                     " calls waiting; await some before making more.");
     }
     waiting_.push_back(std::move(job));
   }
@@ -140,7 +165,7 @@ void ModelThread::deliver(Delivery delivery) {
 }
 
 void ModelThread::on_wake(Napi::Env env, Napi::Function, ModelThread* self, void*) {
-  // Without an environment the process is ending; join() clears the outbox.
+  // Without an environment the process is ending; stop() clears the outbox.
   if (static_cast<napi_env>(env) != nullptr && self != nullptr) {
     self->drain(env);
   }

@@ -18,6 +18,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -36,6 +37,22 @@ struct ModelState {
   const TrainingOptions& require_training() const;
 };
 
+class ModelThread;
+
+// The threads of one JavaScript environment. process.exit() runs no cleanup hooks on the main thread, and a thread that
+// still computes while the libraries' static objects are destroyed crashes: so the process's `exit` event stops them.
+class LiveThreads : public std::enable_shared_from_this<LiveThreads> {
+public:
+  static std::shared_ptr<LiveThreads> create(Napi::Env env);
+  void add(ModelThread* thread) { threads_.insert(thread); }
+  void remove(ModelThread* thread) { threads_.erase(thread); }
+
+private:
+  void stop_all();
+
+  std::set<ModelThread*> threads_;
+};
+
 class ModelThread {
 public:
   // A job's work runs on the model's thread; `settle` runs on the JavaScript thread once, with what the work threw.
@@ -45,7 +62,8 @@ public:
   };
   using Delivery = std::function<void(Napi::Env)>;
 
-  ModelThread(Napi::Env env, std::unique_ptr<Backend> backend, const Gpt2Config& config);
+  ModelThread(Napi::Env env, std::shared_ptr<LiveThreads> live, std::unique_ptr<Backend> backend,
+              const Gpt2Config& config);
   // On the JavaScript thread. Waits for the job that is running.
   ~ModelThread();
   ModelThread(const ModelThread&) = delete;
@@ -68,6 +86,8 @@ public:
   // Waiting jobs fail with ENGINE_DISPOSED, the running one ends (evaluations and generations early), then the model's
   // memory is freed. Does not wait.
   void dispose();
+  // Disposes and waits, on the JavaScript thread. What was not delivered then is not delivered any more.
+  void stop();
   // Set once disposed; long jobs read it.
   const std::atomic<bool>& stopping() const noexcept { return stopping_; }
 
@@ -79,7 +99,6 @@ private:
   void loop();
   void drain(Napi::Env env);
   void finish(Job job, std::optional<Failure> failure);
-  void join();
 
   ModelState state_;
   Wake wake_;
@@ -91,6 +110,7 @@ private:
   // Jobs not settled yet; touched on the JavaScript thread alone. While there are any, the event loop is kept alive.
   std::size_t unsettled_ = 0;
   Napi::Env env_;
+  std::shared_ptr<LiveThreads> live_;
   std::thread thread_;
   bool has_hook_ = true;
 };

@@ -30,8 +30,10 @@ Napi::Value data_order(const Napi::CallbackInfo& info) {
     const std::int64_t seed = integer_field(request, "seed", kWhere, 0, kLargestSafeInteger);
     const std::int64_t epoch = integer_field(request, "epoch", kWhere, 0, kLargestU32);
     const std::int64_t from = integer_field(request, "from", kWhere, 0, static_cast<double>(windows));
-    const std::int64_t to = integer_field(request, "to", kWhere, static_cast<double>(from), static_cast<double>(windows));
-    const EpochPermutation permutation(static_cast<std::uint64_t>(windows), static_cast<std::uint64_t>(seed), static_cast<std::uint32_t>(epoch));
+    const std::int64_t to =
+        integer_field(request, "to", kWhere, static_cast<double>(from), static_cast<double>(windows));
+    const EpochPermutation permutation(static_cast<std::uint64_t>(windows), static_cast<std::uint64_t>(seed),
+                                       static_cast<std::uint32_t>(epoch));
     Napi::Float64Array order = Napi::Float64Array::New(env, static_cast<std::size_t>(to - from));
     for (std::int64_t position = from; position < to; ++position) {
       order.Data()[position - from] = permutation.window_at(static_cast<std::uint32_t>(position));

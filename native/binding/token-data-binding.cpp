@@ -28,9 +28,13 @@ void TokenData::define(Napi::Env env, Napi::Object exports) {
                                                  });
   auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
   reference->SuppressDestruct();
-  exports.Set("openTokenData", Napi::Function::New(env, [reference](const Napi::CallbackInfo& info) {
-                return guarded(info.Env(), [&]() -> Napi::Value { return reference->New({info[0]}); });
-              }, "openTokenData"));
+  exports.Set("openTokenData", Napi::Function::New(
+                                   env,
+                                   [reference](const Napi::CallbackInfo& info) {
+                                     return guarded(info.Env(),
+                                                    [&]() -> Napi::Value { return reference->New({info[0]}); });
+                                   },
+                                   "openTokenData"));
 }
 
 std::shared_ptr<const TokenCache> TokenData::unwrap(const Napi::Value& value, const char* where) {
@@ -57,7 +61,8 @@ const TokenCache& TokenData::open() const {
 }
 
 Napi::Value TokenData::document_count(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(open().document_count())); });
+  return guarded(info.Env(),
+                 [&] { return Napi::Number::New(info.Env(), static_cast<double>(open().document_count())); });
 }
 
 Napi::Value TokenData::token_count(const Napi::CallbackInfo& info) {
@@ -74,7 +79,8 @@ Napi::Value TokenData::end_of_text_id(const Napi::CallbackInfo& info) {
 
 Napi::Value TokenData::window_count(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const std::int64_t seq_len = integer_argument(info, 0, "windowCount", "seqLen", 1, std::numeric_limits<std::int32_t>::max());
+    const std::int64_t seq_len =
+        integer_argument(info, 0, "windowCount", "seqLen", 1, std::numeric_limits<std::int32_t>::max());
     return Napi::Number::New(info.Env(), static_cast<double>(open().window_count(static_cast<std::uint32_t>(seq_len))));
   });
 }

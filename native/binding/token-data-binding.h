@@ -1,5 +1,5 @@
-// NativeTokenData: a mapped token cache as a JavaScript object. Running work holds the mapping, so close() never pulls it
-// from under a step.
+// NativeTokenData: a mapped token cache as a JavaScript object. Running work holds the mapping, so close() never pulls
+// it from under a step.
 #pragma once
 
 #include "engine/data/token-cache.h"

@@ -6,12 +6,12 @@ import { weightsName, writeModelFiles } from "#core/models/hugging-face";
 import {
   type CheckpointStage,
   rotateCheckpoints,
-  type TrainingState,
   TRAINING_STATE_VERSION,
+  type TrainingState,
   type WholeCheckpoint,
   writeCheckpoint,
 } from "#core/runs/checkpoints";
-import { type PreparedTraining, tokenizerFolder, type TrainingModel } from "#core/runs/prepare";
+import { type PreparedTraining, type TrainingModel, tokenizerFolder } from "#core/runs/prepare";
 import { AppError } from "#shared/errors";
 import type { RunJournal } from "./journal.ts";
 import { type KillPoint, killPoint } from "./kill-point.ts";
@@ -93,7 +93,8 @@ export async function loadCheckpoint(
   const mismatch =
     state.data.fingerprint !== prepared.fingerprint
       ? "its training text is not the one found now; put the text back as it was, or start a new run"
-      : state.data.shuffle_seed !== prepared.recipe.data.shuffle_seed || state.random_state.seed !== prepared.recipe.seed
+      : state.data.shuffle_seed !== prepared.recipe.data.shuffle_seed ||
+          state.random_state.seed !== prepared.recipe.seed
         ? "its seeds are not the recipe's; set them back"
         : state.data.next_sample !== state.step * prepared.recipe.global_train_batch_size
           ? "its global_train_batch_size is not the recipe's; set it back"

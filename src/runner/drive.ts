@@ -4,8 +4,7 @@ import { readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { loadAddon } from "#core/engine/addon";
-import { programVersion } from "#core/runs/program-version";
-import { checkFreeDisk, cleanCheckpoints, checkpointsFolder, newestWholeCheckpoint } from "#core/runs/checkpoints";
+import { checkFreeDisk, checkpointsFolder, cleanCheckpoints, newestWholeCheckpoint } from "#core/runs/checkpoints";
 import { clearControl } from "#core/runs/control";
 import { makeFolder, writeFileDurably } from "#core/runs/durable-file";
 import { acquireLock, type Lock } from "#core/runs/lock";
@@ -13,6 +12,7 @@ import { readManifest } from "#core/runs/manifest";
 import { MetricsWriter } from "#core/runs/metrics";
 import { allocateTraining, prepareTraining, readRunRecipe } from "#core/runs/prepare";
 import { ownIdentity } from "#core/runs/process-identity";
+import { programVersion } from "#core/runs/program-version";
 import { waitForSlot } from "#core/runs/queue";
 import { recipeTextWith } from "#core/runs/recipe-text";
 import { totalSteps } from "#core/runs/schedule";
@@ -67,6 +67,9 @@ export async function driveRun(directory: string, workspace: string): Promise<nu
     return 1;
   } finally {
     interrupts?.close();
+    if (journal !== undefined) {
+      await clearControl(directory).catch(() => undefined); // acted on, or too late
+    }
     for (const each of locks) {
       await each.release().catch(() => undefined);
     }
@@ -140,7 +143,8 @@ async function train(
   try {
     await writeFileDurably(path.join(directory, "recipe.yaml"), recipeTextWith(source.text, prepared.recipe));
     killPoint("resolved", 0);
-    const isOtherText = journal.manifest.data_fingerprint !== null && journal.manifest.data_fingerprint !== prepared.fingerprint;
+    const isOtherText =
+      journal.manifest.data_fingerprint !== null && journal.manifest.data_fingerprint !== prepared.fingerprint;
     if (isOtherText) {
       throw new AppError(
         "CHECKPOINT_MISMATCH",

@@ -42,7 +42,9 @@ export class RunJournal {
 
   async log(sentence: string): Promise<void> {
     const text = `${new Date().toISOString()} ${sentence}\n`;
-    this.#logging = this.#logging.catch(() => undefined).then(() => (this.#isClosed ? undefined : this.#log.append(text)));
+    this.#logging = this.#logging
+      .catch(() => undefined)
+      .then(() => (this.#isClosed ? undefined : this.#log.append(text)));
     await this.#logging;
   }
 

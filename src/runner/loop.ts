@@ -50,7 +50,7 @@ export class TrainingLoop {
     if (this.#progress.isEvaluationDue) {
       await this.#evaluate({ ...this.#axes() });
     }
-    await journal.write({ phase: { name: `step ${this.#progress.step + 1}` } });
+    journal.phase({ name: `step ${this.#progress.step + 1}` });
     while (!isFinished(maxDuration, prepared.facts, this.#progress)) {
       await this.#obey();
       if (interrupts.stopReason !== null) {
@@ -90,7 +90,9 @@ export class TrainingLoop {
     const seconds = (performance.now() - begin) / 1000;
     if (!result.applied) {
       await this.#append({ ...this.#axes(), step, "train/loss": result.loss, "train/grad_norm": result.gradNorm });
-      const what = Number.isFinite(result.loss) ? `gradient norm at step ${step} is ${result.gradNorm}` : `loss at step ${step} is ${result.loss}`;
+      const what = Number.isFinite(result.loss)
+        ? `gradient norm at step ${step} is ${result.gradNorm}`
+        : `loss at step ${step} is ${result.loss}`;
       throw new AppError(
         "LOSS_NOT_FINITE",
         `The ${what}, so the weights were left as they were; lower optimizer.lr or lengthen scheduler.t_warmup and ${this.#resumeHint()}.`,
@@ -149,7 +151,12 @@ export class TrainingLoop {
       evaluation: isUsable ? { loss, perplexity, bits_per_byte: bitsPerByte } : null,
       best: isBest ? { metric: "eval/loss", value: loss, step } : this.#progress.best,
     };
-    await this.#append({ ...record, "eval/loss": loss, "eval/perplexity": perplexity, "eval/bits_per_byte": bitsPerByte });
+    await this.#append({
+      ...record,
+      "eval/loss": loss,
+      "eval/perplexity": perplexity,
+      "eval/bits_per_byte": bitsPerByte,
+    });
     journal.progress({ best: this.#progress.best });
     await journal.log(
       `Step ${step}: held-out loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${bitsPerByte.toFixed(4)} bits/byte.`,
@@ -225,6 +232,8 @@ export class TrainingLoop {
   }
 
   #resumeHint(): string {
-    return this.#saved === null ? "resume: it begins again, there is no checkpoint yet" : `resume: it goes on from step ${this.#saved.step}`;
+    return this.#saved === null
+      ? "resume: it begins again, there is no checkpoint yet"
+      : `resume: it goes on from step ${this.#saved.step}`;
   }
 }

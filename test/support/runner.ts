@@ -26,34 +26,53 @@ export function requireAddon(): void {
   }
 }
 
+/** Bundles a source as scripts/build.mjs does, so that the tests never meet an old build. */
+async function bundle(name: string, contents: string): Promise<string> {
+  const file = path.join(root, "build", "test", name, "main.js");
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    stdin: { contents, resolveDir: root, loader: "ts" },
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    write: false,
+    logLevel: "warning",
+    external: ["tiktoken"],
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
+  });
+  await mkdir(path.dirname(file), { recursive: true });
+  // Other test files may be starting the last one's bundle right now.
+  const temporary = `${file}.${process.pid}`;
+  await writeFile(temporary, outputFiles[0]?.contents ?? "");
+  await rename(temporary, file);
+  return file;
+}
+
 let bundled: Promise<string> | undefined;
 
-/** Bundles src/runner as scripts/build.mjs does, so that the tests never meet an old build. */
-export function buildRunner(): Promise<string> {
-  bundled ??= (async () => {
-    const file = path.join(root, "build", "test", "runner", "main.js");
-    const { outputFiles } = await build({
-      absWorkingDir: root,
-      entryPoints: ["src/runner/main.ts"],
-      bundle: true,
-      platform: "node",
-      target: "node20",
-      format: "esm",
-      write: false,
-      logLevel: "warning",
-      external: ["tiktoken"],
-      banner: {
-        js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
-      },
-    });
-    await mkdir(path.dirname(file), { recursive: true });
-    // Other test files may be starting the last one's bundle right now.
-    const temporary = `${file}.${process.pid}`;
-    await writeFile(temporary, outputFiles[0]?.contents ?? "");
-    await rename(temporary, file);
-    return file;
-  })();
+function buildRunner(): Promise<string> {
+  bundled ??= bundle("runner", 'import "./src/runner/main.ts";');
   return bundled;
+}
+
+/** Starts the run from a process of its own, as an app or a terminal does, and kills that with everything it can reach. */
+export async function startFromDoomedProcess(directory: string): Promise<void> {
+  const { executable, args } = await runnerCommand();
+  const file = await bundle(
+    "launcher",
+    `import { startRun } from "./src/core/runs/launch.ts";
+     await startRun(process.argv[2], { command: { executable: ${JSON.stringify(executable)}, args: ${JSON.stringify(args)}, env: process.env } });
+     console.log("started");
+     setInterval(() => undefined, 1000);`,
+  );
+  const launcher = spawn(process.execPath, [file, directory], { detached: true, stdio: ["ignore", "pipe", "inherit"] });
+  await once(launcher.stdout, "data");
+  // The whole process group, as closing a terminal or quitting an app would.
+  process.kill(-(launcher.pid ?? 0), "SIGKILL");
+  await once(launcher, "exit");
 }
 
 export async function runnerCommand(env: NodeJS.ProcessEnv = {}): Promise<RunnerCommand> {
@@ -118,13 +137,20 @@ samples: {prompts: ["patients"], max_new_tokens: 4}
 export type RunnerProcess = {
   readonly child: ChildProcess;
   /** Code or signal it ended with, and what it printed. */
-  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly output: string }>;
+  readonly ended: Promise<{
+    readonly code: number | null;
+    readonly signal: NodeJS.Signals | null;
+    readonly output: string;
+  }>;
 };
 
 /** Starts the runner as a child, so that a test can see how it ends. */
 export async function spawnRunner(directory: string, env: NodeJS.ProcessEnv = {}): Promise<RunnerProcess> {
   const command = await runnerCommand(env);
-  const child = spawn(command.executable, [...command.args, directory], { env: command.env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command.executable, [...command.args, directory], {
+    env: command.env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (chunk: Buffer) => {
@@ -141,7 +167,10 @@ export async function spawnRunner(directory: string, env: NodeJS.ProcessEnv = {}
 }
 
 /** Runs to the end and returns the last state. */
-export async function runToEnd(directory: string, env: NodeJS.ProcessEnv = {}): Promise<RunSummary & { readonly code: number | null }> {
+export async function runToEnd(
+  directory: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<RunSummary & { readonly code: number | null }> {
   const { code } = await (await spawnRunner(directory, env)).ended;
   return { ...(await readSummary(directory)), code };
 }
@@ -190,7 +219,9 @@ export async function outcomeOf(directory: string): Promise<Outcome> {
   return {
     weights,
     records: records.map((record) =>
-      Object.fromEntries(deterministicKeys.filter((key) => key in record).map((key) => [key, record[key] ?? Number.NaN])),
+      Object.fromEntries(
+        deterministicKeys.filter((key) => key in record).map((key) => [key, record[key] ?? Number.NaN]),
+      ),
     ),
     checkpointSteps: checkpoints.map((each) => each.step),
   };

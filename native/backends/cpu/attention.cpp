@@ -24,6 +24,11 @@ std::int64_t backward_scratch(std::int64_t seq_len) {
   return 2 * kBackwardQueries * kBackwardKeys + (seq_len + 15) / 16 * 16;
 }
 
+// In the measure of kWorthATeam: two products of T²/2 · C a sequence, and the softmax between them.
+std::int64_t attention_work(std::int64_t batch, std::int64_t seq_len, std::int64_t channels) {
+  return batch * seq_len * seq_len * channels / 8;
+}
+
 } // namespace
 
 // `queries` rows that attend to keys 0 … first_query + row, and where everything lies.
@@ -109,7 +114,7 @@ void CpuBackend::attention_forward(const AttentionForward& call) {
   const std::int64_t channels = call.heads * call.head_size;
   const std::int64_t blocks = (call.seq_len + kQueryBlock - 1) / kQueryBlock;
   float* workspace = operation_workspace(threads_ * kForwardScratch);
-  parallel_items(call.batch * call.heads * blocks, [&](std::int64_t item, int thread) {
+  parallel_items(attention_work(call.batch, call.seq_len, channels), call.batch * call.heads * blocks, [&](std::int64_t item, int thread) {
     // The last block sees the most keys: long items first keeps the threads even at the end.
     const std::int64_t block = blocks - 1 - item / (call.batch * call.heads);
     const std::int64_t sample = item % (call.batch * call.heads) / call.heads;
@@ -143,7 +148,7 @@ void CpuBackend::attention_cached(const AttentionCached& call) {
   const std::int64_t channels = call.heads * call.head_size;
   const std::int64_t blocks = (call.count + kQueryBlock - 1) / kQueryBlock;
   float* workspace = operation_workspace(threads_ * kForwardScratch);
-  parallel_items(call.heads, [&](std::int64_t head, int) {
+  parallel_items(call.count * channels, call.heads, [&](std::int64_t head, int) {
     for (std::int64_t i = 0; i < call.count; ++i) {
       const float* source = call.qkv + i * 3 * channels + head * call.head_size;
       const std::int64_t at = (head * call.capacity + call.past + i) * call.head_size;
@@ -152,7 +157,7 @@ void CpuBackend::attention_cached(const AttentionCached& call) {
       std::memcpy(call.value_cache + at, source + 2 * channels, bytes);
     }
   });
-  parallel_items(call.heads * blocks, [&](std::int64_t item, int thread) {
+  parallel_items(call.count * (call.past + call.count) * channels / 8, call.heads * blocks, [&](std::int64_t item, int thread) {
     const std::int64_t block = blocks - 1 - item / call.heads;
     const std::int64_t head = item % call.heads;
     const std::int64_t first = block * kQueryBlock;
@@ -178,7 +183,7 @@ void CpuBackend::attention_backward(const AttentionBackward& call) {
   const float scale = 1.0F / std::sqrt(static_cast<float>(call.head_size));
   const std::int64_t scratch_count = backward_scratch(seq_len);
   float* workspace = operation_workspace(threads_ * scratch_count);
-  parallel_items(call.batch * call.heads, [&](std::int64_t item, int thread) {
+  parallel_items(attention_work(call.batch, seq_len, channels), call.batch * call.heads, [&](std::int64_t item, int thread) {
     const std::int64_t sample = item / call.heads;
     const std::int64_t head = item % call.heads;
     float* scores = workspace + thread * scratch_count;

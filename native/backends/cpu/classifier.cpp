@@ -24,7 +24,7 @@ std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_si
 void CpuBackend::logits(const float* hidden, const float* weight, float* output, std::int64_t rows,
                         std::int64_t channels, std::int64_t vocab_size) {
   if (rows == 1) {
-    parallel([&](int part) {
+    parallel(vocab_size * channels, [&](int part) {
       const Range words = share(vocab_size, threads_, part, 16);
       for (std::int64_t word = words.begin; word < words.end; ++word) {
         output[word] = kernels_.dot(hidden, weight + word * channels, channels);
@@ -43,7 +43,7 @@ void CpuBackend::logits(const float* hidden, const float* weight, float* output,
   product.b_stride = channels;
   product.c = output;
   product.c_stride = vocab_size;
-  parallel_tiles(product, [&](const Product& tile, Range, Range, int) { multiply(tile); });
+  parallel(work_of(product), [&](int part) { multiply(tile_of(product, part).product); });
 }
 
 double CpuBackend::classifier_evaluate(const Classifier& call) {
@@ -54,7 +54,7 @@ double CpuBackend::classifier_evaluate(const Classifier& call) {
   for (std::int64_t first = 0; first < call.rows; first += chunk) {
     const std::int64_t rows = std::min(chunk, call.rows - first);
     logits(call.hidden + first * call.channels, call.weight, chunk_logits, rows, call.channels, call.vocab_size);
-    parallel_items(rows, [&](std::int64_t row, int) {
+    parallel_items(rows * call.vocab_size, rows, [&](std::int64_t row, int) {
       const std::int32_t target = call.targets[first + row];
       const float* own = chunk_logits + row * call.vocab_size;
       losses[row] = target < 0 ? 0.0F : kernels_.log_sum_exp(own, call.vocab_size) - own[target];
@@ -77,7 +77,7 @@ double CpuBackend::classifier_train(const Classifier& call) {
     const std::int64_t rows = std::min(chunk, call.rows - first);
     const float* hidden = call.hidden + first * channels;
     logits(hidden, call.weight, chunk_logits, rows, channels, vocab_size);
-    parallel_items(rows, [&](std::int64_t row, int) {
+    parallel_items(rows * vocab_size, rows, [&](std::int64_t row, int) {
       const std::int32_t target = call.targets[first + row];
       float* own = chunk_logits + row * vocab_size;
       if (target < 0) {
@@ -104,7 +104,6 @@ double CpuBackend::classifier_train(const Classifier& call) {
     to_hidden.b_stride = channels;
     to_hidden.c = call.d_hidden + first * channels;
     to_hidden.c_stride = channels;
-    parallel_tiles(to_hidden, [&](const Product& tile, Range, Range, int) { multiply(tile); });
 
     Product to_weight;
     to_weight.transpose_a = true;
@@ -118,7 +117,10 @@ double CpuBackend::classifier_train(const Classifier& call) {
     to_weight.beta = first > 0 || call.accumulate ? 1.0F : 0.0F;
     to_weight.c = call.d_weight;
     to_weight.c_stride = channels;
-    parallel_tiles(to_weight, [&](const Product& tile, Range, Range, int) { multiply(tile); });
+    parallel(2 * work_of(to_weight), [&](int part) {
+      multiply(tile_of(to_hidden, part).product);
+      multiply(tile_of(to_weight, part).product);
+    });
   }
   return total;
 }

@@ -55,45 +55,61 @@ public:
 private:
   struct QueryBlock;
 
-  // Runs body(part) for every part in [0, threads), one a thread.
-  template <class Body> void parallel(const Body& body) const {
-    const ThreadCountScope scope(threads_);
-#pragma omp parallel num_threads(threads_)
-    {
+  // Work is counted in floats visited (a product: floating-point operations / 32). Below this a team costs more than it
+  // gains, and much more where other processes hold a core that a member of the team would wait for.
+  static constexpr std::int64_t kWorthATeam = 16384;
+  static std::int64_t work_of(const Product& product) { return product.m * product.n * product.k / 16; }
+
+  // Runs body(part) for every part in [0, threads), one a thread. Parts, not threads, decide what is computed, so the
+  // result is the same when the system grants fewer threads than asked, or when the caller's thread does it all.
+  template <class Body> void parallel(std::int64_t work, const Body& body) const {
+    if (work < kWorthATeam) {
+      const ThreadCountScope scope(1);
       const FlushDenormalsScope flush;
-      // The system may grant fewer threads than asked: parts, not threads, decide what is computed.
-      for (int part = omp_get_thread_num(); part < threads_; part += omp_get_num_threads()) {
+      for (int part = 0; part < threads_; ++part) {
         body(part);
+      }
+    } else {
+      const ThreadCountScope scope(threads_);
+#pragma omp parallel num_threads(threads_)
+      {
+        const FlushDenormalsScope flush;
+        for (int part = omp_get_thread_num(); part < threads_; part += omp_get_num_threads()) {
+          body(part);
+        }
       }
     }
     product_.check();
   }
 
   // Runs body(item, thread) for every item, in any order on any thread; for items whose result does not depend on it.
-  template <class Body> void parallel_items(std::int64_t items, const Body& body) const {
-    const ThreadCountScope scope(threads_);
-#pragma omp parallel num_threads(threads_)
-    {
+  template <class Body> void parallel_items(std::int64_t work, std::int64_t items, const Body& body) const {
+    if (work < kWorthATeam) {
+      const ThreadCountScope scope(1);
       const FlushDenormalsScope flush;
-#pragma omp for schedule(dynamic, 1) nowait
       for (std::int64_t item = 0; item < items; ++item) {
-        body(item, omp_get_thread_num());
+        body(item, 0);
+      }
+    } else {
+      const ThreadCountScope scope(threads_);
+#pragma omp parallel num_threads(threads_)
+      {
+        const FlushDenormalsScope flush;
+#pragma omp for schedule(dynamic, 1) nowait
+        for (std::int64_t item = 0; item < items; ++item) {
+          body(item, omp_get_thread_num());
+        }
       }
     }
     product_.check();
   }
 
-  // Runs body(tile) for each thread's tile of C; body calls multiply() on it, whole or in strips of rows.
-  template <class Body> void parallel_tiles(const Product& product, const Body& body) const {
-    const TileGrid grid = tile_grid(product.m, product.n, threads_);
-    parallel([&](int part) {
-      const Range rows = share(product.m, grid.row_parts, part / grid.column_parts, 8);
-      const Range columns = share(product.n, grid.column_parts, part % grid.column_parts, 16);
-      if (rows.count() > 0 && columns.count() > 0) {
-        body(product.tile(rows.begin, rows.count(), columns.begin, columns.count()), rows, columns, part);
-      }
-    });
-  }
+  // One thread's share of a product, and where it lies in C.
+  struct Tile {
+    Product product;
+    Range rows, columns;
+  };
+  Tile tile_of(const Product& product, int part) const;
   void multiply(const Product& product) const;
 
   // Moments that decay towards zero end as denormal numbers, on which some processors compute a hundred times slower.

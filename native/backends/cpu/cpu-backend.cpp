@@ -120,11 +120,7 @@ void CpuBackend::copy_to_host(void* host_target, const void* source, std::size_t
 }
 
 void CpuBackend::zero(float* values, std::int64_t count) {
-  if (count < 65536) {
-    std::memset(values, 0, static_cast<std::size_t>(count) * sizeof(float));
-    return;
-  }
-  parallel([&](int part) {
+  parallel(count, [&](int part) {
     const Range range = share(count, threads_, part, 16);
     std::memset(values + range.begin, 0, static_cast<std::size_t>(range.count()) * sizeof(float));
   });
@@ -159,6 +155,13 @@ float* CpuBackend::operation_workspace(std::int64_t count) const {
                                            " were reserved; call reserve_workspace() with its shape first.");
   }
   return workspace_ + before;
+}
+
+CpuBackend::Tile CpuBackend::tile_of(const Product& product, int part) const {
+  const TileGrid grid = tile_grid(product.m, product.n, threads_);
+  const Range rows = share(product.m, grid.row_parts, part / grid.column_parts, 8);
+  const Range columns = share(product.n, grid.column_parts, part % grid.column_parts, 16);
+  return {product.tile(rows.begin, rows.count(), columns.begin, columns.count()), rows, columns};
 }
 
 void CpuBackend::multiply(const Product& product) const {

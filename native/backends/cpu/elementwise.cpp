@@ -8,7 +8,7 @@ namespace assay {
 
 void CpuBackend::embedding_forward(const EmbeddingForward& call) {
   const std::int64_t channels = call.channels;
-  parallel([&](int part) {
+  parallel(call.batch * call.seq_len * channels, [&](int part) {
     const Range rows = share(call.batch * call.seq_len, threads_, part);
     for (std::int64_t row = rows.begin; row < rows.end; ++row) {
       const std::int64_t position = row % call.seq_len;
@@ -27,7 +27,7 @@ void CpuBackend::embedding_backward(const EmbeddingBackward& call) {
   // Several rows may hold the same token: a thread owns columns, and takes the rows in order.
   const std::int64_t channels = call.channels;
   float* masked = operation_workspace(threads_ * channels);
-  parallel([&](int part) {
+  parallel(call.batch * call.seq_len * channels, [&](int part) {
     const Range columns = share(channels, threads_, part, 16);
     for (std::int64_t row = 0; row < call.batch * call.seq_len && columns.count() > 0; ++row) {
       const std::int64_t position = row % call.seq_len;
@@ -46,7 +46,7 @@ void CpuBackend::embedding_backward(const EmbeddingBackward& call) {
 
 void CpuBackend::layer_norm_forward(const LayerNormForward& call) {
   const std::int64_t channels = call.channels;
-  parallel([&](int part) {
+  parallel(call.rows * channels, [&](int part) {
     const Range rows = share(call.rows, threads_, part);
     for (std::int64_t row = rows.begin; row < rows.end; ++row) {
       const float* input = call.residual + row * channels;
@@ -73,7 +73,7 @@ void CpuBackend::layer_norm_forward(const LayerNormForward& call) {
 void CpuBackend::layer_norm_backward(const LayerNormBackward& call) {
   const std::int64_t channels = call.channels;
   float* partials = operation_workspace(2 * threads_ * channels);
-  parallel([&](int part) {
+  parallel(call.rows * channels, [&](int part) {
     float* d_weight = partials + 2 * part * channels;
     float* d_bias = d_weight + channels;
     std::memset(d_weight, 0, static_cast<std::size_t>(2 * channels) * sizeof(float));
@@ -107,7 +107,7 @@ void CpuBackend::layer_norm_backward(const LayerNormBackward& call) {
 }
 
 double CpuBackend::square_sum(const float* values, std::int64_t count) {
-  parallel([&](int part) {
+  parallel(count, [&](int part) {
     const Range range = share(count, threads_, part, 4096);
     partial_sums_[static_cast<std::size_t>(part)] = kernels_.square_sum(values + range.begin, range.count());
   });
@@ -126,7 +126,11 @@ void CpuBackend::adamw_step(const AdamWStep& call) {
   scalars.gradient_scale = call.gradient_scale;
   scalars.step_size = call.learning_rate / call.first_correction;
   scalars.inverse_root_correction = 1.0F / __builtin_sqrtf(call.second_correction);
-  parallel([&](int part) {
+  std::int64_t elements = 0;
+  for (const AdamWSegment& segment : call.segments) {
+    elements += segment.count;
+  }
+  parallel(elements, [&](int part) {
     AdamWScalars own = scalars;
     for (const AdamWSegment& segment : call.segments) {
       const Range range = share(segment.count, threads_, part, 16);

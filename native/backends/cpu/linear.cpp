@@ -21,7 +21,7 @@ void CpuBackend::linear_forward(const LinearForward& call) {
   float* sums = call.pre_activation != nullptr ? call.pre_activation : call.output;
   const bool applies_gelu = call.gelu || call.pre_activation != nullptr;
   if (call.rows == 1) {
-    parallel([&](int part) {
+    parallel(call.in * call.out, [&](int part) {
       const Range columns = share(call.out, threads_, part, 16);
       kernels_.vector_matrix(sums + columns.begin, call.input, call.weight + columns.begin,
                              call.bias != nullptr ? call.bias + columns.begin : nullptr, call.in, columns.count(),
@@ -43,80 +43,77 @@ void CpuBackend::linear_forward(const LinearForward& call) {
   product.beta = call.bias != nullptr ? 1.0F : 0.0F;
   product.c = sums;
   product.c_stride = call.out;
-  parallel_tiles(product, [&](const Product& tile, Range rows, Range columns, int) {
-    const std::int64_t strip = applies_gelu || call.bias != nullptr ? strip_rows(tile.n) : tile.m;
-    for (std::int64_t row = 0; row < tile.m; row += strip) {
-      const std::int64_t here = std::min(strip, tile.m - row);
-      const Product part = tile.tile(row, here, 0, tile.n);
-      if (call.bias != nullptr) {
-        for (std::int64_t r = 0; r < here; ++r) {
-          std::memcpy(part.c + r * part.c_stride, call.bias + columns.begin,
-                      static_cast<std::size_t>(tile.n) * sizeof(float));
-        }
+  parallel(work_of(product), [&](int part) {
+    const Tile tile = tile_of(product, part);
+    const std::int64_t columns = tile.columns.count();
+    const std::int64_t strip = strip_rows(columns);
+    for (std::int64_t row = 0; row < tile.rows.count(); row += strip) {
+      const Product piece = tile.product.tile(row, std::min(strip, tile.rows.count() - row), 0, columns);
+      // The product adds to the bias instead of the bias to the product: one pass less.
+      for (std::int64_t r = 0; r < piece.m && call.bias != nullptr; ++r) {
+        std::memcpy(piece.c + r * piece.c_stride, call.bias + tile.columns.begin,
+                    static_cast<std::size_t>(columns) * sizeof(float));
       }
-      multiply(part);
-      if (applies_gelu) {
-        float* output = call.output + (rows.begin + row) * call.out + columns.begin;
-        for (std::int64_t r = 0; r < here; ++r) {
-          kernels_.gelu(output + r * call.out, part.c + r * part.c_stride, tile.n);
-        }
+      multiply(piece);
+      float* output = call.output + (tile.rows.begin + row) * call.out + tile.columns.begin;
+      for (std::int64_t r = 0; r < piece.m && applies_gelu; ++r) {
+        kernels_.gelu(output + r * call.out, piece.c + r * piece.c_stride, columns);
       }
     }
   });
 }
 
 void CpuBackend::linear_backward(const LinearBackward& call) {
-  if (call.d_input != nullptr) {
-    Product product;
-    product.transpose_b = true;
-    product.m = call.rows;
-    product.n = call.in;
-    product.k = call.out;
-    product.a = call.d_output;
-    product.a_stride = call.out;
-    product.b = call.weight;
-    product.b_stride = call.out;
-    product.c = call.d_input;
-    product.c_stride = call.in;
-    parallel_tiles(product, [&](const Product& tile, Range rows, Range columns, int) {
-      const std::int64_t strip = call.input_pre_activation != nullptr ? strip_rows(tile.n) : tile.m;
-      for (std::int64_t row = 0; row < tile.m; row += strip) {
-        const std::int64_t here = std::min(strip, tile.m - row);
-        const Product part = tile.tile(row, here, 0, tile.n);
-        multiply(part);
-        if (call.input_pre_activation != nullptr) {
-          const float* before = call.input_pre_activation + (rows.begin + row) * call.in + columns.begin;
-          for (std::int64_t r = 0; r < here; ++r) {
-            kernels_.gelu_backward(part.c + r * part.c_stride, before + r * call.in, tile.n);
-          }
+  Product to_input;
+  to_input.transpose_b = true;
+  to_input.m = call.rows;
+  to_input.n = call.in;
+  to_input.k = call.out;
+  to_input.a = call.d_output;
+  to_input.a_stride = call.out;
+  to_input.b = call.weight;
+  to_input.b_stride = call.out;
+  to_input.c = call.d_input;
+  to_input.c_stride = call.in;
+
+  Product to_weight;
+  to_weight.transpose_a = true;
+  to_weight.m = call.in;
+  to_weight.n = call.out;
+  to_weight.k = call.rows;
+  to_weight.a = call.input;
+  to_weight.a_stride = call.in;
+  to_weight.b = call.d_output;
+  to_weight.b_stride = call.out;
+  to_weight.beta = call.accumulate ? 1.0F : 0.0F;
+  to_weight.c = call.d_weight;
+  to_weight.c_stride = call.out;
+
+  // The three results need each other's inputs only, so one team computes them without a barrier between.
+  parallel(2 * work_of(to_weight), [&](int part) {
+    if (call.d_input != nullptr) {
+      const Tile tile = tile_of(to_input, part);
+      const std::int64_t columns = tile.columns.count();
+      const std::int64_t strip = call.input_pre_activation != nullptr ? strip_rows(columns) : call.rows;
+      for (std::int64_t row = 0; row < tile.rows.count(); row += strip) {
+        const Product piece = tile.product.tile(row, std::min(strip, tile.rows.count() - row), 0, columns);
+        multiply(piece);
+        const std::int64_t at = (tile.rows.begin + row) * call.in + tile.columns.begin;
+        for (std::int64_t r = 0; r < piece.m && call.input_pre_activation != nullptr; ++r) {
+          kernels_.gelu_backward(piece.c + r * piece.c_stride, call.input_pre_activation + at + r * call.in, columns);
         }
       }
-    });
-  }
-
-  Product product;
-  product.transpose_a = true;
-  product.m = call.in;
-  product.n = call.out;
-  product.k = call.rows;
-  product.a = call.input;
-  product.a_stride = call.in;
-  product.b = call.d_output;
-  product.b_stride = call.out;
-  product.beta = call.accumulate ? 1.0F : 0.0F;
-  product.c = call.d_weight;
-  product.c_stride = call.out;
-  if (call.d_bias != nullptr) {
-    parallel([&](int part) {
+    }
+    if (call.d_bias != nullptr) {
       const Range columns = share(call.out, threads_, part, 16);
       if (!call.accumulate) {
         std::memset(call.d_bias + columns.begin, 0, static_cast<std::size_t>(columns.count()) * sizeof(float));
       }
       kernels_.column_sum(call.d_bias + columns.begin, call.d_output + columns.begin, call.rows, columns.count(),
                           call.out);
-    });
-  }
-  parallel_tiles(product, [&](const Product& tile, Range, Range, int) { multiply(tile); });
+    }
+    multiply(tile_of(to_weight, part).product);
+  });
 }
 
 } // namespace assay

@@ -51,12 +51,14 @@ void read_values(const SafetensorsFile& file, const SafetensorsEntry& entry, std
   for (std::size_t index = 0; index < values.size(); ++index) {
     std::uint16_t half = 0;
     std::memcpy(&half, bytes.data() + 2 * index, 2);
-    values[index] = entry.dtype == "F16" ? half_to_float(half) : std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+    values[index] =
+        entry.dtype == "F16" ? half_to_float(half) : std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
   }
 }
 
 // The entry of that name, or without the prefix; checked against the shape the model has.
-const SafetensorsEntry& require_entry(const SafetensorsFile& file, const std::string& name, const std::vector<std::uint64_t>& shape) {
+const SafetensorsEntry& require_entry(const SafetensorsFile& file, const std::string& name,
+                                      const std::vector<std::uint64_t>& shape) {
   const SafetensorsEntry* entry = file.find(name);
   if (entry == nullptr && name.starts_with(kPrefix)) {
     entry = file.find(std::string_view(name).substr(kPrefix.size()));
@@ -65,7 +67,8 @@ const SafetensorsEntry& require_entry(const SafetensorsFile& file, const std::st
     mismatch(file, "tensor " + name + " of shape " + shape_text(shape) + " is missing");
   }
   if (entry->shape != shape) {
-    mismatch(file, "tensor " + entry->name + " has shape " + shape_text(entry->shape) + " there and " + shape_text(shape) + " in the model");
+    mismatch(file, "tensor " + entry->name + " has shape " + shape_text(entry->shape) + " there and " +
+                       shape_text(shape) + " in the model");
   }
   if (!is_float_type(entry->dtype)) {
     mismatch(file, "tensor " + entry->name + " is " + entry->dtype + "; weights are read from F32, F16 or BF16");
@@ -80,8 +83,10 @@ bool is_mask_buffer(const std::string& name) {
 void check_tied_head(const SafetensorsFile& file, const SafetensorsEntry& head, const SafetensorsEntry& embedding) {
   const std::span<const std::byte> left = file.bytes(head);
   const std::span<const std::byte> right = file.bytes(embedding);
-  if (head.shape != embedding.shape || head.dtype != embedding.dtype || !std::equal(left.begin(), left.end(), right.begin(), right.end())) {
-    mismatch(file, "lm_head.weight " + shape_text(head.shape) + " differs from " + embedding.name + " " + shape_text(embedding.shape) +
+  if (head.shape != embedding.shape || head.dtype != embedding.dtype ||
+      !std::equal(left.begin(), left.end(), right.begin(), right.end())) {
+    mismatch(file, "lm_head.weight " + shape_text(head.shape) + " differs from " + embedding.name + " " +
+                       shape_text(embedding.shape) +
                        "; a model whose output layer is not tied to its embedding is not supported");
   }
 }
@@ -130,10 +135,12 @@ void load_optimizer(Gpt2Model& model, const std::string& path) {
   std::vector<Moments> sources;
   for (const ParameterTensor& tensor : tensors) {
     const std::vector<std::uint64_t> shape = file_shape(tensor);
-    sources.push_back({&require_entry(file, tensor.name + ".exp_avg", shape), &require_entry(file, tensor.name + ".exp_avg_sq", shape)});
+    sources.push_back({&require_entry(file, tensor.name + ".exp_avg", shape),
+                       &require_entry(file, tensor.name + ".exp_avg_sq", shape)});
   }
   if (file.entries().size() != 2 * tensors.size()) {
-    mismatch(file, "it holds " + std::to_string(file.entries().size()) + " tensors, and the model's optimizer " + std::to_string(2 * tensors.size()));
+    mismatch(file, "it holds " + std::to_string(file.entries().size()) + " tensors, and the model's optimizer " +
+                       std::to_string(2 * tensors.size()));
   }
   std::vector<float> exp_avg;
   std::vector<float> exp_avg_sq;
@@ -156,9 +163,8 @@ void save_optimizer(const Gpt2Model& model, const std::string& path) {
                       exp_avg_sq.resize(values.size());
                       model.read_moments(tensor.name, values, exp_avg_sq);
                     }});
-    list.push_back({tensor.name + ".exp_avg_sq", file_shape(tensor), [&](std::span<float> values) {
-                      std::copy(exp_avg_sq.begin(), exp_avg_sq.end(), values.begin());
-                    }});
+    list.push_back({tensor.name + ".exp_avg_sq", file_shape(tensor),
+                    [&](std::span<float> values) { std::copy(exp_avg_sq.begin(), exp_avg_sq.end(), values.begin()); }});
   }
   write_safetensors(path, list);
 }

@@ -27,10 +27,9 @@ struct TypeSize {
   std::uint64_t size_bytes;
 };
 constexpr std::array kTypes = {
-    TypeSize{"F32", 4},     TypeSize{"F16", 2},     TypeSize{"BF16", 2}, TypeSize{"F64", 8}, TypeSize{"I64", 8},
-    TypeSize{"I32", 4},     TypeSize{"I16", 2},     TypeSize{"I8", 1},   TypeSize{"U64", 8}, TypeSize{"U32", 4},
-    TypeSize{"U16", 2},     TypeSize{"U8", 1},      TypeSize{"BOOL", 1}, TypeSize{"F8_E4M3", 1},
-    TypeSize{"F8_E5M2", 1},
+    TypeSize{"F32", 4}, TypeSize{"F16", 2}, TypeSize{"BF16", 2}, TypeSize{"F64", 8},     TypeSize{"I64", 8},
+    TypeSize{"I32", 4}, TypeSize{"I16", 2}, TypeSize{"I8", 1},   TypeSize{"U64", 8},     TypeSize{"U32", 4},
+    TypeSize{"U16", 2}, TypeSize{"U8", 1},  TypeSize{"BOOL", 1}, TypeSize{"F8_E4M3", 1}, TypeSize{"F8_E5M2", 1},
 };
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
@@ -47,7 +46,8 @@ SafetensorsEntry read_entry(const std::string& path, const std::string& name, co
   const JsonValue* dtype = value.find("dtype");
   const JsonValue* shape = value.find("shape");
   const JsonValue* offsets = value.find("data_offsets");
-  if (dtype == nullptr || !dtype->is_string() || shape == nullptr || !shape->is_array() || offsets == nullptr || !offsets->is_array()) {
+  if (dtype == nullptr || !dtype->is_string() || shape == nullptr || !shape->is_array() || offsets == nullptr ||
+      !offsets->is_array()) {
     fail(path, name, "lacks its dtype, shape or data_offsets");
   }
   entry.dtype = dtype->as_string();
@@ -67,7 +67,8 @@ SafetensorsEntry read_entry(const std::string& path, const std::string& name, co
 }
 
 void check_size(const std::string& path, const SafetensorsEntry& entry) {
-  const auto type = std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeSize& each) { return each.name == entry.dtype; });
+  const auto type =
+      std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeSize& each) { return each.name == entry.dtype; });
   if (type == kTypes.end()) {
     fail(path, entry.name, "has the unknown type \"" + entry.dtype + "\"");
   }
@@ -76,8 +77,10 @@ void check_size(const std::string& path, const SafetensorsEntry& entry) {
     fail(path, entry.name, "has a shape " + shape_text(entry.shape) + " whose size overflows");
   }
   if (entry.end < entry.begin || entry.end - entry.begin != count * type->size_bytes) {
-    fail(path, entry.name, "of shape " + shape_text(entry.shape) + " in " + entry.dtype + " needs " + std::to_string(count * type->size_bytes) +
-                               " bytes, but its offsets are " + std::to_string(entry.begin) + " to " + std::to_string(entry.end));
+    fail(path, entry.name,
+         "of shape " + shape_text(entry.shape) + " in " + entry.dtype + " needs " +
+             std::to_string(count * type->size_bytes) + " bytes, but its offsets are " + std::to_string(entry.begin) +
+             " to " + std::to_string(entry.end));
   }
 }
 
@@ -116,13 +119,16 @@ void SafetensorsFile::read_header() {
     header_bytes = (header_bytes << 8) | std::to_integer<std::uint64_t>(bytes[index]);
   }
   if (header_bytes > bytes.size() - kLengthBytes || header_bytes > kLargestHeaderBytes) {
-    fail(path(), "it announces a header of " + std::to_string(header_bytes) + " bytes, and the file has " + std::to_string(bytes.size()));
+    fail(path(), "it announces a header of " + std::to_string(header_bytes) + " bytes, and the file has " +
+                     std::to_string(bytes.size()));
   }
   data_begin_ = kLengthBytes + static_cast<std::size_t>(header_bytes);
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, static_cast<std::size_t>(header_bytes));
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes,
+                              static_cast<std::size_t>(header_bytes));
   JsonValue header;
   try {
-    header = parse_json(text, "its header", {.max_depth = 8, .max_bytes = kLargestHeaderBytes, .refuse_duplicate_keys = true});
+    header = parse_json(text, "its header",
+                        {.max_depth = 8, .max_bytes = kLargestHeaderBytes, .refuse_duplicate_keys = true});
   } catch (const Error& error) {
     std::string reason = error.what();
     if (reason.ends_with('.')) {
@@ -163,12 +169,14 @@ void SafetensorsFile::check_layout() const {
   for (const SafetensorsEntry& entry : entries_) {
     check_size(path(), entry);
     if (entry.end > data_bytes) {
-      fail(path(), entry.name, "lies at bytes " + std::to_string(entry.begin) + " to " + std::to_string(entry.end) + ", but there are only " +
-                                   std::to_string(data_bytes) + "; the file was cut");
+      fail(path(), entry.name,
+           "lies at bytes " + std::to_string(entry.begin) + " to " + std::to_string(entry.end) +
+               ", but there are only " + std::to_string(data_bytes) + "; the file was cut");
     }
     if (entry.begin != expected) {
-      fail(path(), entry.name, "begins at byte " + std::to_string(entry.begin) + " where " + std::to_string(expected) +
-                                   " was expected; tensors may neither overlap nor leave holes");
+      fail(path(), entry.name,
+           "begins at byte " + std::to_string(entry.begin) + " where " + std::to_string(expected) +
+               " was expected; tensors may neither overlap nor leave holes");
     }
     expected = entry.end;
   }
@@ -194,7 +202,8 @@ void write_safetensors(const std::string& path, std::span<const TensorToWrite> t
   for (const TensorToWrite& tensor : tensors) {
     std::uint64_t count = 0;
     if (!shape_product(tensor.shape, count)) {
-      throw Error("BAD_ARGUMENT", "Tensor " + tensor.name + " of shape " + shape_text(tensor.shape) + " is too large to write.");
+      throw Error("BAD_ARGUMENT",
+                  "Tensor " + tensor.name + " of shape " + shape_text(tensor.shape) + " is too large to write.");
     }
     counts.push_back(count);
     header.key(tensor.name).begin_object().key("dtype").value("F32").key("shape").begin_array();

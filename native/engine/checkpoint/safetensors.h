@@ -1,6 +1,6 @@
-// safetensors, read and written: an 8-byte header length, a JSON header, then the tensors' bytes (docs/formats/checkpoint.md).
-// The reader trusts nothing: every length, offset, shape and type is checked against the file before a byte of a tensor
-// is touched, and nothing is allocated by what the file claims.
+// safetensors, read and written: an 8-byte header length, a JSON header, then the tensors' bytes
+// (docs/formats/checkpoint.md). The reader trusts nothing: every length, offset, shape and type is checked against the
+// file before a byte of a tensor is touched, and nothing is allocated by what the file claims.
 #pragma once
 
 #include "engine/base/mapped-file.h"
@@ -63,8 +63,8 @@ struct TensorToWrite {
   std::function<void(std::span<float>)> read;
 };
 
-// Writes F32 tensors in the order given, streamed and fsynced: the same input gives the same bytes. The header is padded
-// with spaces so that the tensors begin at a multiple of 8.
+// Writes F32 tensors in the order given, streamed and fsynced: the same input gives the same bytes. The header is
+// padded with spaces so that the tensors begin at a multiple of 8.
 void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors);
 
 } // namespace assay

@@ -23,7 +23,8 @@ std::uint32_t mix32(std::uint32_t x) {
 
 std::uint32_t checked_window_count(std::uint64_t window_count) {
   if (window_count == 0 || window_count > std::numeric_limits<std::uint32_t>::max()) {
-    throw Error("BAD_ARGUMENT", "A data order holds 1 to 4294967295 windows, not " + std::to_string(window_count) + ".");
+    throw Error("BAD_ARGUMENT",
+                "A data order holds 1 to 4294967295 windows, not " + std::to_string(window_count) + ".");
   }
   return static_cast<std::uint32_t>(window_count);
 }

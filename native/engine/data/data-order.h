@@ -1,6 +1,7 @@
 // The order in which training sees its windows (docs/formats/data-order.md): a keyed permutation of each epoch that
 // can be indexed at any point, so that resuming is arithmetic and nothing but seed and epoch decides the order.
-// src/shared/domain/data-order.ts and bench/parity/data_order.py say the same; test/golden/data-order.json holds them together.
+// src/shared/domain/data-order.ts and bench/parity/data_order.py say the same; test/golden/data-order.json holds them
+// together.
 #pragma once
 
 #include <array>

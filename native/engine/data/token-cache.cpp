@@ -38,8 +38,8 @@ TokenCache::TokenCache(const std::string& directory)
 }
 
 void TokenCache::fail(const std::string& what) const {
-  throw Error("TOKEN_CACHE_DAMAGED",
-              "The token cache " + directory_ + " is damaged: " + what + "; delete it and it is made again from the corpus.");
+  throw Error("TOKEN_CACHE_DAMAGED", "The token cache " + directory_ + " is damaged: " + what +
+                                         "; delete it and it is made again from the corpus.");
 }
 
 void TokenCache::read_meta() {
@@ -62,7 +62,8 @@ void TokenCache::read_meta() {
   const std::uint64_t version = number("format_version", std::numeric_limits<std::uint64_t>::max());
   if (version != kFormatVersion) {
     throw Error("FORMAT_VERSION_UNKNOWN", "Cannot read the token cache " + directory_ + ": it says format " +
-                                              std::to_string(version) + ", this build reads format 1; delete it and it is made again.");
+                                              std::to_string(version) +
+                                              ", this build reads format 1; delete it and it is made again.");
   }
   const JsonValue* dtype = meta.find("dtype");
   if (dtype == nullptr || !dtype->is_string() || (dtype->as_string() != "u16" && dtype->as_string() != "u32")) {
@@ -76,14 +77,16 @@ void TokenCache::read_meta() {
   vocab_size_ = static_cast<std::uint32_t>(number("vocab_size", std::numeric_limits<std::int32_t>::max()));
   end_of_text_id_ = static_cast<std::uint32_t>(number("end_of_text_id", std::numeric_limits<std::int32_t>::max()));
   if (end_of_text_id_ >= vocab_size_) {
-    fail("end_of_text_id " + std::to_string(end_of_text_id_) + " is outside the vocabulary of " + std::to_string(vocab_size_));
+    fail("end_of_text_id " + std::to_string(end_of_text_id_) + " is outside the vocabulary of " +
+         std::to_string(vocab_size_));
   }
 }
 
 void TokenCache::check_sizes() const {
   if (tokens_.size() != token_count_ * bytes_per_token_) {
-    fail("tokens.bin has " + std::to_string(tokens_.size()) + " bytes, and " + std::to_string(token_count_) + " tokens of " +
-         std::to_string(bytes_per_token_) + " bytes need " + std::to_string(token_count_ * bytes_per_token_));
+    fail("tokens.bin has " + std::to_string(tokens_.size()) + " bytes, and " + std::to_string(token_count_) +
+         " tokens of " + std::to_string(bytes_per_token_) + " bytes need " +
+         std::to_string(token_count_ * bytes_per_token_));
   }
   if (documents_.size() != (document_count_ + 1) * 8) {
     fail("documents.idx has " + std::to_string(documents_.size()) + " bytes, and " + std::to_string(document_count_) +
@@ -117,9 +120,10 @@ std::uint64_t TokenCache::window_count(std::uint32_t seq_len) const {
 std::uint64_t TokenCache::require_windows(std::uint32_t seq_len) const {
   const std::uint64_t windows = window_count(seq_len);
   if (windows == 0) {
-    throw Error("TEXT_SHORTER_THAN_CONTEXT", "The text has " + std::to_string(token_count_) + " tokens, and one window of the context length " +
-                                                 std::to_string(seq_len) + " needs " + std::to_string(std::uint64_t{seq_len} + 1) +
-                                                 "; add text or lower max_seq_len.");
+    throw Error("TEXT_SHORTER_THAN_CONTEXT",
+                "The text has " + std::to_string(token_count_) + " tokens, and one window of the context length " +
+                    std::to_string(seq_len) + " needs " + std::to_string(std::uint64_t{seq_len} + 1) +
+                    "; add text or lower max_seq_len.");
   }
   return windows;
 }
@@ -133,8 +137,8 @@ void TokenCache::copy_tokens(std::uint64_t begin, std::span<std::int32_t> out) c
   for (std::size_t index = 0; index < out.size(); ++index) {
     const std::uint32_t id = load_token(from + index * bytes_per_token_, bytes_per_token_);
     if (id >= vocab_size_) {
-      fail("token " + std::to_string(begin + index) + " of tokens.bin is " + std::to_string(id) + ", outside the vocabulary of " +
-           std::to_string(vocab_size_));
+      fail("token " + std::to_string(begin + index) + " of tokens.bin is " + std::to_string(id) +
+           ", outside the vocabulary of " + std::to_string(vocab_size_));
     }
     out[index] = static_cast<std::int32_t>(id);
   }

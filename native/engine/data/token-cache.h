@@ -1,6 +1,6 @@
-// A tokenized text on disk (docs/formats/token-cache.md), mapped read-only: training gathers windows from it, evaluation
-// reads document by document. Opening checks every size and offset, so that a cut or altered cache is an error that says
-// so and never a read past the end.
+// A tokenized text on disk (docs/formats/token-cache.md), mapped read-only: training gathers windows from it,
+// evaluation reads document by document. Opening checks every size and offset, so that a cut or altered cache is an
+// error that says so and never a read past the end.
 #pragma once
 
 #include "engine/base/mapped-file.h"

@@ -10,7 +10,8 @@ namespace assay {
 DecodingSession::DecodingSession(Gpt2Model& model, std::int64_t capacity) : model_(model), capacity_(capacity) {
   const Gpt2Config& c = model.config();
   if (capacity < 1 || capacity > c.max_seq_len) {
-    throw Error("CONTEXT_TOO_LONG", "A decoding session of " + std::to_string(capacity) + " positions was asked of a model that reads 1 to " +
+    throw Error("CONTEXT_TOO_LONG", "A decoding session of " + std::to_string(capacity) +
+                                        " positions was asked of a model that reads 1 to " +
                                         std::to_string(c.max_seq_len) + ".");
   }
   ArenaPlan plan;
@@ -41,12 +42,14 @@ void DecodingSession::check(std::span<const std::int32_t> tokens) const {
     throw Error("BAD_ARGUMENT", "Decoding needs at least one token to go on from.");
   }
   if (count > capacity_ - position_) {
-    throw Error("CONTEXT_TOO_LONG", "Cannot append " + std::to_string(count) + " tokens at position " + std::to_string(position_) +
-                                        " of a context of " + std::to_string(capacity_) + ".");
+    throw Error("CONTEXT_TOO_LONG", "Cannot append " + std::to_string(count) + " tokens at position " +
+                                        std::to_string(position_) + " of a context of " + std::to_string(capacity_) +
+                                        ".");
   }
   for (const std::int32_t token : tokens) {
     if (token < 0 || token >= model_.config().vocab_size) {
-      throw Error("TOKEN_OUT_OF_RANGE", "The text holds token " + std::to_string(token) + " but the model's vocabulary has " +
+      throw Error("TOKEN_OUT_OF_RANGE", "The text holds token " + std::to_string(token) +
+                                            " but the model's vocabulary has " +
                                             std::to_string(model_.config().vocab_size) +
                                             " entries; use the tokenizer that belongs to the model.");
     }
@@ -93,7 +96,8 @@ void DecodingSession::run_layers(std::int64_t count) {
     call.epsilon = c.layer_norm_eps;
     backend.layer_norm_forward(call);
   };
-  const auto linear = [&](const float* input, const float* weight, const float* bias, float* output, std::int64_t in, std::int64_t out, bool gelu) {
+  const auto linear = [&](const float* input, const float* weight, const float* bias, float* output, std::int64_t in,
+                          std::int64_t out, bool gelu) {
     LinearForward call{};
     call.input = input;
     call.weight = weight;

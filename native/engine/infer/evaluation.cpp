@@ -18,13 +18,13 @@ constexpr std::int64_t kBatchPositions = 2048;
 // Inputs are end-of-text and then the document; position p of that text predicts token p of the document.
 struct Window {
   std::uint64_t document_begin;
-  std::int64_t begin;       // first input position
+  std::int64_t begin; // first input position
   std::int64_t length;
   std::int64_t first_scored; // position; earlier ones were scored by the window before
 };
 
-void append_windows(std::vector<Window>& windows, std::uint64_t document_begin, std::int64_t token_count, std::int64_t seq_len,
-                    std::int64_t stride) {
+void append_windows(std::vector<Window>& windows, std::uint64_t document_begin, std::int64_t token_count,
+                    std::int64_t seq_len, std::int64_t stride) {
   std::int64_t scored = 0;
   for (std::int64_t begin = 0; scored < token_count; begin += stride) {
     const std::int64_t end = std::min(begin + seq_len, token_count);
@@ -39,10 +39,12 @@ public:
       : model_(model), cache_(cache), end_of_text_id_(end_of_text_id), cancelled_(cancelled) {}
 
   void run(std::vector<Window>& windows) {
-    std::stable_sort(windows.begin(), windows.end(), [](const Window& left, const Window& right) { return left.length > right.length; });
+    std::stable_sort(windows.begin(), windows.end(),
+                     [](const Window& left, const Window& right) { return left.length > right.length; });
     for (std::size_t first = 0; first < windows.size();) {
       const std::int64_t length = windows[first].length;
-      const auto count = std::min(static_cast<std::size_t>(std::max<std::int64_t>(1, kBatchPositions / length)), windows.size() - first);
+      const auto count = std::min(static_cast<std::size_t>(std::max<std::int64_t>(1, kBatchPositions / length)),
+                                  windows.size() - first);
       run_batch(std::span<const Window>(windows).subspan(first, count), length);
       first += count;
     }
@@ -60,7 +62,8 @@ private:
     inputs_.assign(windows.size() * width, end_of_text_id_);
     targets_.assign(windows.size() * width, -1);
     for (std::size_t row = 0; row < windows.size(); ++row) {
-      fill(windows[row], std::span(inputs_).subspan(row * width, width), std::span(targets_).subspan(row * width, width));
+      fill(windows[row], std::span(inputs_).subspan(row * width, width),
+           std::span(targets_).subspan(row * width, width));
     }
     const Evaluation batch = model_.evaluate(inputs_, targets_, static_cast<std::int64_t>(windows.size()), length);
     total.nats += batch.nats;
@@ -90,22 +93,26 @@ private:
 void check(const Gpt2Model& model, const TokenCache& cache, const EvaluationRequest& request, std::int64_t stride) {
   const Gpt2Config& config = model.config();
   if (request.seq_len < 1 || request.seq_len > config.max_seq_len) {
-    throw Error("BAD_ARGUMENT", "seqLen " + std::to_string(request.seq_len) + " is not between 1 and the model's context of " +
+    throw Error("BAD_ARGUMENT", "seqLen " + std::to_string(request.seq_len) +
+                                    " is not between 1 and the model's context of " +
                                     std::to_string(config.max_seq_len) + ".");
   }
   if (stride < 1 || stride > request.seq_len) {
-    throw Error("BAD_ARGUMENT", "stride " + std::to_string(stride) + " is not between 1 and seqLen " + std::to_string(request.seq_len) + ".");
+    throw Error("BAD_ARGUMENT", "stride " + std::to_string(stride) + " is not between 1 and seqLen " +
+                                    std::to_string(request.seq_len) + ".");
   }
   if (request.from_document > request.to_document || request.to_document > cache.document_count()) {
-    throw Error("BAD_ARGUMENT", "Documents " + std::to_string(request.from_document) + " to " + std::to_string(request.to_document) +
-                                    " were asked of " + std::to_string(cache.document_count()) + ".");
+    throw Error("BAD_ARGUMENT", "Documents " + std::to_string(request.from_document) + " to " +
+                                    std::to_string(request.to_document) + " were asked of " +
+                                    std::to_string(cache.document_count()) + ".");
   }
   if (static_cast<std::int64_t>(cache.vocab_size()) > config.vocab_size ||
       request.end_of_text_id != static_cast<std::int32_t>(cache.end_of_text_id())) {
-    throw Error("TOKENIZER_MODEL_MISMATCH", "The token cache " + cache.directory() + " has a vocabulary of " + std::to_string(cache.vocab_size()) +
-                                                " with end-of-text " + std::to_string(cache.end_of_text_id()) + ", the model one of " +
-                                                std::to_string(config.vocab_size) + " with end-of-text " +
-                                                std::to_string(request.end_of_text_id) + "; use the tokenizer that belongs to the model.");
+    throw Error("TOKENIZER_MODEL_MISMATCH",
+                "The token cache " + cache.directory() + " has a vocabulary of " + std::to_string(cache.vocab_size()) +
+                    " with end-of-text " + std::to_string(cache.end_of_text_id()) + ", the model one of " +
+                    std::to_string(config.vocab_size) + " with end-of-text " + std::to_string(request.end_of_text_id) +
+                    "; use the tokenizer that belongs to the model.");
   }
 }
 

@@ -13,14 +13,14 @@ namespace assay {
 
 struct EvaluationRequest {
   std::int64_t seq_len = 0;
-  std::int64_t stride = 0;        // 0: seq_len, no overlap
+  std::int64_t stride = 0; // 0: seq_len, no overlap
   std::int32_t end_of_text_id = 0;
   std::uint64_t from_document = 0;
-  std::uint64_t to_document = 0;  // exclusive
+  std::uint64_t to_document = 0; // exclusive
 };
 
-// Throws BAD_ARGUMENT naming the field, TOKENIZER_MODEL_MISMATCH when the cache was made with another vocabulary, CANCELLED
-// once `cancelled` is set.
+// Throws BAD_ARGUMENT naming the field, TOKENIZER_MODEL_MISMATCH when the cache was made with another vocabulary,
+// CANCELLED once `cancelled` is set.
 Evaluation evaluate_documents(Gpt2Model& model, const TokenCache& cache, const EvaluationRequest& request,
                               const std::atomic<bool>& cancelled);
 

@@ -22,7 +22,8 @@ std::vector<std::int32_t> starting_text(const GenerationRequest& request) {
     return request.prompt;
   }
   if (!request.end_of_text_id.has_value()) {
-    throw Error("BAD_ARGUMENT", "An empty prompt needs the id of end-of-text to begin with; give endOfTextId or a prompt.");
+    throw Error("BAD_ARGUMENT",
+                "An empty prompt needs the id of end-of-text to begin with; give endOfTextId or a prompt.");
   }
   return {*request.end_of_text_id};
 }
@@ -30,10 +31,12 @@ std::vector<std::int32_t> starting_text(const GenerationRequest& request) {
 } // namespace
 
 GenerationResult generate(Gpt2Model& model, const GenerationRequest& request,
-                          const std::function<void(const GeneratedToken&)>& on_token, const std::atomic<bool>& cancelled) {
+                          const std::function<void(const GeneratedToken&)>& on_token,
+                          const std::atomic<bool>& cancelled) {
   const Clock::time_point start = Clock::now();
   if (request.max_new_tokens < 0) {
-    throw Error("BAD_ARGUMENT", "maxNewTokens is a whole number of at least 0, not " + std::to_string(request.max_new_tokens) + ".");
+    throw Error("BAD_ARGUMENT",
+                "maxNewTokens is a whole number of at least 0, not " + std::to_string(request.max_new_tokens) + ".");
   }
   Sampler sampler(request.sampling);
   std::vector<std::int32_t> text = starting_text(request);
@@ -71,7 +74,8 @@ GenerationResult generate(Gpt2Model& model, const GenerationRequest& request,
       // Only a session of the whole context fills up: a smaller one was made just large enough.
       session.reset();
       ++result.window_slides;
-      logits = session.feed(std::span<const std::int32_t>(text).last(static_cast<std::size_t>(std::max<std::int64_t>(1, context / 2))));
+      logits = session.feed(
+          std::span<const std::int32_t>(text).last(static_cast<std::size_t>(std::max<std::int64_t>(1, context / 2))));
     }
   }
   result.seconds = seconds_since(start);

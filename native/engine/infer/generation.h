@@ -42,8 +42,10 @@ struct GenerationResult {
   std::int64_t window_slides = 0;
 };
 
-// `on_token` is called for each new token as it is drawn, but not for a stop token. `cancelled` is read before each one.
+// `on_token` is called for each new token as it is drawn, but not for a stop token. `cancelled` is read before each
+// one.
 GenerationResult generate(Gpt2Model& model, const GenerationRequest& request,
-                          const std::function<void(const GeneratedToken&)>& on_token, const std::atomic<bool>& cancelled);
+                          const std::function<void(const GeneratedToken&)>& on_token,
+                          const std::atomic<bool>& cancelled);
 
 } // namespace assay

@@ -16,8 +16,9 @@ namespace {
 constexpr std::uint32_t kSamplingStream = 0x53414D50U;
 
 double uniform(std::uint64_t seed, std::uint64_t index) {
-  const PhiloxCounter words = philox4x32({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), 0, kSamplingStream},
-                                         {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+  const PhiloxCounter words =
+      philox4x32({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), 0, kSamplingStream},
+                 {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
   const std::uint64_t bits = (std::uint64_t{words[0]} << 32) | words[1];
   return static_cast<double>(bits >> 11) * 0x1.0p-53;
 }
@@ -30,13 +31,16 @@ constexpr auto likelier = [](const auto& left, const auto& right) {
 
 void validate(const SamplingOptions& options) {
   if (!std::isfinite(options.temperature) || options.temperature < 0) {
-    throw Error("BAD_ARGUMENT", "temperature is a number of at least 0, not " + std::to_string(options.temperature) + ".");
+    throw Error("BAD_ARGUMENT",
+                "temperature is a number of at least 0, not " + std::to_string(options.temperature) + ".");
   }
   if (options.top_k < 0) {
-    throw Error("BAD_ARGUMENT", "topK is a whole number of at least 0 (0 means all), not " + std::to_string(options.top_k) + ".");
+    throw Error("BAD_ARGUMENT",
+                "topK is a whole number of at least 0 (0 means all), not " + std::to_string(options.top_k) + ".");
   }
   if (!(options.top_p > 0 && options.top_p <= 1)) {
-    throw Error("BAD_ARGUMENT", "topP is above 0 and at most 1 (1 means all), not " + std::to_string(options.top_p) + ".");
+    throw Error("BAD_ARGUMENT",
+                "topP is above 0 and at most 1 (1 means all), not " + std::to_string(options.top_p) + ".");
   }
 }
 
@@ -52,11 +56,13 @@ SampledToken Sampler::sample(std::span<const float> logits, std::uint64_t index)
   }
   // Not a number anywhere makes the sum one; an infinite maximum makes infinity minus infinity.
   if (!std::isfinite(sum)) {
-    throw Error("WEIGHTS_NOT_FINITE", "The model's output holds numbers that are not finite, so nothing can be generated; its weights are "
-                                      "damaged or training diverged.");
+    throw Error("WEIGHTS_NOT_FINITE",
+                "The model's output holds numbers that are not finite, so nothing can be generated; its weights are "
+                "damaged or training diverged.");
   }
   SampledToken token;
-  token.id = options_.temperature > 0 ? draw(logits, *highest, index) : static_cast<std::int32_t>(highest - logits.begin());
+  token.id =
+      options_.temperature > 0 ? draw(logits, *highest, index) : static_cast<std::int32_t>(highest - logits.begin());
   token.logprob = static_cast<double>(logits[static_cast<std::size_t>(token.id)]) - *highest - std::log(sum);
   return token;
 }
@@ -81,7 +87,8 @@ std::int32_t Sampler::draw(std::span<const float> logits, float highest, std::ui
     }
   }
   // Rounding may leave a last grain; it belongs to a token that could have been drawn.
-  const auto possible = std::find_if(candidates_.rbegin(), candidates_.rend(), [](const Candidate& candidate) { return candidate.weight > 0; });
+  const auto possible = std::find_if(candidates_.rbegin(), candidates_.rend(),
+                                     [](const Candidate& candidate) { return candidate.weight > 0; });
   return possible->id;
 }
 

@@ -289,11 +289,8 @@ StepResult Gpt2Model::update(double loss, bool loss_is_known, std::int64_t step,
   StepResult result;
   result.loss = loss;
   const PhaseTimer timer(phases.optimizer);
-  // Tensor by tensor: the padding between them is never written by every operation alike, and need not count.
-  double squares = 0.0;
-  for (const AdamWSegment& segment : training.segments) {
-    squares += backend_.square_sum(training.gradients.floats() + segment.offset, segment.count);
-  }
+  // The padding between tensors is zero from the start and nobody writes it.
+  const double squares = backend_.square_sum(training.gradients.floats(), layout_.total_count);
   result.gradient_norm = std::sqrt(squares);
   if (!std::isfinite(result.gradient_norm) || (loss_is_known && !std::isfinite(loss))) {
     return result;

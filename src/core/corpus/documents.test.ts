@@ -32,7 +32,10 @@ const lines = (...records: readonly unknown[]) => records.map((record) => `${JSO
 
 describe("readDocuments", () => {
   it("reads a .jsonl line by line, with the id from id, pmid, or the place", async () => {
-    const file = await write("a.jsonl", lines({ id: "x", text: "one" }, { pmid: 123, text: "two" }, { text: "three é" }));
+    const file = await write(
+      "a.jsonl",
+      lines({ id: "x", text: "one" }, { pmid: 123, text: "two" }, { text: "three é" }),
+    );
     expect(await readAll(file)).toEqual([
       { id: "x", text: "one", file, line: 1 },
       { id: "123", text: "two", file, line: 2 },
@@ -41,7 +44,10 @@ describe("readDocuments", () => {
   });
 
   it("reads a .jsonl.gz of several members, whatever the chunks", async () => {
-    const records = Array.from({ length: 5000 }, (_, index) => ({ id: String(index), text: `ä${"x".repeat(index % 300)}` }));
+    const records = Array.from({ length: 5000 }, (_, index) => ({
+      id: String(index),
+      text: `ä${"x".repeat(index % 300)}`,
+    }));
     const half = Buffer.from(lines(...records.slice(0, 2500)));
     const packed = Buffer.concat([gzipSync(half), gzipSync(Buffer.from(lines(...records.slice(2500))))]);
     const documents = await readAll(await write("a.jsonl.gz", packed));
@@ -80,7 +86,9 @@ describe("readDocuments", () => {
       "é.txt",
     ]);
     expect(notes).toEqual({ files: 7, ignoredFiles: 1, documents: 7, emptyDocuments: 0 });
-    expect(notes === undefined ? "" : describeNotes(notes)).toBe("1 files that are not .txt, .jsonl or .jsonl.gz were ignored.");
+    expect(notes === undefined ? "" : describeNotes(notes)).toBe(
+      "1 files that are not .txt, .jsonl or .jsonl.gz were ignored.",
+    );
   });
 
   it("reads a glob, with ids relative to its fixed part", async () => {
@@ -107,7 +115,10 @@ describe("readDocuments", () => {
 
   it("reports bytes on disk up to their total", async () => {
     const progress: CorpusProgress[] = [];
-    const file = await write("a.jsonl.gz", gzipSync(Buffer.from(lines(...Array.from({ length: 9000 }, () => ({ text: "text" }))))));
+    const file = await write(
+      "a.jsonl.gz",
+      gzipSync(Buffer.from(lines(...Array.from({ length: 9000 }, () => ({ text: "text" }))))),
+    );
     await readAll([file, await write("b.txt", "b".repeat(700_000))], { onProgress: (each) => progress.push(each) });
     const last = progress.at(-1);
     expect(last?.bytesRead).toBe(last?.bytesTotal);
@@ -115,7 +126,11 @@ describe("readDocuments", () => {
   });
 
   it("says where a file is not UTF-8", async () => {
-    const bad = Buffer.concat([Buffer.from(lines({ text: "fine" })), Buffer.from('{"text":"caf'), Buffer.from([0xe9, 0x22, 0x7d, 0x0a])]);
+    const bad = Buffer.concat([
+      Buffer.from(lines({ text: "fine" })),
+      Buffer.from('{"text":"caf'),
+      Buffer.from([0xe9, 0x22, 0x7d, 0x0a]),
+    ]);
     const jsonl = await write("a.jsonl", bad);
     await expect(readAll(jsonl)).rejects.toMatchObject({
       code: "CORPUS_NOT_UTF8",

@@ -82,14 +82,21 @@ function parseRecord(file: CorpusFile, line: number, json: string): Document {
   }
   const { text, id, pmid } = record as { text?: unknown; id?: unknown; pmid?: unknown };
   if (typeof text !== "string") {
-    const found = text === undefined ? `its fields are ${Object.keys(record).join(", ") || "none"}` : `it is ${typeof text}`;
+    const found =
+      text === undefined ? `its fields are ${Object.keys(record).join(", ") || "none"}` : `it is ${typeof text}`;
     throw badRecord(file.path, line, `the field "text" should hold the document's text, and ${found}`);
   }
   if (/\p{Surrogate}/u.test(text)) {
-    throw badRecord(file.path, line, "its text holds half a character (a lone surrogate escape); write the whole character");
+    throw badRecord(
+      file.path,
+      line,
+      "its text holds half a character (a lone surrogate escape); write the whole character",
+    );
   }
-  const named = [id, pmid].find((value) => (typeof value === "string" && value !== "") || typeof value === "number");
-  return { id: named === undefined ? `${file.name}:${line}` : String(named), text, file: file.path, line };
+  const named = [id, pmid].find(
+    (value): value is string | number => (typeof value === "string" && value !== "") || typeof value === "number",
+  );
+  return { id: named === undefined ? `${file.name}:${line}` : `${named}`, text, file: file.path, line };
 }
 
 /** Lines without their ends, and where each begins in the unpacked text. */
@@ -224,7 +231,9 @@ export async function* readDocuments(source: CorpusSource, options: ReadOptions 
 /** What there was to remark, as one sentence; null where there was nothing. */
 export function describeNotes(notes: CorpusNotes): string | null {
   const parts = [
-    ...(notes.ignoredFiles === 0 ? [] : [`${notes.ignoredFiles} files that are not .txt, .jsonl or .jsonl.gz were ignored`]),
+    ...(notes.ignoredFiles === 0
+      ? []
+      : [`${notes.ignoredFiles} files that are not .txt, .jsonl or .jsonl.gz were ignored`]),
     ...(notes.emptyDocuments === 0 ? [] : [`${notes.emptyDocuments} empty documents were skipped`]),
   ];
   return parts.length === 0 ? null : `${parts.join(", ")}.`;

@@ -23,7 +23,13 @@ export type CorpusFiles = {
 
 function formatOf(file: string): CorpusFile["format"] | null {
   const name = file.toLowerCase();
-  return name.endsWith(".jsonl.gz") ? "jsonl.gz" : name.endsWith(".jsonl") ? "jsonl" : name.endsWith(".txt") ? "txt" : null;
+  return name.endsWith(".jsonl.gz")
+    ? "jsonl.gz"
+    : name.endsWith(".jsonl")
+      ? "jsonl"
+      : name.endsWith(".txt")
+        ? "txt"
+        : null;
 }
 
 /** Files below a folder, without hidden ones, as relative paths with slashes. Linked folders are not entered. */
@@ -32,9 +38,13 @@ async function walk(folder: string, relative: string, into: string[]): Promise<v
   try {
     entries = await readdir(path.join(folder, relative), { withFileTypes: true });
   } catch (cause) {
-    throw new AppError("FILE_NOT_READABLE", `Cannot read the folder ${path.join(folder, relative)}; check that you may.`, {
-      cause,
-    });
+    throw new AppError(
+      "FILE_NOT_READABLE",
+      `Cannot read the folder ${path.join(folder, relative)}; check that you may.`,
+      {
+        cause,
+      },
+    );
   }
   for (const entry of entries) {
     const name = relative === "" ? entry.name : `${relative}/${entry.name}`;
@@ -86,7 +96,9 @@ async function collect(base: string, matches: (relative: string) => boolean, for
   const names: string[] = [];
   await walk(base, "", names);
   const wanted = names.filter(matches).toSorted(byBytes);
-  const found = await Promise.all(wanted.map((name) => fileAt(path.join(base, name), name, forcedFormat(name, forced))));
+  const found = await Promise.all(
+    wanted.map((name) => fileAt(path.join(base, name), name, forcedFormat(name, forced))),
+  );
   return { files: found.filter((file) => file !== null), ignoredCount: found.filter((file) => file === null).length };
 }
 
@@ -153,7 +165,8 @@ export async function listCorpusFiles(source: CorpusSource): Promise<CorpusFiles
 }
 
 export function describeSource(source: CorpusSource): string {
-  const parts = typeof source === "string" ? [source] : source.map((part) => (typeof part === "string" ? part : part.path));
+  const parts =
+    typeof source === "string" ? [source] : source.map((part) => (typeof part === "string" ? part : part.path));
   const [first = ""] = parts;
   return parts.length === 1 ? first : `${first} and ${parts.length - 1} more`;
 }

@@ -24,7 +24,10 @@ function segmentSource(segment: string): string {
     } else if (char === "?") {
       source += "[^/]";
     } else if (closing > 0) {
-      const inner = segment.slice(at + 1, closing).replace(/^!/, "^").replaceAll("\\", "\\\\");
+      const inner = segment
+        .slice(at + 1, closing)
+        .replace(/^!/, "^")
+        .replaceAll("\\", "\\\\");
       source += `[${inner}]`;
       at = closing;
     } else if (char === "{") {

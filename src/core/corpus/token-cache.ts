@@ -3,7 +3,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { z } from "zod";
 import type { Recipe } from "#shared/domain/recipe";
@@ -12,7 +11,7 @@ import type { CancelSignal } from "#shared/ipc/contract";
 import { loadAddon, type NativeTokenizer } from "../engine/addon.ts";
 import { asFileError, syncFolder } from "../runs/durable-file.ts";
 import { inBatches } from "./batches.ts";
-import { type CorpusNotes, type CorpusProgress, describeNotes, type Document, readDocuments } from "./documents.ts";
+import { type CorpusNotes, type CorpusProgress, type Document, describeNotes, readDocuments } from "./documents.ts";
 import { type CorpusFile, describeSource, listCorpusFiles } from "./files.ts";
 import { isHeldOut } from "./split.ts";
 import { TOKEN_CACHE_FORMAT_VERSION, TokenCacheWriter } from "./token-cache-writer.ts";
@@ -66,7 +65,10 @@ async function readCache(directory: string, onNotice: TokenCacheOptions["onNotic
     loadAddon().openTokenData(directory).close();
     return { documents: meta.document_count, tokens: meta.token_count, textBytes: meta.text_bytes };
   } catch (error) {
-    const reason = error instanceof z.ZodError || error instanceof SyntaxError ? "its meta.json is not readable" : (error as Error).message;
+    const reason =
+      error instanceof z.ZodError || error instanceof SyntaxError
+        ? "its meta.json is not readable"
+        : (error as Error).message;
     onNotice?.(`The token cache ${directory} is damaged and is made again: ${reason}`);
     return null;
   }
@@ -93,14 +95,23 @@ async function hashFile(file: CorpusFile, onBytes: (count: number) => void, sign
   return hash.digest("hex");
 }
 
+/** A folder of this process's own in the cache; `sweep` removes it should the process end too soon. */
+function temporaryFolder(cacheRoot: string): string {
+  return path.join(cacheRoot, `.building-${process.pid}-${randomBytes(4).toString("hex")}`);
+}
+
 /** SHA-256 of the tokenizer.json it would be saved as. */
-export async function tokenizerSha256(tokenizer: NativeTokenizer): Promise<string> {
-  const folder = path.join(tmpdir(), `assay-tokenizer-${randomBytes(6).toString("hex")}`);
-  await mkdir(folder);
+async function tokenizerSha256(tokenizer: NativeTokenizer, cacheRoot: string): Promise<string> {
+  const folder = temporaryFolder(cacheRoot);
   try {
+    await mkdir(folder);
     const file = path.join(folder, "tokenizer.json");
     await tokenizer.saveTokenizerJson(file);
-    return createHash("sha256").update(await readFile(file)).digest("hex");
+    return createHash("sha256")
+      .update(await readFile(file))
+      .digest("hex");
+  } catch (error) {
+    throw asFileError(error, `write the token cache ${cacheRoot}`);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -135,7 +146,7 @@ async function planCaches(options: TokenCacheOptions): Promise<Plan> {
     }
     return all;
   };
-  const tokenizer = await tokenizerSha256(options.tokenizer);
+  const tokenizer = await tokenizerSha256(options.tokenizer, options.cacheRoot);
   const common = { version: TOKEN_CACHE_FORMAT_VERSION, tokenizer };
   const text = await digests(trainFiles);
   const held = typeof data.eval === "string" ? null : data.eval.fraction;
@@ -152,12 +163,14 @@ async function planCaches(options: TokenCacheOptions): Promise<Plan> {
   };
 }
 
-/** Takes `to`'s place whole. Another builder that was faster made the same thing. */
+/** Takes `to`'s place whole. A builder that was faster made the same thing, and someone may be reading it: it stays. */
 async function publish(from: string, to: string): Promise<void> {
   try {
     await rename(from, to).catch(async () => {
-      await rm(to, { recursive: true, force: true });
-      await rename(from, to);
+      if ((await readCache(to, undefined)) === null) {
+        await rm(to, { recursive: true, force: true });
+        await rename(from, to);
+      }
     });
     await syncFolder(path.dirname(to));
   } catch (error) {
@@ -206,14 +219,21 @@ async function tokenize(
   await writing;
 }
 
-async function build(options: TokenCacheOptions, plan: Plan, missing: { train: boolean; eval: boolean }): Promise<void> {
+async function build(
+  options: TokenCacheOptions,
+  plan: Plan,
+  missing: { train: boolean; eval: boolean },
+): Promise<void> {
   const { recipe, tokenizer, cacheRoot, signal, onProgress, onNotice } = options;
   const { endOfTextId } = tokenizer;
   if (endOfTextId === null) {
-    throw new AppError("TOKENIZER_INVALID", "The tokenizer has no <|endoftext|>, which stands between documents; choose one that has it.");
+    throw new AppError(
+      "TOKENIZER_INVALID",
+      "The tokenizer has no <|endoftext|>, which stands between documents; choose one that has it.",
+    );
   }
   const facts = { vocabSize: tokenizer.vocabSize, endOfTextId, tokenizerSha256: plan.tokenizerSha256 };
-  const building = path.join(cacheRoot, `.building-${process.pid}-${randomBytes(4).toString("hex")}`);
+  const building = temporaryFolder(cacheRoot);
   const read = {
     signal,
     onProgress: (progress: CorpusProgress) =>
@@ -304,7 +324,10 @@ export async function buildTokenCache(options: TokenCacheOptions): Promise<Token
   }
   await sweep(cacheRoot);
   const plan = await planCaches(options);
-  const before = { train: await readCache(plan.trainDirectory, onNotice), eval: await readCache(plan.evalDirectory, onNotice) };
+  const before = {
+    train: await readCache(plan.trainDirectory, onNotice),
+    eval: await readCache(plan.evalDirectory, onNotice),
+  };
   const wasReused = before.train !== null && before.eval !== null;
   if (!wasReused) {
     await build(options, plan, { train: before.train === null, eval: before.eval === null });
@@ -312,7 +335,10 @@ export async function buildTokenCache(options: TokenCacheOptions): Promise<Token
   const train = before.train ?? (await readCache(plan.trainDirectory, onNotice));
   const held = before.eval ?? (await readCache(plan.evalDirectory, onNotice));
   if (train === null || held === null) {
-    throw new AppError("TOKEN_CACHE_DAMAGED", `The token cache in ${cacheRoot} cannot be read right after it was written; check the disk.`);
+    throw new AppError(
+      "TOKEN_CACHE_DAMAGED",
+      `The token cache in ${cacheRoot} cannot be read right after it was written; check the disk.`,
+    );
   }
   refuseShort(recipe, train);
   return {

@@ -4,13 +4,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { AppError } from "#shared/errors";
+import type { CancelSignal } from "#shared/ipc/contract";
 import { inBatches } from "../corpus/batches.ts";
 import { readDocuments } from "../corpus/documents.ts";
 import { TokenCacheWriter } from "../corpus/token-cache-writer.ts";
 import { loadAddon, type NativeModel, type NativeTokenData } from "../engine/addon.ts";
 import type { LoadedModel } from "../models/load.ts";
-import { AppError } from "#shared/errors";
-import type { CancelSignal } from "#shared/ipc/contract";
 
 export type Evaluation = {
   readonly loss: number;

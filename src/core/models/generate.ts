@@ -4,7 +4,12 @@ import type { CancelSignal } from "#shared/ipc/contract";
 import type { Sampling } from "#shared/ipc/models.contract";
 import type { LoadedModel } from "./load.ts";
 
-export type GeneratedPiece = { readonly text: string; readonly id: number; readonly logprob: number; readonly index: number };
+export type GeneratedPiece = {
+  readonly text: string;
+  readonly id: number;
+  readonly logprob: number;
+  readonly index: number;
+};
 
 export type GenerationReport = {
   readonly promptTokens: number;

@@ -1,12 +1,13 @@
 // models.list: every checkpoint of every run. Generation runs in the engine host and is not handled here.
-import { listCheckpoints } from "../runs/checkpoints.ts";
-import { listRuns } from "../runs/status.ts";
+
 import type { RequestHandlers } from "#shared/ipc/contract";
 import type { modelsContract } from "#shared/ipc/models.contract";
+import { listCheckpoints } from "../runs/checkpoints.ts";
+import { listRuns } from "../runs/status.ts";
 
-export function createModelHandlers(options: {
-  readonly workspace: () => string;
-}): { readonly requests: RequestHandlers<typeof modelsContract> } {
+export function createModelHandlers(options: { readonly workspace: () => string }): {
+  readonly requests: RequestHandlers<typeof modelsContract>;
+} {
   return {
     requests: {
       "models.list": async () => {

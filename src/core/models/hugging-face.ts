@@ -3,9 +3,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import type { NativeModelConfig } from "../engine/addon.ts";
 import { END_OF_TEXT } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
+import type { NativeModelConfig } from "../engine/addon.ts";
 
 export const weightsName = "model.safetensors";
 
@@ -71,7 +71,9 @@ export async function readModelConfig(folder: string): Promise<NativeModelConfig
   } catch (error) {
     throw error instanceof SyntaxError
       ? new AppError("JSON_INVALID", `${file} is not JSON; export the model again.`, { cause: error })
-      : new AppError("CHECKPOINT_NOT_FOUND", `${folder} is not a model: it has no config.json that can be read.`, { cause: error });
+      : new AppError("CHECKPOINT_NOT_FOUND", `${folder} is not a model: it has no config.json that can be read.`, {
+          cause: error,
+        });
   }
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) {
@@ -90,7 +92,10 @@ export async function readModelConfig(folder: string): Promise<NativeModelConfig
             ? "unusual attention scaling"
             : null;
   if (unsupported !== null) {
-    throw new AppError("NOT_SUPPORTED", `${file} asks for ${unsupported}; this build runs GPT-2 with gelu_new and tied embeddings.`);
+    throw new AppError(
+      "NOT_SUPPORTED",
+      `${file} asks for ${unsupported}; this build runs GPT-2 with gelu_new and tied embeddings.`,
+    );
   }
   return {
     family: "gpt2",

@@ -1,11 +1,11 @@
 // A model one can use: a checkpoint folder, or a run's newest whole checkpoint, with its tokenizer.
 import { stat } from "node:fs/promises";
 import path from "node:path";
+import { AppError } from "#shared/errors";
 import { loadAddon, type NativeModel, type NativeModelConfig, type NativeTokenizer } from "../engine/addon.ts";
 import { newestWholeCheckpoint } from "../runs/checkpoints.ts";
 import { findRun } from "../runs/directory.ts";
 import { loadTokenizer } from "../tokenizer/load.ts";
-import { AppError } from "#shared/errors";
 import { readModelConfig, weightsName } from "./hugging-face.ts";
 
 export type LoadedModel = {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { loadRecipe } from "../recipe/load.ts";
 import { type ForecastFacts, forecast } from "./forecast.ts";
-import { modelParameterCount, trainingFlopsPerToken } from "./model-size.ts";
 import { ratesOf } from "./measured-rate.ts";
+import { modelParameterCount, trainingFlopsPerToken } from "./model-size.ts";
 
 function aRecipe(overrides: readonly string[] = []) {
   const text = `max_seq_len: 1024
@@ -94,13 +94,16 @@ describe("forecast", () => {
         expect(figure.how, name).toMatch(/\d.*\.$/s);
       }
     }
-    expect(forecast(aRecipe(), facts).tokensPerSecond.how).toContain("2 cores × 32 operations a cycle × 3.0 GHz = 192 GFLOP/s");
+    expect(forecast(aRecipe(), facts).tokensPerSecond.how).toContain(
+      "2 cores × 32 operations a cycle × 3.0 GHz = 192 GFLOP/s",
+    );
   });
 });
 
 describe("ratesOf", () => {
   it("skips torn lines and lines without a rate", () => {
-    const tail = 'ughput/tokens_per_second": 9}\n{"step": 1, "throughput/tokens_per_second": 100}\n{"step": 2}\n{"step": 3, "thr';
+    const tail =
+      'ughput/tokens_per_second": 9}\n{"step": 1, "throughput/tokens_per_second": 100}\n{"step": 2}\n{"step": 3, "thr';
     expect(ratesOf(tail)).toEqual([100]);
   });
 });

@@ -1,6 +1,7 @@
 // What a recipe will take: parameters, tokens, steps, memory, disk, time. Pure; every figure opens its arithmetic in a
 // sentence with the numbers it came from.
 import { parseDuration, type Recipe } from "#shared/domain/recipe";
+import { assertNever } from "#shared/errors";
 import type { Forecast } from "#shared/ipc/recipes.contract";
 import { autoMicrobatch } from "../recipe/resolve.ts";
 import { totalSteps } from "../runs/schedule.ts";
@@ -44,6 +45,8 @@ function intervalSteps(recipe: Recipe, steps: number, tokensPerStep: number, win
       return windows === null ? steps : Math.max(1, (interval.value * windows) / recipe.global_train_batch_size);
     case "sec":
       return steps;
+    default:
+      return assertNever(interval.unit);
   }
 }
 
@@ -79,7 +82,11 @@ export function forecast(recipe: Recipe, facts: ForecastFacts): Forecast {
       : recipe.device_train_microbatch_size;
   const memory = facts.memoryPlan ?? planMemory(recipe, vocabSize, microbatch);
   const memoryBytes =
-    memory.parameterBytes + memory.gradientBytes + memory.optimizerBytes + memory.activationBytes + memory.workspaceBytes;
+    memory.parameterBytes +
+    memory.gradientBytes +
+    memory.optimizerBytes +
+    memory.activationBytes +
+    memory.workspaceBytes;
 
   const checkpointBytes = 12 * parameters + CHECKPOINT_EXTRA_BYTES_PER_TOKEN * vocabSize;
   const kept = recipe.save_num_checkpoints_to_keep + 1;

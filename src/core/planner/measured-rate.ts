@@ -55,7 +55,9 @@ function isSameShape(one: Recipe, other: Recipe, threads: number): boolean {
 
 async function readRun(directory: string): Promise<{ recipe: Recipe; rate: number; name: string } | null> {
   try {
-    const manifest: { host?: unknown; name?: unknown } = JSON.parse(await readFile(path.join(directory, "run.json"), "utf8"));
+    const manifest: { host?: unknown; name?: unknown } = JSON.parse(
+      await readFile(path.join(directory, "run.json"), "utf8"),
+    );
     if (manifest.host !== hostname()) {
       return null;
     }

@@ -10,6 +10,7 @@ export type TrainingShape = {
   readonly heads: number;
   readonly width: number;
   readonly expansionRatio: number;
+  readonly hasDropout: boolean;
 };
 
 export function shapeOf(recipe: Recipe, vocabSize: number): TrainingShape {
@@ -20,22 +21,25 @@ export function shapeOf(recipe: Recipe, vocabSize: number): TrainingShape {
     heads: recipe.model.n_heads,
     width: recipe.model.d_model,
     expansionRatio: recipe.model.expansion_ratio,
+    hasDropout: recipe.model.dropout > 0,
   };
 }
 
 /**
- * What the backward pass needs kept. A token keeps in each block: two residual streams, two normalised inputs, queries,
- * keys and values, the attention's output, and the feed-forward layer before and after its nonlinearity; and a few
- * scalars a head. Attention weights and logits are never whole in memory.
+ * What the backward pass needs kept, and the gradient on its way through one block. A token keeps in each block: two
+ * normalised inputs, two residual streams, queries, keys and values, the attention's output, and the feed-forward layer
+ * before and after its nonlinearity; and a few scalars. Attention weights and logits are never whole in memory.
  */
 export function activationBytes(shape: TrainingShape, microbatch: number): number {
-  const { width, expansionRatio, heads, layers, seqLen } = shape;
-  const floatsPerBlock = (2 + 2 + 3 + 1 + 2 * expansionRatio) * width + heads + 4;
-  const floatsPerToken = layers * floatsPerBlock + 3 * width;
-  // The gradient runs through one block at a time, in buffers as wide as its widest layers.
-  const gradientFloats = (3 + 2 * expansionRatio) * width;
-  return 4 * microbatch * seqLen * (floatsPerToken + gradientFloats);
+  const { width, expansionRatio, heads, layers, seqLen, hasDropout } = shape;
+  const perBlock = (2 + 2 + 3 + 1 + 2 * expansionRatio) * width + heads + 4;
+  const atTheEnds = 2 * width + 4;
+  const inBackward = (hasDropout ? 3 : 2) * width + Math.max(3, expansionRatio) * width;
+  return 4 * microbatch * seqLen * (layers * perBlock + atTheEnds + inBackward);
 }
+
+/** The output layer works on this many tokens at a time. */
+const CLASSIFIER_ROWS = 256;
 
 export type MemoryParts = {
   readonly parameterBytes: number;
@@ -52,6 +56,6 @@ export function planMemory(recipe: Recipe, vocabSize: number, microbatch: number
     gradientBytes: 4 * parameters,
     optimizerBytes: 8 * parameters,
     activationBytes: activationBytes(shapeOf(recipe, vocabSize), microbatch),
-    workspaceBytes: 0,
+    workspaceBytes: 4 * CLASSIFIER_ROWS * vocabSize,
   };
 }

@@ -43,7 +43,12 @@ function problemAt(text: string, key: string, error: unknown): RecipeProblem {
 }
 
 /** Runs `work`; an expected failure becomes a problem at the key it is about. */
-async function orProblem<T>(text: string, key: string, problems: RecipeProblem[], work: () => Promise<T>): Promise<T | null> {
+async function orProblem<T>(
+  text: string,
+  key: string,
+  problems: RecipeProblem[],
+  work: () => Promise<T>,
+): Promise<T | null> {
   try {
     return await work();
   } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -154,7 +154,9 @@ describe("loadRecipe", () => {
     expect(problemOf(`${minimal}device_train_microbatch_size: 3\n`)).toMatchObject({ at: "3", suggestion: "2" });
     expect(problemOf(`${minimal}scheduler: {t_warmup: 20ba}\n`)).toMatchObject({ at: "20ba" });
     expect(problemOf(`${minimal}scheduler: {t_warmup: 1e6tok}\n`)).toMatchObject({ at: "1e6tok" });
-    expect(problemOf(minimal.replace("d_model: 32", "d_model: 32, vocab_size: 512"))).toMatchObject({ suggestion: "300" });
+    expect(problemOf(minimal.replace("d_model: 32", "d_model: 32, vocab_size: 512"))).toMatchObject({
+      suggestion: "300",
+    });
     expect(problemOf(minimal.replace("tokenizer:", "tokenizer:\n  path: gpt2")).message).toContain("holds both");
   });
 
@@ -167,7 +169,12 @@ describe("loadRecipe", () => {
   it("applies overrides as YAML values and keeps comments", () => {
     const { recipe, text } = loadRecipe({
       text: `# mine\n${minimal}`,
-      overrides: ["optimizer.betas=[0.8, 0.9]", "samples.prompts=['A:']", "data.eval.fraction=0.2", "gradient_clipping=null"],
+      overrides: [
+        "optimizer.betas=[0.8, 0.9]",
+        "samples.prompts=['A:']",
+        "data.eval.fraction=0.2",
+        "gradient_clipping=null",
+      ],
     });
     expect(recipe?.optimizer.betas).toEqual([0.8, 0.9]);
     expect(recipe?.samples.prompts).toEqual(["A:"]);
@@ -179,12 +186,16 @@ describe("loadRecipe", () => {
 
   it("names the override where the fault is in it", () => {
     const { problems } = loadRecipe({ text: minimal, overrides: ["optimizer.lrr=1"] });
-    expect(problems[0]?.message).toBe("--set optimizer.lrr=1: There is no key optimizer.lrr: did you mean optimizer.lr?");
+    expect(problems[0]?.message).toBe(
+      "--set optimizer.lrr=1: There is no key optimizer.lrr: did you mean optimizer.lr?",
+    );
     expect(() => loadRecipe({ text: minimal, overrides: ["optimizer.lr"] })).toThrow(/--set takes key.sub=value/);
   });
 
   it("lets tokenizer.path take the place of tokenizer.train", () => {
-    expect(loadRecipe({ text: minimal, overrides: ["tokenizer.path=gpt2"] }).recipe?.tokenizer).toEqual({ path: "gpt2" });
+    expect(loadRecipe({ text: minimal, overrides: ["tokenizer.path=gpt2"] }).recipe?.tokenizer).toEqual({
+      path: "gpt2",
+    });
   });
 });
 
@@ -194,7 +205,10 @@ describe("loadRecipeSource", () => {
     folder = await mkdtemp(path.join(tmpdir(), "assay-recipe-"));
     await mkdir(path.join(folder, "recipes"));
     await writeFile(path.join(folder, "recipes", "mine.yaml"), minimal);
-    await writeFile(path.join(folder, "wrong.yaml"), minimal.replace("max_seq_len", "max_seq_ln").replace("1.0e-3", "x"));
+    await writeFile(
+      path.join(folder, "wrong.yaml"),
+      minimal.replace("max_seq_len", "max_seq_ln").replace("1.0e-3", "x"),
+    );
   });
   afterAll(() => rm(folder, { recursive: true }));
 
@@ -211,7 +225,10 @@ describe("loadRecipeSource", () => {
     expect(loadRecipe({ text: mine.text }).recipe).toEqual(mine.recipe);
     const preset = await loadRecipeSource("gpt2-s");
     expect(preset.recipe.data.train).toBe(path.join(programRoot(), "resources", "sample", "abstracts.jsonl"));
-    const overridden = await loadRecipeSource("gpt2-s", { overrides: ["data.train=a/*.txt"], currentDirectory: "/here" });
+    const overridden = await loadRecipeSource("gpt2-s", {
+      overrides: ["data.train=a/*.txt"],
+      currentDirectory: "/here",
+    });
     expect(overridden.recipe.data.train).toBe("/here/a/*.txt");
     expect(overridden.recipe.tokenizer.path).toBeUndefined();
   });

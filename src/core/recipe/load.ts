@@ -9,11 +9,11 @@ import { AppError, type ErrorCode } from "#shared/errors";
 import type { RecipeProblem } from "#shared/ipc/recipes.contract";
 import { programRoot } from "../paths.ts";
 import { locate, rangeOfOffsets, startOfText, type TextRange } from "./locations.ts";
-import { applyOverrides, isWithin, type Override, parseOverride } from "./overrides.ts";
 import { nearestWord } from "./nearest-key.ts";
+import { applyOverrides, isWithin, type Override, parseOverride } from "./overrides.ts";
+import { withAbsolutePaths } from "./paths.ts";
 import { listPresets, readPreset } from "./presets.ts";
 import { joinPath, type RawProblem, schemaProblems, yamlSentence } from "./problems.ts";
-import { withAbsolutePaths } from "./paths.ts";
 
 const MAX_RECIPE_BYTES = 1_000_000;
 
@@ -27,7 +27,10 @@ export type LoadedRecipe = {
 
 function nameFromFile(file: string | null): string {
   const base = file === null ? "" : path.basename(file).replace(/\.ya?ml$/i, "");
-  const cleaned = base.replaceAll(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 64);
+  const cleaned = base
+    .replaceAll(/[^A-Za-z0-9._-]+/g, "-")
+    .replace(/^[^A-Za-z0-9]+/, "")
+    .slice(0, 64);
   return cleaned === "" ? "run" : cleaned;
 }
 
@@ -115,7 +118,9 @@ function parseRecipe(options: LoadOptions): LoadedRecipe & { readonly document: 
     const raw = schemaProblems(parsed.error.issues, valueAt);
     return { recipe: null, text: changedText, problems: placeProblems(raw, document, lines, overrides), document };
   }
-  const raw = checkRecipe(parsed.data).map((finding): RawProblem => ({ ...finding, code: "RECIPE_INVALID", at: "value" }));
+  const raw = checkRecipe(parsed.data).map(
+    (finding): RawProblem => ({ ...finding, code: "RECIPE_INVALID", at: "value" }),
+  );
   const problems = placeProblems(raw, document, lines, overrides);
   const isSound = problems.every((problem) => problem.severity !== "error");
   return { recipe: isSound ? parsed.data : null, text: changedText, problems, document };
@@ -185,7 +190,10 @@ async function readRecipeText(file: string): Promise<string> {
     throw new AppError("FILE_NOT_READABLE", `Cannot read the recipe ${file}; check that you may read it.`, { cause });
   });
   if (bytes.length > MAX_RECIPE_BYTES) {
-    throw new AppError("RECIPE_INVALID", `${file} has ${bytes.length} bytes, too many for a recipe; name the recipe's YAML file.`);
+    throw new AppError(
+      "RECIPE_INVALID",
+      `${file} has ${bytes.length} bytes, too many for a recipe; name the recipe's YAML file.`,
+    );
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -217,7 +225,11 @@ export function prepareRecipe(options: {
   readonly currentDirectory?: string;
 }): PreparedRecipe {
   const { file, overrides = [] } = options;
-  const { recipe: loaded, problems, document } = parseRecipe({
+  const {
+    recipe: loaded,
+    problems,
+    document,
+  } = parseRecipe({
     text: options.text,
     file: file ?? options.name ?? null,
     overrides,

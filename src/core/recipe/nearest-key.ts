@@ -155,7 +155,10 @@ export function adviseKey(key: string, level: string, allPaths: readonly string[
   if (near !== null) {
     return { sentence: `did you mean ${prefix}${near}?`, replacement: near };
   }
-  const far = nearestWord(key, allPaths.map((path) => path.slice(path.lastIndexOf(".") + 1)));
+  const far = nearestWord(
+    key,
+    allPaths.map((path) => path.slice(path.lastIndexOf(".") + 1)),
+  );
   const farPath = far === null ? undefined : allPaths.find((path) => path.slice(path.lastIndexOf(".") + 1) === far);
   if (farPath !== undefined) {
     return { sentence: `did you mean ${farPath}?`, replacement: null };

@@ -56,7 +56,8 @@ export function withAbsolutePaths(recipe: Recipe, bases: Bases): Recipe {
   const { data, tokenizer } = recipe;
   return {
     ...recipe,
-    tokenizer: tokenizer.path === undefined ? tokenizer : { ...tokenizer, path: absoluteTokenizer(tokenizer.path, bases) },
+    tokenizer:
+      tokenizer.path === undefined ? tokenizer : { ...tokenizer, path: absoluteTokenizer(tokenizer.path, bases) },
     data: {
       ...data,
       train: absoluteSource(data.train, bases),

@@ -30,19 +30,20 @@ function shown(value: unknown): string {
 }
 
 /** Of a union's branches, the one that fits the kind of value that stands there: its issues say most. */
-function flatten(issues: readonly Issue[], valueAt: (path: readonly PropertyKey[]) => unknown): readonly Issue[] {
+function flatten(issues: readonly Issue[]): readonly Issue[] {
   return issues.flatMap((issue): readonly Issue[] => {
     if (issue.code !== "invalid_union") {
       return [issue];
     }
     const fitting = issue.errors.find(
-      (branch) => branch.length > 0 && branch.every((each) => each.path.length > 0 || each.code === "unrecognized_keys"),
+      (branch) =>
+        branch.length > 0 && branch.every((each) => each.path.length > 0 || each.code === "unrecognized_keys"),
     );
     if (fitting === undefined) {
       return [issue];
     }
-    const placed = fitting.map((each) => ({ ...each, path: [...issue.path, ...each.path] }) as Issue);
-    return flatten(placed, valueAt);
+    const placed = fitting.map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
+    return flatten(placed);
   });
 }
 
@@ -117,7 +118,12 @@ function wrongValue(path: readonly PropertyKey[], value: unknown): RawProblem {
   }
   const notBuilt = notBuiltSentence(name, value);
   if (notBuilt !== null) {
-    return { ...common, code: "NOT_SUPPORTED", message: notBuilt, suggestion: wordsOf(expectedAt(path) ?? "").at(-1) ?? null };
+    return {
+      ...common,
+      code: "NOT_SUPPORTED",
+      message: notBuilt,
+      suggestion: wordsOf(expectedAt(path) ?? "").at(-1) ?? null,
+    };
   }
   const expects = expectedAt(path) ?? "something else";
   if (value === undefined) {
@@ -150,7 +156,7 @@ export function schemaProblems(
       problems.push(problem);
     }
   };
-  for (const issue of flatten(issues, valueAt)) {
+  for (const issue of flatten(issues)) {
     if (issue.code === "unrecognized_keys") {
       for (const key of issue.keys) {
         push(unknownKey(issue.path, key, valueAt([...issue.path, key])));

@@ -52,7 +52,7 @@ export function jsonSchemaFile(): string {
 
 /** @param example the text of a preset, shown whole */
 export function recipePage(example: string): string {
-  const rows = rowsOf(recipeJsonSchema() as Node, []);
+  const rows = rowsOf(recipeJsonSchema(), []);
   const paths = [...new Set(notBuilt.map((entry) => entry.path.replaceAll(".*", "")))];
   return `<!-- Made by \`npx tsx scripts/generate-recipe-docs.ts\` from src/shared/domain/recipe.ts; change it there. -->
 # Recipe

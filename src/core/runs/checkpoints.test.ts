@@ -70,7 +70,12 @@ describe("writeCheckpoint", () => {
   });
 
   it("refuses with both numbers, before writing, when the disk has too little room", async () => {
-    const failing = writeCheckpoint({ runDirectory: run, state: state(1), neededBytes: 1e18, writeFiles: () => Promise.resolve() });
+    const failing = writeCheckpoint({
+      runDirectory: run,
+      state: state(1),
+      neededBytes: 1e18,
+      writeFiles: () => Promise.resolve(),
+    });
     await expect(failing).rejects.toMatchObject({
       code: "DISK_FULL",
       message: expect.stringMatching(/it takes \d+ MB and \d+ MB are free at .*checkpoints/),
@@ -126,7 +131,13 @@ describe("newestWholeCheckpoint", () => {
 
 describe("rotateCheckpoints", () => {
   it("keeps the newest and the best", async () => {
-    for (const [step, loss] of [[100, 5], [200, 3], [300, 4], [1000, 6], [1100, 7]] as const) {
+    for (const [step, loss] of [
+      [100, 5],
+      [200, 3],
+      [300, 4],
+      [1000, 6],
+      [1100, 7],
+    ] as const) {
       await write(step, loss);
     }
     expect(await rotateCheckpoints(run, "mine", 2)).toEqual([300, 100]);

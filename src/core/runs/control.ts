@@ -22,7 +22,11 @@ export async function requestControl(
   const manifest = await readManifest(runDirectory);
   const status = await derivedStatus(manifest);
   const canHear =
-    status === "starting" || status === "running" || status === "paused" || status === "stopping" || (status === "queued" && action === "stop");
+    status === "starting" ||
+    status === "running" ||
+    status === "paused" ||
+    status === "stopping" ||
+    (status === "queued" && action === "stop");
   if (!canHear) {
     throw new AppError(
       "RUN_STATE_WRONG",

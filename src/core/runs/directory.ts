@@ -40,20 +40,13 @@ export async function createRun(options: {
   readonly random?: () => string;
 }): Promise<RunDirectory> {
   const now = options.now ?? new Date();
-  const suffix = options.random?.() ?? randomBytes(2).toString("hex");
-  const id = `${timeStamp(now)}-${folderName(options.recipe.run_name)}-${suffix}`;
-  const directory = options.directory === undefined ? path.join(runsFolder(options.workspace), id) : path.resolve(options.directory);
-  await makeFolder(path.dirname(directory));
-  try {
-    await mkdir(directory);
-  } catch (error) {
-    if (systemErrorCode(error) !== "EEXIST" || options.directory === undefined) {
-      throw asFileError(error, `make the run directory ${directory}`);
-    }
-    if (await exists(manifestFile(directory))) {
-      throw new AppError("RUN_STATE_WRONG", `${directory} already holds a run; resume it, or name another folder.`);
-    }
-  }
+  const random = options.random ?? (() => randomBytes(2).toString("hex"));
+  const name = `${timeStamp(now)}-${folderName(options.recipe.run_name)}`;
+  const directory =
+    options.directory === undefined
+      ? await makeNewFolder(() => path.join(runsFolder(options.workspace), `${name}-${random()}`))
+      : await makeGivenFolder(path.resolve(options.directory));
+  const id = options.directory === undefined ? path.basename(directory) : `${name}-${random()}`;
   for (const folder of ["control", "checkpoints"]) {
     await makeFolder(path.join(directory, folder));
   }
@@ -84,6 +77,30 @@ export async function createRun(options: {
   await writeManifest(directory, manifest);
   await syncFolder(path.dirname(directory));
   return { path: directory, id };
+}
+
+/** Two runs of one second may draw the same letters. */
+async function makeNewFolder(draw: () => string): Promise<string> {
+  for (let attempt = 1; ; attempt += 1) {
+    const directory = draw();
+    await makeFolder(path.dirname(directory));
+    try {
+      await mkdir(directory);
+      return directory;
+    } catch (error) {
+      if (systemErrorCode(error) !== "EEXIST" || attempt === 100) {
+        throw asFileError(error, `make the run directory ${directory}`);
+      }
+    }
+  }
+}
+
+async function makeGivenFolder(directory: string): Promise<string> {
+  if (await exists(manifestFile(directory))) {
+    throw new AppError("RUN_STATE_WRONG", `${directory} already holds a run; resume it, or name another folder.`);
+  }
+  await makeFolder(directory);
+  return directory;
 }
 
 /** The workspace a run lies in; one that lies elsewhere uses `option`, else the user's. */

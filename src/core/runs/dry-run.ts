@@ -3,9 +3,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { loadAddon, type NativeMemoryPlan } from "../engine/addon.ts";
 import { parseDuration, type Recipe } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
+import { loadAddon, type NativeMemoryPlan } from "../engine/addon.ts";
 import { peakMemoryBytes } from "./peak-memory.ts";
 import { allocateTraining, prepareTraining } from "./prepare.ts";
 import { learningRate, totalSteps } from "./schedule.ts";
@@ -77,11 +77,19 @@ export async function dryRun(options: {
             progress,
           });
           const begin = performance.now();
-          const result = await model.trainStep({ data: prepared.training, step, lr, shuffleSeed: recipe.data.shuffle_seed });
+          const result = await model.trainStep({
+            data: prepared.training,
+            step,
+            lr,
+            shuffleSeed: recipe.data.shuffle_seed,
+          });
           seconds = (performance.now() - begin) / 1000;
           ({ loss, gradNorm } = result);
           if (!result.applied) {
-            throw new AppError("LOSS_NOT_FINITE", `The loss at step ${step} is ${loss}; lower optimizer.lr or lengthen scheduler.t_warmup.`);
+            throw new AppError(
+              "LOSS_NOT_FINITE",
+              `The loss at step ${step} is ${loss}; lower optimizer.lr or lengthen scheduler.t_warmup.`,
+            );
           }
         }
         const tokensPerStep = recipe.global_train_batch_size * recipe.max_seq_len;
@@ -94,7 +102,9 @@ export async function dryRun(options: {
           gradNorm,
           threads: recipe.threads,
           microbatchSize: recipe.device_train_microbatch_size,
-          parameters: model.parameters().reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
+          parameters: model
+            .parameters()
+            .reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
           plan,
           peakBytes: await peakMemoryBytes(),
           totalSteps: stepCount,

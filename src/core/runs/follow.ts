@@ -53,6 +53,8 @@ export async function* followRun(
     if (isOver(summary)) {
       return;
     }
-    await sleep(options.pollMs ?? 250, undefined, options.signal === undefined ? {} : { signal: options.signal }).catch(() => undefined);
+    await sleep(options.pollMs ?? 250, undefined, options.signal === undefined ? {} : { signal: options.signal }).catch(
+      () => undefined,
+    );
   }
 }

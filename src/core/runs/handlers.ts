@@ -1,14 +1,14 @@
 // What the window asks about runs, answered from their directories. Knows nothing of Electron; events go out through
 // `emit`.
-import { readFile, open } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import path from "node:path";
+import type { RequestHandlers } from "#shared/ipc/contract";
+import type { runsContract } from "#shared/ipc/runs.contract";
 import { readModelConfig } from "../models/hugging-face.ts";
+import { programRoot } from "../paths.ts";
 import { modelParameterCount } from "../planner/forecast.ts";
 import { loadRecipe, loadRecipeSource, recipeError } from "../recipe/load.ts";
 import { withAbsolutePaths } from "../recipe/paths.ts";
-import { programRoot } from "../paths.ts";
-import type { RequestHandlers } from "#shared/ipc/contract";
-import type { runsContract } from "#shared/ipc/runs.contract";
 import { listCheckpoints } from "./checkpoints.ts";
 import { requestControl } from "./control.ts";
 import { createRun, findRun } from "./directory.ts";
@@ -130,7 +130,11 @@ export function createRunHandlers(options: {
 
     "runs.start-quickstart": async () => {
       const loaded = await loadRecipeSource("biomedlm-tiny", { workspace: workspace() });
-      const { run, directory } = await start({ recipe: loaded.recipe, recipeText: loaded.text, workspace: workspace() });
+      const { run, directory } = await start({
+        recipe: loaded.recipe,
+        recipeText: loaded.text,
+        workspace: workspace(),
+      });
       return { run, directory };
     },
 
@@ -153,7 +157,9 @@ async function parameterCount(recipeYaml: string, checkpoint: string | undefined
   const { recipe } = loadRecipe({ text: recipeYaml });
   const config = checkpoint === undefined ? null : await readModelConfig(checkpoint).catch(() => null);
   const vocabSize = config?.vocabSize ?? recipe?.model.vocab_size ?? recipe?.tokenizer.train?.vocab_size;
-  return recipe === null || vocabSize === undefined ? null : modelParameterCount(recipe.model, vocabSize, recipe.max_seq_len);
+  return recipe === null || vocabSize === undefined
+    ? null
+    : modelParameterCount(recipe.model, vocabSize, recipe.max_seq_len);
 }
 
 /** Whole lines from the cursor on, or the last `tailBytes` of them, at most a mebibyte an answer. */

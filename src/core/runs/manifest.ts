@@ -28,9 +28,13 @@ export function parseManifest(text: string, file: string): RunManifest {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new AppError("JSON_INVALID", `${file} is not JSON, so the run's state is unknown; its checkpoints are untouched.`, {
-      cause: error,
-    });
+    throw new AppError(
+      "JSON_INVALID",
+      `${file} is not JSON, so the run's state is unknown; its checkpoints are untouched.`,
+      {
+        cause: error,
+      },
+    );
   }
   refuseForeignVersion(value, file, RUN_FORMAT_VERSION);
   const parsed = runManifestSchema.safeParse(value);
@@ -46,7 +50,8 @@ export function parseManifest(text: string, file: string): RunManifest {
 
 /** Shared by everything that has a `format_version`. */
 export function refuseForeignVersion(value: unknown, file: string, known: number): void {
-  const version = typeof value === "object" && value !== null ? (value as Record<string, unknown>)["format_version"] : undefined;
+  const version =
+    typeof value === "object" && value !== null ? (value as Record<string, unknown>)["format_version"] : undefined;
   if (version !== known) {
     throw new AppError(
       "FORMAT_VERSION_UNKNOWN",

@@ -85,7 +85,13 @@ describe("foldMetrics", () => {
     const folded = foldMetrics([record(1, 9), record(2, 8), record(3, 7), resume(1, 1), record(2, 6), record(3, 5)]);
     expect(folded.records.map((each) => each["train/loss"])).toEqual([9, 6, 5]);
     expect(folded.branches).toEqual([
-      { marker: { resumed: 1, from_step: 1 }, records: [{ step: 2, "train/loss": 8 }, { step: 3, "train/loss": 7 }] },
+      {
+        marker: { resumed: 1, from_step: 1 },
+        records: [
+          { step: 2, "train/loss": 8 },
+          { step: 3, "train/loss": 7 },
+        ],
+      },
     ]);
   });
 

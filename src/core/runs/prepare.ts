@@ -2,6 +2,9 @@
 // dry run, which must forecast what the runner will do.
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
+import type { Recipe, ResolvedRecipe } from "#shared/domain/recipe";
+import type { Phase } from "#shared/domain/run";
+import { AppError } from "#shared/errors";
 import { buildTokenCache, type TokenCaches } from "../corpus/token-cache.ts";
 import type {
   NativeAddon,
@@ -17,9 +20,6 @@ import { checkVocabulary, resolveRecipe } from "../recipe/resolve.ts";
 import { loadTokenizer } from "../tokenizer/load.ts";
 import { prepareTokenizer } from "../tokenizer/prepare.ts";
 import { saveTokenizer } from "../tokenizer/train.ts";
-import type { Recipe, ResolvedRecipe } from "#shared/domain/recipe";
-import type { Phase } from "#shared/domain/run";
-import { AppError } from "#shared/errors";
 import { asFileError, syncFolder } from "./durable-file.ts";
 import type { StepFacts } from "./schedule.ts";
 
@@ -74,7 +74,10 @@ export async function prepareTraining(options: {
   const tokenizer = await tokenizerOf(options);
   const { endOfTextId } = tokenizer;
   if (endOfTextId === null) {
-    throw new AppError("TOKENIZER_INVALID", "The tokenizer has no <|endoftext|>, which stands between documents; choose one that has it.");
+    throw new AppError(
+      "TOKENIZER_INVALID",
+      "The tokenizer has no <|endoftext|>, which stands between documents; choose one that has it.",
+    );
   }
   const resolved = resolveRecipe(recipe, { machine: addon.machine(), vocabSize: tokenizer.vocabSize });
   onPhase({ name: "reading corpus" });
@@ -88,7 +91,14 @@ export async function prepareTraining(options: {
       onPhase({ name: phase === "hashing" ? "reading corpus" : "tokenizing", done, total, unit: "bytes" }),
   });
   options.onNotice(describeCaches(caches));
-  return openCaches(resolved, addon, tokenizer, endOfTextId, caches, await folderBytes(tokenizerFolder(options.directory)));
+  return openCaches(
+    resolved,
+    addon,
+    tokenizer,
+    endOfTextId,
+    caches,
+    await folderBytes(tokenizerFolder(options.directory)),
+  );
 }
 
 function describeCaches({ train, eval: held, wasReused }: TokenCaches): string {
@@ -209,7 +219,11 @@ async function folderBytes(folder: string): Promise<number> {
 }
 
 /** The model with the memory that its plan says; weights and moments are the caller's next matter. */
-export async function allocateTraining(addon: NativeAddon, prepared: PreparedTraining, onPhase: PhaseListener): Promise<TrainingModel> {
+export async function allocateTraining(
+  addon: NativeAddon,
+  prepared: PreparedTraining,
+  onPhase: PhaseListener,
+): Promise<TrainingModel> {
   const model = addon.createModel(prepared.modelConfig, { threads: prepared.recipe.threads });
   try {
     const { totalBytes } = model.planTraining(prepared.trainingOptions);

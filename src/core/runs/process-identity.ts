@@ -53,5 +53,7 @@ export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
     return true;
   }
   const startTime = await processStartTime(identity.pid);
-  return startTime !== undefined && (identity.startTime === null || startTime === null || startTime === identity.startTime);
+  return (
+    startTime !== undefined && (identity.startTime === null || startTime === null || startTime === identity.startTime)
+  );
 }

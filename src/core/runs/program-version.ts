@@ -5,6 +5,8 @@ import { programRoot } from "../paths.ts";
 
 export function programVersion(): string {
   // as: our own package.json; the check below covers what matters.
-  const { version } = JSON.parse(readFileSync(path.join(programRoot(), "package.json"), "utf8")) as { version?: unknown };
+  const { version } = JSON.parse(readFileSync(path.join(programRoot(), "package.json"), "utf8")) as {
+    version?: unknown;
+  };
   return typeof version === "string" ? version : "unknown";
 }

@@ -64,7 +64,9 @@ async function tryAcquire(file: string): Promise<Lock | undefined> {
 
 /** Removes the tickets of the dead on the way. */
 async function isFirst(folder: string, own: string): Promise<boolean> {
-  const earlier = (await readdir(folder)).filter((name) => name.startsWith("ticket-") && !name.includes(".tmp-") && name < own);
+  const earlier = (await readdir(folder)).filter(
+    (name) => name.startsWith("ticket-") && !name.includes(".tmp-") && name < own,
+  );
   for (const name of earlier) {
     const file = path.join(folder, name);
     try {

@@ -1,7 +1,7 @@
 // recipe.yaml of a run: the text as its author wrote it, comments and order kept, with the values of the recipe in it.
 import { isAlias, isMap, parseDocument, visit } from "yaml";
-import { toYaml } from "../recipe/resolve.ts";
 import type { Recipe, ResolvedRecipe } from "#shared/domain/recipe";
+import { toYaml } from "../recipe/resolve.ts";
 
 type YamlDocument = ReturnType<typeof parseDocument>;
 
@@ -33,7 +33,10 @@ function setWithin(document: YamlDocument, path: readonly string[], value: Reado
     const before = hasToJson(present) ? present.toJSON() : present;
     if (JSON.stringify(before) !== JSON.stringify(child)) {
       // A scalar given as it is takes the old one's place and keeps its comment.
-      document.setIn(childPath, typeof child === "object" && child !== null ? document.createNode(child, { flow: true }) : child);
+      document.setIn(
+        childPath,
+        typeof child === "object" && child !== null ? document.createNode(child, { flow: true }) : child,
+      );
     }
   }
 }

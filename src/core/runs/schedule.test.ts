@@ -36,7 +36,9 @@ describe("learningRate", () => {
       { value: 400, unit: "ba" },
       { value: 64, unit: "ep" },
       { value: 400 * 16 * 256, unit: "tok" },
-    ].map((maxDuration) => learningRate({ ...schedule, maxDuration: maxDuration as { value: number; unit: "ba" }, progress: at(123) }));
+    ].map((maxDuration) =>
+      learningRate({ ...schedule, maxDuration: maxDuration as { value: number; unit: "ba" }, progress: at(123) }),
+    );
     expect(new Set(rates).size).toBe(1);
   });
 
@@ -69,7 +71,9 @@ describe("durations", () => {
 describe("isDue", () => {
   it("says yes once an interval, in any unit", () => {
     const due = (interval: Parameters<typeof isDue>[0], steps: number) =>
-      Array.from({ length: steps }, (_, index) => index + 1).filter((step) => isDue(interval, facts, at(step - 1, (step - 1) * 2), at(step, step * 2)));
+      Array.from({ length: steps }, (_, index) => index + 1).filter((step) =>
+        isDue(interval, facts, at(step - 1, (step - 1) * 2), at(step, step * 2)),
+      );
     expect(due({ value: 3, unit: "ba" }, 10)).toEqual([3, 6, 9]);
     expect(due({ value: 1, unit: "ep" }, 20)).toEqual([7, 13, 19]);
     expect(due({ value: 10_000, unit: "tok" }, 10)).toEqual([3, 5, 8, 10]);

@@ -1,7 +1,8 @@
 // The curves of the runs that someone looks at, kept in memory as columns and brought up to date from a byte cursor, so
 // that a long file is read once.
-import { setImmediate as breathe } from "node:timers/promises";
+
 import { stat } from "node:fs/promises";
+import { setImmediate as breathe } from "node:timers/promises";
 import { metricsFile, parseMetricLine, readLines } from "./metrics.ts";
 import { MetricTable } from "./series.ts";
 

@@ -3,7 +3,9 @@ import { MetricTable, reduceSeries, smooth } from "./series.ts";
 
 function table(values: readonly number[]): MetricTable {
   const made = new MetricTable();
-  values.forEach((value, at) => made.append({ kind: "record", record: { step: at + 1, tokens: (at + 1) * 10, time: at, "train/loss": value } }));
+  values.forEach((value, at) =>
+    made.append({ kind: "record", record: { step: at + 1, tokens: (at + 1) * 10, time: at, "train/loss": value } }),
+  );
   return made;
 }
 
@@ -51,7 +53,10 @@ describe("reduceSeries", () => {
       values[at] = 40;
     }
     const steps = new Float64Array(values.length).map((_, at) => at + 1);
-    const reduced = reduceSeries({ step: steps, tokens: steps, time: steps, value: values }, { axis: "step", buckets: 400 });
+    const reduced = reduceSeries(
+      { step: steps, tokens: steps, time: steps, value: values },
+      { axis: "step", buckets: 400 },
+    );
     expect(reduced.x.length).toBeLessThanOrEqual(1600);
     expect(reduced.totalPoints).toBe(1_000_000);
     const drawn = new Set([...reduced.x].filter((_, at) => reduced.y[at] === 40));

@@ -222,7 +222,8 @@ export function reduceSeries(
       }
     }
   }
-  const take = (column: Float64Array): Float64Array<ArrayBuffer> => Float64Array.from(picked, (at) => column[at] ?? Number.NaN);
+  const take = (column: Float64Array): Float64Array<ArrayBuffer> =>
+    Float64Array.from(picked, (at) => column[at] ?? Number.NaN);
   return {
     x: take(xs),
     y: take(ys),

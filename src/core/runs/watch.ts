@@ -1,7 +1,8 @@
 // Notices that runs changed, for a window: looks at the files of the runs someone asked about lately, a few stats a
 // second, and at the list while someone looks at it. Without askers nothing is read at all.
-import { changeStamp, derivedStatus, listRunDirectories } from "./status.ts";
+
 import { readManifest } from "./manifest.ts";
+import { changeStamp, derivedStatus, listRunDirectories } from "./status.ts";
 
 const runPollMs = 400;
 const listPollMs = 1000;
@@ -101,7 +102,9 @@ export class RunWatcher {
   async #lookAtList(): Promise<void> {
     try {
       const stamps = await Promise.all(
-        (await listRunDirectories(this.#workspace())).map(async (directory) => `${directory} ${await stampOf(directory)}`),
+        (await listRunDirectories(this.#workspace())).map(
+          async (directory) => `${directory} ${await stampOf(directory)}`,
+        ),
       );
       const stamp = stamps.join("\n");
       if (this.#listStamp !== stamp) {

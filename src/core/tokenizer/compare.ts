@@ -69,7 +69,9 @@ function namesOf(sources: readonly string[]): readonly string[] {
 
 async function readTerms(file: string): Promise<readonly string[]> {
   const bytes = await readFile(file).catch((cause: unknown) => {
-    throw new AppError("FILE_NOT_FOUND", `Cannot read the terms ${file}; name a text file with one term a line.`, { cause });
+    throw new AppError("FILE_NOT_FOUND", `Cannot read the terms ${file}; name a text file with one term a line.`, {
+      cause,
+    });
   });
   const text = decodeUtf8(bytes);
   if (text === null) {
@@ -131,7 +133,10 @@ export async function compareTokenizers(options: CompareOptions): Promise<Tokeni
   const names = namesOf(options.tokenizers);
   const named: Named[] = [];
   for (const [index, source] of options.tokenizers.entries()) {
-    named.push({ name: names[index] ?? source, tokenizer: await loadTokenizer(source, { workspace: options.workspace }) });
+    named.push({
+      name: names[index] ?? source,
+      tokenizer: await loadTokenizer(source, { workspace: options.workspace }),
+    });
   }
   const fromFile = options.termsFile === undefined ? [] : await readTerms(options.termsFile);
   const terms = [...fromFile, ...(options.terms ?? [])];

@@ -32,9 +32,13 @@ export async function loadGpt2Tokenizer(): Promise<NativeTokenizer> {
   try {
     text = await readFile(createRequire(import.meta.url).resolve("tiktoken/encoders/gpt2.json"), "utf8");
   } catch (cause) {
-    throw new AppError("TOKENIZER_NOT_FOUND", "GPT-2's tokenizer comes with the npm package tiktoken, which is not installed; run npm ci.", {
-      cause,
-    });
+    throw new AppError(
+      "TOKENIZER_NOT_FOUND",
+      "GPT-2's tokenizer comes with the npm package tiktoken, which is not installed; run npm ci.",
+      {
+        cause,
+      },
+    );
   }
   const encoder = encoderSchema.parse(JSON.parse(text));
   return loadAddon().tokenizerFromRanks(parseRanks(encoder.bpe_ranks), encoder.special_tokens);

@@ -2,7 +2,7 @@
 // that a crash is an error there; elsewhere this process.
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { AppError } from "#shared/errors";
+import { AppError, assertNever } from "#shared/errors";
 import type { Handlers } from "#shared/ipc/contract";
 import type { tokenizersContract } from "#shared/ipc/tokenizers.contract";
 import type { NativeTokenizer } from "../engine/addon.ts";
@@ -44,6 +44,8 @@ function fileOf(place: TokenizerPlace): string | null {
       return place.file;
     case "vocab+merges":
       return place.vocab;
+    default:
+      return assertNever(place);
   }
 }
 
@@ -93,7 +95,10 @@ export function createTokenizerHandlers(options: {
         }
         const directory = path.join(options.workspace(), "tokenizers", name);
         if ((await readdir(directory).catch((): string[] => [])).length > 0) {
-          throw new AppError("BAD_ARGUMENT", `There is a tokenizer ${name} already, in ${directory}; choose another name.`);
+          throw new AppError(
+            "BAD_ARGUMENT",
+            `There is a tokenizer ${name} already, in ${directory}; choose another name.`,
+          );
         }
         let lastAt = 0;
         let lastPhase = "";

@@ -54,7 +54,10 @@ function mergesOf(tokenizer: NativeTokenizer): ReadonlyMap<number, Merge> {
 
 export function explainToken(tokenizer: NativeTokenizer, id: number): TokenHistory {
   if (!Number.isInteger(id) || id < 0 || id >= tokenizer.vocabSize) {
-    throw new AppError("BAD_ARGUMENT", `There is no token ${id}: the ids of this tokenizer are 0 to ${tokenizer.vocabSize - 1}.`);
+    throw new AppError(
+      "BAD_ARGUMENT",
+      `There is no token ${id}: the ids of this tokenizer are 0 to ${tokenizer.vocabSize - 1}.`,
+    );
   }
   const merges = mergesOf(tokenizer);
   const history: { depth: number; left: string; right: string; rank: number }[] = [];

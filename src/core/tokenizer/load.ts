@@ -2,7 +2,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import type { z } from "zod";
-import { AppError } from "#shared/errors";
+import { AppError, assertNever } from "#shared/errors";
 import type { tokenizerInfoSchema } from "#shared/ipc/tokenizers.contract";
 import { loadAddon, type NativeTokenizer } from "../engine/addon.ts";
 import { nearestWord } from "../recipe/nearest-key.ts";
@@ -35,7 +35,10 @@ async function placeInFolder(folder: string): Promise<TokenizerPlace> {
     return placeInFolder(path.join(folder, "tokenizer")); // a run directory
   }
   if (names.includes("vocab.txt")) {
-    throw new AppError("NOT_SUPPORTED", `${folder} holds a vocab.txt: BERT's WordPiece is not built yet in this version; use a byte-level BPE.`);
+    throw new AppError(
+      "NOT_SUPPORTED",
+      `${folder} holds a vocab.txt: BERT's WordPiece is not built yet in this version; use a byte-level BPE.`,
+    );
   }
   throw new AppError(
     "TOKENIZER_NOT_FOUND",
@@ -73,7 +76,10 @@ function placeOfFile(file: string): TokenizerPlace {
     return { kind: "vocab+merges", vocab: path.join(folder, "vocab.json"), merges: path.join(folder, "merges.txt") };
   }
   if (name.endsWith(".txt")) {
-    throw new AppError("NOT_SUPPORTED", `${file} looks like BERT's vocab.txt: WordPiece is not built yet in this version; use a byte-level BPE.`);
+    throw new AppError(
+      "NOT_SUPPORTED",
+      `${file} looks like BERT's vocab.txt: WordPiece is not built yet in this version; use a byte-level BPE.`,
+    );
   }
   return { kind: "tokenizer.json", file };
 }
@@ -100,6 +106,8 @@ export async function openTokenizer(place: TokenizerPlace): Promise<NativeTokeni
       return opened(place.file, () => addon.loadTokenizer(place.file));
     case "vocab+merges":
       return opened(path.dirname(place.vocab), () => addon.loadVocabAndMerges(place.vocab, place.merges));
+    default:
+      return assertNever(place);
   }
 }
 
@@ -133,7 +141,9 @@ async function vocabSizeOf(place: TokenizerPlace): Promise<number> {
   try {
     json = JSON.parse(await readFile(file, "utf8"));
   } catch (cause) {
-    throw new AppError("TOKENIZER_INVALID", `Cannot read the tokenizer ${file}: it is not JSON; make it again.`, { cause });
+    throw new AppError("TOKENIZER_INVALID", `Cannot read the tokenizer ${file}: it is not JSON; make it again.`, {
+      cause,
+    });
   }
   const { model, added_tokens: added } = json as { model?: { vocab?: unknown }; added_tokens?: unknown };
   const vocab = place.kind === "tokenizer.json" ? model?.vocab : json;

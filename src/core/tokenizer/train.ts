@@ -56,10 +56,16 @@ export async function trainTokenizer(
 ): Promise<{ readonly tokenizer: NativeTokenizer; readonly report: TokenizerReport }> {
   const { vocabSize, minFrequency, onProgress, signal } = options;
   if (options.type !== "byte-bpe") {
-    throw new AppError("NOT_SUPPORTED", `A tokenizer of type ${options.type} is not built yet in this version; use byte-bpe.`);
+    throw new AppError(
+      "NOT_SUPPORTED",
+      `A tokenizer of type ${options.type} is not built yet in this version; use byte-bpe.`,
+    );
   }
   if (!Number.isInteger(vocabSize) || vocabSize <= BYTE_TOKENS) {
-    throw new AppError("BAD_ARGUMENT", `A byte-level vocabulary has at least ${BYTE_TOKENS + 1} tokens, not ${vocabSize}.`);
+    throw new AppError(
+      "BAD_ARGUMENT",
+      `A byte-level vocabulary has at least ${BYTE_TOKENS + 1} tokens, not ${vocabSize}.`,
+    );
   }
   const begin = performance.now();
   const threads = options.threads ?? availableParallelism();

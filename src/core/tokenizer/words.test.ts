@@ -31,7 +31,8 @@ describe("countTerm", () => {
 
 describe("parseMentions", () => {
   it("reads IOB2 in two or more columns", () => {
-    const text = "Selegiline\tB-Chemical\n-\tO\nfatty NN I-NP B-Chemical\nacid NN I-NP I-Chemical\n\n-DOCSTART- O\nnew\tI-Disease\n";
+    const text =
+      "Selegiline\tB-Chemical\n-\tO\nfatty NN I-NP B-Chemical\nacid NN I-NP I-Chemical\n\n-DOCSTART- O\nnew\tI-Disease\n";
     expect(parseMentions(text, "x.tsv")).toEqual([
       { type: "Chemical", words: ["Selegiline"] },
       { type: "Chemical", words: ["fatty", "acid"] },
@@ -40,16 +41,27 @@ describe("parseMentions", () => {
   });
 
   it("keeps neighbours apart that begin anew, have another type, or stand across a sentence", () => {
-    expect(parseMentions("a B-X\nb B-X\nc I-Y\n\nd I-Y\n", "x").map((mention) => mention.words)).toEqual([["a"], ["b"], ["c"], ["d"]]);
+    expect(parseMentions("a B-X\nb B-X\nc I-Y\n\nd I-Y\n", "x").map((mention) => mention.words)).toEqual([
+      ["a"],
+      ["b"],
+      ["c"],
+      ["d"],
+    ]);
   });
 
   it("names the line that is none", () => {
-    expect(() => parseMentions("a\tB-X\nplain text here\n", "x.tsv")).toThrow(/x\.tsv:2: "plain text here" is no IOB2 line/);
+    expect(() => parseMentions("a\tB-X\nplain text here\n", "x.tsv")).toThrow(
+      /x\.tsv:2: "plain text here" is no IOB2 line/,
+    );
   });
 });
 
 describe("parseRanks", () => {
   it("reads tiktoken's lines of a first rank and base64 tokens", () => {
-    expect(parseRanks("! 0 IQ== Ig==\n! 2 IyM=").map((bytes) => Buffer.from(bytes).toString())).toEqual(["!", '"', "##"]);
+    expect(parseRanks("! 0 IQ== Ig==\n! 2 IyM=").map((bytes) => Buffer.from(bytes).toString())).toEqual([
+      "!",
+      '"',
+      "##",
+    ]);
   });
 });

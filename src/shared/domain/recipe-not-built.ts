@@ -21,7 +21,11 @@ export const notBuilt: readonly NotBuilt[] = [
   { path: "model.name", matches: isText(/^(megatron_)?bert$/), instead: "use gpt2" },
   { path: "model.init_from", instead: "leave it out: weights start as GPT-2's do" },
   { path: "model.lora", instead: "leave it out: all weights are trained" },
-  { path: "tokenizer.train.type", matches: isText(/^(wordpiece|unigram|sentencepiece|char-bpe)$/), instead: "use byte-bpe" },
+  {
+    path: "tokenizer.train.type",
+    matches: isText(/^(wordpiece|unigram|sentencepiece|char-bpe)$/),
+    instead: "use byte-bpe",
+  },
   {
     path: "objective.name",
     matches: isText(

@@ -80,7 +80,10 @@ const tokenizer = z.strictObject({
     })
     .describe("Train a tokenizer on the training text, once, before the first step.")
     .optional(),
-  path: path("a folder, a tokenizer.json, or gpt2", "Use this tokenizer: a folder, a `tokenizer.json`, or `gpt2`.").optional(),
+  path: path(
+    "a folder, a tokenizer.json, or gpt2",
+    "Use this tokenizer: a folder, a `tokenizer.json`, or `gpt2`.",
+  ).optional(),
 });
 
 const corpusPath = path(
@@ -118,7 +121,11 @@ const data = z.strictObject({
     "a path, or {fraction: 0.05}",
     "The held-out text: a path as for `train`, or `{fraction: 0.05}` of the training documents.",
   ).default({ fraction: 0.05 }),
-  shuffle_seed: whole(0, LARGEST_SEED, "Key of the data order, apart from `seed`, so that a study may vary either alone.").default(17),
+  shuffle_seed: whole(
+    0,
+    LARGEST_SEED,
+    "Key of the data order, apart from `seed`, so that a study may vary either alone.",
+  ).default(17),
 });
 
 const optimizer = z.strictObject({
@@ -127,13 +134,19 @@ const optimizer = z.strictObject({
     "decoupled_adamw",
     "`decoupled_adamw`, Composer's: every parameter is multiplied by 1 − weight_decay · lr_t / lr_0.",
   ).default("decoupled_adamw"),
-  lr: documented(z.number().gt(0).max(10), "a number above 0, such as 1.0e-3", "The highest learning rate, reached after warm-up."),
+  lr: documented(
+    z.number().gt(0).max(10),
+    "a number above 0, such as 1.0e-3",
+    "The highest learning rate, reached after warm-up.",
+  ),
   betas: documented(
     z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]),
     "two numbers from 0 to below 1, such as [0.9, 0.95]",
     "Decay of the running means of the gradient and of its square.",
   ).default([0.9, 0.95]),
-  eps: documented(z.number().gt(0).max(1), "a number above 0, such as 1.0e-8", "Added after the square root.").default(1e-8),
+  eps: documented(z.number().gt(0).max(1), "a number above 0, such as 1.0e-8", "Added after the square root.").default(
+    1e-8,
+  ),
   weight_decay: fractionBelowOne(
     "Share of each parameter taken away a step at the highest learning rate. Decoupled: it is not multiplied by `lr`, so values are near 1.0e-5.",
   ).default(1e-5),
@@ -151,7 +164,11 @@ const scheduler = z.strictObject({
     "`cosine_with_warmup`: linear to `lr`, then half a cosine down to `alpha_f` · `lr` at `max_duration`.",
   ).default("cosine_with_warmup"),
   t_warmup: duration(["ba", "ep", "tok"], true, "Length of the warm-up.").default("0ba"),
-  alpha_f: documented(z.number().min(0).max(1), "a number from 0 to 1", "The last learning rate over the highest.").default(0.1),
+  alpha_f: documented(
+    z.number().min(0).max(1),
+    "a number from 0 to 1",
+    "The last learning rate over the highest.",
+  ).default(0.1),
 });
 
 const samples = z.strictObject({
@@ -166,7 +183,9 @@ const samples = z.strictObject({
 const steps: readonly DurationUnit[] = ["ba", "ep", "tok"];
 
 export const recipeSchema = z.strictObject({
-  format_version: documented(z.literal(RECIPE_FORMAT_VERSION), "1", "Version of this format: 1.").default(RECIPE_FORMAT_VERSION),
+  format_version: documented(z.literal(RECIPE_FORMAT_VERSION), "1", "Version of this format: 1.").default(
+    RECIPE_FORMAT_VERSION,
+  ),
   run_name: documented(
     z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
     "a name of up to 64 letters, digits, dots, dashes and underscores",
@@ -174,7 +193,11 @@ export const recipeSchema = z.strictObject({
   ).default("run"),
   seed: whole(0, LARGEST_SEED, "Seed of the first weights and of dropout.").default(17),
   max_seq_len: whole(8, 65_536, "Context: tokens the model sees at once."),
-  device: documented(z.enum(["auto", "cpu"]), "auto or cpu", "Where it trains; `auto` takes the best there is.").default("auto"),
+  device: documented(
+    z.enum(["auto", "cpu"]),
+    "auto or cpu",
+    "Where it trains; `auto` takes the best there is.",
+  ).default("auto"),
   threads: documented(
     z.union([auto, z.number().int().min(1).max(1024)]),
     "auto, or a whole number from 1 to 1024",
@@ -198,7 +221,11 @@ export const recipeSchema = z.strictObject({
     "a number above 0, or null for none",
     "Gradients whose overall norm is larger are scaled down to it; `null` clips nothing.",
   ).default(1),
-  max_duration: duration(["ba", "ep", "tok", "sec"], false, "Length of the run. It ends at the first step that reaches it."),
+  max_duration: duration(
+    ["ba", "ep", "tok", "sec"],
+    false,
+    "Length of the run. It ends at the first step that reaches it.",
+  ),
   global_train_batch_size: whole(1, 1_048_576, "Windows of `max_seq_len` tokens in one optimizer step."),
   device_train_microbatch_size: documented(
     z.union([auto, z.number().int().min(1).max(1_048_576)]),
@@ -207,9 +234,15 @@ export const recipeSchema = z.strictObject({
   ).default("auto"),
   precision: documented(z.enum(["fp32"]), "fp32", "Number format of training.").default("fp32"),
   log_interval: duration(["ba"], false, "Steps between lines of metrics.jsonl.").default("1ba"),
-  eval_interval: duration(steps, false, "Between evaluations on the held-out text; the first is at step 0, the last at the end.").default("50ba"),
+  eval_interval: duration(
+    steps,
+    false,
+    "Between evaluations on the held-out text; the first is at step 0, the last at the end.",
+  ).default("50ba"),
   save_interval: duration(steps, false, "Between checkpoints; one is written at the end too.").default("100ba"),
-  save_num_checkpoints_to_keep: whole(1, 10_000, "The newest checkpoints kept; the best one is kept besides.").default(3),
+  save_num_checkpoints_to_keep: whole(1, 10_000, "The newest checkpoints kept; the best one is kept besides.").default(
+    3,
+  ),
   samples: samples.describe("Text generated while training.").default({ prompts: [], max_new_tokens: 48 }),
   launch: z
     .strictObject({

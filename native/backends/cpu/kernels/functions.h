@@ -27,7 +27,6 @@ float log_sum_exp(const float* logits, std::int64_t count);
 void scale(float* values, std::int64_t count, float factor);
 void scaled_probabilities(float* logits, std::int64_t count, float log_sum_exp, float factor);
 float dot(const float* left, const float* right, std::int64_t count);
-void add_scaled(float* target, const float* values, std::int64_t count, float factor);
 void column_sum(float* target, const float* values, std::int64_t rows, std::int64_t columns, std::int64_t stride);
 double square_sum(const float* values, std::int64_t count);
 void vector_matrix(float* output, const float* vector, const float* matrix, const float* bias, std::int64_t rows,

@@ -27,7 +27,6 @@ const KernelTable& ASSAY_KERNELS() {
     variant::scale,
     variant::scaled_probabilities,
     variant::dot,
-    variant::add_scaled,
     variant::column_sum,
     variant::square_sum,
     variant::vector_matrix,

@@ -52,8 +52,6 @@ struct KernelTable {
 
   // --- sums ---
   float (*dot)(const float* left, const float* right, std::int64_t count);
-  // target += factor · values
-  void (*add_scaled)(float* target, const float* values, std::int64_t count, float factor);
   // target[c] += Σ_r values[r · stride + c]
   void (*column_sum)(float* target, const float* values, std::int64_t rows, std::int64_t columns, std::int64_t stride);
   double (*square_sum)(const float* values, std::int64_t count);

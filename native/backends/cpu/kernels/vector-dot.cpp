@@ -26,12 +26,6 @@ float dot(const float* left, const float* right, std::int64_t count) {
   return total;
 }
 
-void add_scaled(float* target, const float* values, std::int64_t count, float factor) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    target[i] += values[i] * factor;
-  }
-}
-
 void column_sum(float* target, const float* values, std::int64_t rows, std::int64_t columns, std::int64_t stride) {
   // Eight rows at a time: they stream in order, and `target` is touched an eighth as often.
   std::int64_t r = 0;

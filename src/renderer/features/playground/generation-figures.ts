@@ -2,7 +2,7 @@
 import type { Generation } from "./store.ts";
 import { type Continuation, meanBits } from "./stream-text.ts";
 
-const reasons = { length: "all it was asked for", stop: "ended at end of text", cancelled: "stopped" } as const;
+const reasons = { length: "as many as asked", stop: "ended by itself", cancelled: "stopped" } as const;
 
 export function generationFigures(generation: Generation, continuation: Continuation): string {
   const tokens = `${continuation.tokenCount} ${continuation.tokenCount === 1 ? "token" : "tokens"}`;

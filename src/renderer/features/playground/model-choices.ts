@@ -11,6 +11,15 @@ export type ModelChoice = {
   readonly checkpoints: readonly ModelInfo[];
 };
 
+/** A run's name, with its date and time (which begin its id) where another run is called the same. */
+export function choiceLabel(choice: ModelChoice, choices: readonly ModelChoice[]): string {
+  if (choices.every((other) => other === choice || other.name !== choice.name)) {
+    return choice.name;
+  }
+  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-/u.exec(choice.key) ?? [];
+  return `${choice.name}, ${second === undefined ? choice.key : `${year}-${month}-${day} ${hour}:${minute}:${second}`}`;
+}
+
 /** Run ids begin with their date and time, so the newest run comes first. Models of no run follow. */
 export function modelChoices(models: readonly ModelInfo[]): readonly ModelChoice[] {
   const byKey = new Map<string, ModelInfo[]>();

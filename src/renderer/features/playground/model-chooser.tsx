@@ -1,9 +1,7 @@
 // Which model speaks: a run, and the step of it on a line of its checkpoints.
+import { formatCount } from "../../lib/format.ts";
+import { choiceLabel } from "./model-choices.ts";
 import { usePlayground } from "./store.ts";
-
-function stepNumber(step: number): string {
-  return String(step).replace(/\B(?=(\d{3})+$)/gu, "\u2009");
-}
 
 export function RunChooser() {
   const models = usePlayground((state) => state.models);
@@ -12,10 +10,10 @@ export function RunChooser() {
   return (
     <label className="run-chooser">
       <span className="field-label">Run</span>
-      <select value={choiceKey ?? ""} onChange={(event) => choose(event.currentTarget.value)}>
+      <select className="select" value={choiceKey ?? ""} onChange={(event) => choose(event.currentTarget.value)}>
         {(models ?? []).map((choice) => (
           <option key={choice.key} value={choice.key}>
-            {choice.key === choice.name ? choice.name : `${choice.name} (${choice.key})`}
+            {choiceLabel(choice, models ?? [])}
           </option>
         ))}
       </select>
@@ -41,7 +39,7 @@ export function CheckpointSlider() {
         Checkpoint
       </label>
       {checkpoints.length === 1 ? (
-        <p className="checkpoint-only">{step === null ? "the model as it is" : `step ${stepNumber(step)}, the only one kept`}</p>
+        <p className="checkpoint-only">{step === null ? "the model as it is" : `step ${formatCount(step)}, the only one kept`}</p>
       ) : (
         <div className="checkpoint-line">
           <input
@@ -62,7 +60,7 @@ export function CheckpointSlider() {
           <ol className="checkpoint-steps" aria-hidden="true">
             {checkpoints.map((checkpoint, place) => (
               <li key={checkpoint.source} className={place === index ? "checkpoint-step checkpoint-chosen" : "checkpoint-step"}>
-                <span>step {stepNumber(checkpoint.step ?? 0)}</span>
+                <span>step {formatCount(checkpoint.step ?? 0)}</span>
               </li>
             ))}
           </ol>

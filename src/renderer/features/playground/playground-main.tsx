@@ -1,58 +1,95 @@
 // The Playground's middle: which model, the text, how surprising it was, and how fast it came.
+import "../../ui/forms.css";
+import "./playground.css";
 import { useEffect } from "react";
+import { go, type Route } from "../../app/router.ts";
 import { client } from "../../lib/client.ts";
+import { formatCount } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
+import { EmptyState, ErrorState } from "../../ui/states.tsx";
+import { generationFigures } from "./generation-figures.ts";
 import { CheckpointSlider, RunChooser } from "./model-chooser.tsx";
 import { PromptFlow } from "./prompt-flow.tsx";
-import { generationFigures } from "./generation-figures.ts";
-import { usePlayground } from "./store.ts";
+import { chosenModel, usePlayground } from "./store.ts";
 import { continuationText } from "./stream-text.ts";
 import { SURPRISE_CEILING_BITS } from "./surprise.ts";
 
-export function PlaygroundMain({ onOpenRecipes }: { readonly onOpenRecipes: () => void }) {
+const RELOAD_DELAY_MS = 2000;
+
+/** The route may name a checkpoint: `#/playground/<folder>`. */
+export function PlaygroundMain({ route }: { readonly route: Route }) {
   const models = usePlayground((state) => state.models);
   const modelsError = usePlayground((state) => state.modelsError);
   const loadModels = usePlayground((state) => state.loadModels);
-  const writeOn = usePlayground((state) => state.writeOn);
+  const chooseCheckpoint = usePlayground((state) => state.chooseCheckpoint);
+  const [wanted] = route.rest;
 
   useEffect(() => {
+    if (wanted !== undefined) {
+      chooseCheckpoint(wanted);
+    }
     void loadModels();
-    // A new checkpoint may have been written, or an old one rotated away.
-    return client.subscribe("runs.list-changed", () => void loadModels());
-  }, [loadModels]);
+    // A run in progress writes checkpoints and rotates old ones away; it changes twice a second, its checkpoints seldom.
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const reloadSoon = () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        void loadModels();
+      }, RELOAD_DELAY_MS);
+    };
+    const ends = [client.subscribe("runs.list-changed", reloadSoon), client.subscribe("runs.changed", reloadSoon)];
+    return () => {
+      clearTimeout(timer);
+      for (const end of ends) {
+        end();
+      }
+    };
+  }, [wanted, loadModels, chooseCheckpoint]);
 
   if (models === null) {
     return modelsError === null ? (
       <p className="state-note">Looking for checkpoints…</p>
     ) : (
-      <div className="state" role="alert">
-        <h2>The models could not be listed</h2>
-        <p>{modelsError}</p>
-        <Button onClick={() => void loadModels()}>Try again</Button>
-      </div>
+      <ErrorState title="The models could not be listed" message={modelsError} actions={<Button onClick={() => void loadModels()}>Try again</Button>} />
     );
   }
   if (models.length === 0) {
     return (
-      <div className="state">
-        <h2>No model to speak with yet</h2>
-        <p>Here a checkpoint of any run continues a text. The first one appears when a run has saved a checkpoint.</p>
-        <Button variant="primary" onClick={onOpenRecipes}>
-          Choose a recipe to train
-        </Button>
-      </div>
+      <EmptyState
+        title="No model to speak with yet"
+        actions={
+          <Button variant="primary" onClick={() => go("recipes")}>
+            Choose a recipe to train
+          </Button>
+        }
+      >
+        <p>Here any checkpoint of any run continues a text. The first one appears when a run has saved it.</p>
+      </EmptyState>
     );
   }
   return (
-    <div className="playground">
+    <div className="page playground">
+      <Head />
       <div className="playground-model">
         <RunChooser />
         <CheckpointSlider />
       </div>
-      {modelsError === null ? null : <p className="details-note bad">The list of models may be out of date: {modelsError}</p>}
+      {modelsError === null ? null : <p className="bad">The list of models may be out of date: {modelsError}</p>}
       <Outcome />
-      <PromptFlow onGenerate={() => void writeOn()} />
+      <PromptFlow />
       <Legend />
+    </div>
+  );
+}
+
+function Head() {
+  const model = usePlayground(chosenModel);
+  return (
+    <div className="playground-head">
+      <h1>Playground</h1>
+      {model === null ? null : (
+        <p className="muted">{model.step === null ? model.name : `checkpoint step ${formatCount(model.step)} of ${model.name}`}</p>
+      )}
     </div>
   );
 }

@@ -6,7 +6,7 @@ import { usePlayground } from "./store.ts";
 import type { Word } from "./stream-text.ts";
 import { formatChance, surpriseLevel } from "./surprise.ts";
 
-export function PromptFlow({ onGenerate }: { readonly onGenerate: () => void }) {
+export function PromptFlow() {
   const prompt = usePlayground((state) => state.prompt);
   const setPrompt = usePlayground((state) => state.setPrompt);
   const isBusy = usePlayground((state) => state.generation.state === "waiting" || state.generation.state === "streaming");
@@ -34,12 +34,6 @@ export function PromptFlow({ onGenerate }: { readonly onGenerate: () => void }) 
           spellCheck={false}
           placeholder={hasWords ? "" : "Begin a text here; the model goes on from where it ends."}
           onChange={(event) => setPrompt(event.currentTarget.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-              event.preventDefault();
-              onGenerate();
-            }
-          }}
         />
         <div className="flow-over">
           <span className="flow-mirror" aria-hidden="true">

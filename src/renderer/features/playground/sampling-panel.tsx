@@ -1,19 +1,20 @@
 // Sampling, the history of this session's prompts, and the notice: the right-hand column.
+import { Button } from "../../ui/button.tsx";
+import { Facts, Section } from "../../ui/facts.tsx";
 import { usePlayground } from "./store.ts";
 import { fieldProblem, samplingFields } from "./sampling-form.ts";
 import { formatChance } from "./surprise.ts";
 
 export function SamplingPanel() {
   return (
-    <div className="playground-details">
+    <>
       <WordDetails />
       <SamplingForm />
       <History />
-      <section>
-        <h2 className="details-title">Notice</h2>
+      <Section title="Notice">
         <p className="details-note">For research. Not medical advice.</p>
-      </section>
-    </div>
+      </Section>
+    </>
   );
 }
 
@@ -21,10 +22,7 @@ function SamplingForm() {
   const sampling = usePlayground((state) => state.sampling);
   const setSampling = usePlayground((state) => state.setSampling);
   return (
-    <section aria-labelledby="sampling-title">
-      <h2 id="sampling-title" className="details-title">
-        Sampling
-      </h2>
+    <Section title="Sampling">
       {samplingFields.map((field) => {
         const problem = fieldProblem(field, sampling[field.key]);
         const id = `sampling-${field.key}`;
@@ -66,7 +64,7 @@ function SamplingForm() {
           onChange={(event) => setSampling({ stopAtEndOfText: event.currentTarget.checked })}
         />
       </div>
-    </section>
+    </Section>
   );
 }
 
@@ -79,26 +77,21 @@ function WordDetails() {
     return null;
   }
   return (
-    <section aria-labelledby="word-title">
-      <h2 id="word-title" className="details-title">
-        {word.ids.length === 1 ? "Token" : "Tokens of one character"}
-      </h2>
+    <Section title={word.ids.length === 1 ? "Token" : "Tokens of one character"}>
       <p className="word-name">{word.text.replaceAll(" ", "␣").replaceAll("\n", "↵")}</p>
-      <dl className="facts">
-        <dt>id</dt>
-        <dd>{word.ids.join(", ")}</dd>
-        <dt>surprise</dt>
-        <dd>
-          {Number.isFinite(word.bits) ? word.bits.toFixed(2) : "∞"}
-          <span className="unit">{"\u2009bits"}</span>
-        </dd>
-        <dt>probability</dt>
-        <dd>{formatChance(word.bits)}</dd>
-      </dl>
-      <button type="button" className="small-button" disabled={isBusy} onClick={branch} title="Keeps the text before this token as the prompt and writes on with the next seed">
-        Write on from before it
-      </button>
-    </section>
+      <Facts
+        rows={[
+          ["id", word.ids.join(", ")],
+          ["surprise", `${Number.isFinite(word.bits) ? word.bits.toFixed(2) : "∞"}\u2009bits`],
+          ["probability", formatChance(word.bits)],
+        ]}
+      />
+      <div>
+        <Button className="small" disabled={isBusy} onClick={() => void branch()} title="Keeps the text before it as the prompt and writes on with the next seed">
+          Write on from before it
+        </Button>
+      </div>
+    </Section>
   );
 }
 
@@ -109,10 +102,7 @@ function History() {
     return null;
   }
   return (
-    <section aria-labelledby="history-title">
-      <h2 id="history-title" className="details-title">
-        Prompts of this session
-      </h2>
+    <Section title="Prompts of this session">
       <ul className="history">
         {history.map((entry) => (
           <li key={entry.at}>
@@ -123,6 +113,6 @@ function History() {
           </li>
         ))}
       </ul>
-    </section>
+    </Section>
   );
 }

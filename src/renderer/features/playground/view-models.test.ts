@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { modelChoices, resolveChoice } from "./model-choices.ts";
+import { choiceLabel, modelChoices, resolveChoice } from "./model-choices.ts";
 import { defaultSampling, draftOf, parseSampling } from "./sampling-form.ts";
 import { appendTokens, continuationText, emptyContinuation, meanBits } from "./stream-text.ts";
 import { formatChance, surpriseBits, surpriseLevel } from "./surprise.ts";
@@ -45,6 +45,14 @@ describe("modelChoices", () => {
     const choices = modelChoices(models);
     expect(choices.map((choice) => choice.key)).toEqual(["20260301-b", "20260101-a", "/null/null"]);
     expect(choices[0]?.checkpoints.map((checkpoint) => checkpoint.step)).toEqual([9, 10]);
+  });
+
+  it("tells runs of one name apart by their time", () => {
+    const [first, second] = modelChoices([
+      { source: "/a/1", run: "20260301-101500-tiny-ab12", name: "tiny", step: 1 },
+      { source: "/b/1", run: "20260302-101500-tiny-cd34", name: "tiny", step: 1 },
+    ]);
+    expect(first && second && [choiceLabel(first, [first]), choiceLabel(first, [first, second])]).toEqual(["tiny", "tiny, 2026-03-02 10:15:00"]);
   });
 
   it("falls back to the newest checkpoint of the same run when the chosen one was rotated away", () => {

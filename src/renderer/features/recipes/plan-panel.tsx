@@ -3,13 +3,15 @@ import { useState } from "react";
 import type { CheckState } from "./launch-state.ts";
 import { type PlanRow, planRows } from "./plan-rows.ts";
 import { problemCounts } from "./problem-rows.ts";
+import { useRecipes } from "./store.ts";
 
 const basisSentences = {
   measured: "Rate measured by a run of this shape on this machine.",
   estimated: "Rate estimated from this machine's measured peak; a first run makes it exact.",
 } as const;
 
-export function PlanPanel({ check }: { readonly check: CheckState }) {
+export function PlanPanel() {
+  const check = useRecipes((state) => state.check);
   return (
     <section className="plan" aria-labelledby="plan-title">
       <h2 id="plan-title" className="details-title">
@@ -25,7 +27,7 @@ function PlanBody({ check }: { readonly check: CheckState }) {
     return <p className="plan-note">Checking the recipe…</p>;
   }
   if (check.state === "failed") {
-    return <p className="plan-note plan-bad">No plan: the recipe could not be checked. {check.message}</p>;
+    return <p className="plan-note bad">No plan: the recipe could not be checked. {check.message}</p>;
   }
   if (check.forecast === null) {
     const { errors } = problemCounts(check.problems);

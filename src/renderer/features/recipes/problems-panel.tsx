@@ -1,16 +1,12 @@
 // Problems below the text: where, what, and a button that mends it where the right word is known.
-import type { RecipeProblem } from "#shared/ipc/recipes.contract";
-import type { CheckState } from "./launch-state.ts";
+import { Button } from "../../ui/button.tsx";
+import { editorHandle } from "./editor-handle.ts";
 import { problemCounts, problemRows } from "./problem-rows.ts";
+import { useRecipes } from "./store.ts";
 
-type ProblemsPanelProps = {
-  readonly text: string;
-  readonly check: CheckState;
-  readonly onReveal: (problem: RecipeProblem) => void;
-  readonly onFix: (problem: RecipeProblem) => void;
-};
-
-export function ProblemsPanel({ text, check, onReveal, onFix }: ProblemsPanelProps) {
+export function ProblemsPanel() {
+  const text = useRecipes((state) => state.text);
+  const check = useRecipes((state) => state.check);
   const problems = check.state === "checked" ? check.problems : [];
   const { errors, warnings } = problemCounts(problems);
   return (
@@ -21,25 +17,29 @@ export function ProblemsPanel({ text, check, onReveal, onFix }: ProblemsPanelPro
       <p className="sr-only" role="status">
         {check.state === "checked" ? `${errors} errors, ${warnings} warnings in the recipe` : ""}
       </p>
-      {check.state === "failed" ? <p className="problems-none plan-bad">The recipe could not be checked: {check.message}</p> : null}
-      {check.state === "checked" && problems.length === 0 ? <p className="problems-none">None. Every key and value is one Assay knows.</p> : null}
+      {check.state === "failed" ? <p className="bad">The recipe could not be checked: {check.message}</p> : null}
+      {check.state === "checked" && problems.length === 0 ? <p className="muted">None. Every key and value is one Assay knows.</p> : null}
       <ul>
         {problemRows(text, problems).map((row) => (
           <li key={row.key} className={`problem problem-${row.problem.severity}`}>
-            <button type="button" className="problem-place" onClick={() => onReveal(row.problem)} aria-label={`Go to ${row.place}`}>
+            <button
+              type="button"
+              className="problem-place"
+              onClick={() => editorHandle.current?.reveal(row.problem)}
+              aria-label={`${row.problem.severity} on ${row.place}: show it`}
+            >
               {row.place}
             </button>
             <span className="problem-message">{row.problem.message}</span>
             {row.fix === null ? null : (
-              <button
-                type="button"
-                className="small-button"
-                onClick={() => onFix(row.problem)}
+              <Button
+                className="small"
+                onClick={() => editorHandle.current?.applyFix(row.problem)}
                 aria-label={`Fix: replace ${row.fix.from} by ${row.fix.to}`}
                 title={`Replace by ${row.fix.to}`}
               >
                 Fix
-              </button>
+              </Button>
             )}
           </li>
         ))}

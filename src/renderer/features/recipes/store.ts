@@ -22,9 +22,13 @@ export type OpenRecipe = {
   readonly isDraftRestored: boolean;
 };
 
+type SaveResult = { readonly file: string } | { readonly error: string };
+
 type RecipesState = {
   readonly list: RecipeList | null;
   readonly listError: string | null;
+  /** Sources that have unsaved text on disk. */
+  readonly drafts: ReadonlySet<string>;
   readonly jsonSchema: Readonly<Record<string, unknown>> | null;
   readonly open: OpenRecipe | null;
   readonly openError: { readonly source: string; readonly message: string } | null;
@@ -38,10 +42,13 @@ type RecipesState = {
   openRecipe(source: string): Promise<void>;
   setText(text: string): void;
   checkNow(): Promise<void>;
+  /** A preset cannot be saved, only saved as. */
   save(): Promise<void>;
-  saveAs(name: string): Promise<boolean>;
+  saveAs(name: string): Promise<SaveResult>;
+  keepDraftNow(): Promise<void>;
   discardDraft(): Promise<void>;
-  newFromFolder(folder: string): Promise<void>;
+  /** Makes and saves a recipe for a folder of articles; null, and `actionError`, where that failed. */
+  newFromFolder(folder: string): Promise<string | null>;
   compareWith(presetName: string | null): Promise<void>;
   launch(): Promise<string | null>;
   dismissError(): void;
@@ -50,7 +57,6 @@ type RecipesState = {
 
 const CHECK_DELAY_MS = 200;
 const DRAFT_DELAY_MS = 300;
-const LAST_OPEN_KEY = "assay.recipes.open";
 /** The preset that suits a first try with one's own text. */
 const FOLDER_PRESET = "biomedlm-tiny";
 
@@ -66,6 +72,7 @@ let checkCount = 0;
 export const useRecipes = create<RecipesState>((set, get) => ({
   list: null,
   listError: null,
+  drafts: new Set(),
   jsonSchema: null,
   open: null,
   openError: null,
@@ -77,22 +84,18 @@ export const useRecipes = create<RecipesState>((set, get) => ({
 
   async load() {
     try {
-      const [list, schema] = await Promise.all([
-        client.request("recipes.list", {}),
-        get().jsonSchema === null ? client.request("recipes.schema", {}) : Promise.resolve(null),
-      ]);
-      set({ list, listError: null, ...(schema === null ? {} : { jsonSchema: schema.jsonSchema }) });
+      const list = await client.request("recipes.list", {});
+      set({ list, listError: null });
+      const { open } = get();
+      const drafts = await Promise.all(
+        sourcesOf(list).map(async (source) => {
+          const { text, draft } = await client.request("recipes.read", { source });
+          return draft !== null && draft !== text ? [source] : [];
+        }),
+      );
+      set({ drafts: new Set(drafts.flat()), open: open === null ? null : { ...open, name: nameOfSource(open.source, list) } });
     } catch (error) {
       set({ listError: messageOf(error) });
-      return;
-    }
-    if (get().open === null && get().openError === null) {
-      const sources = sourcesOf(get().list);
-      const last = localStorage.getItem(LAST_OPEN_KEY);
-      const first = last !== null && sources.has(last) ? last : [...sources][0];
-      if (first !== undefined) {
-        await get().openRecipe(first);
-      }
     }
   },
 
@@ -101,16 +104,21 @@ export const useRecipes = create<RecipesState>((set, get) => ({
     openCount += 1;
     const mine = openCount;
     try {
-      const { text, draft } = await client.request("recipes.read", { source });
+      const [{ text, draft }, schema, list] = await Promise.all([
+        client.request("recipes.read", { source }),
+        get().jsonSchema ?? client.request("recipes.schema", {}).then((answer) => answer.jsonSchema),
+        get().list ?? client.request("recipes.list", {}),
+      ]);
       if (mine !== openCount) {
         return;
       }
       const isPreset = source.startsWith("preset:");
       const isDraftRestored = draft !== null && draft !== text;
       const shown = isDraftRestored ? draft : text;
-      localStorage.setItem(LAST_OPEN_KEY, source);
       set({
-        open: { source, name: nameOf(source, get().list), isPreset, savedText: text, revision: mine, isDraftRestored },
+        list,
+        jsonSchema: schema,
+        open: { source, name: nameOfSource(source, list), isPreset, savedText: text, revision: mine, isDraftRestored },
         openError: null,
         text: shown,
         check: { state: "checking" },
@@ -141,9 +149,9 @@ export const useRecipes = create<RecipesState>((set, get) => ({
     clearTimeout(checkTimer);
     checkCount += 1;
     const mine = checkCount;
-    const { text } = get();
+    const { text, open } = get();
     try {
-      const checked = await client.request("recipes.check", { text });
+      const checked = await client.request("recipes.check", { text, source: open?.source ?? null });
       if (mine === checkCount) {
         set({ check: { state: "checked", ...checked } });
       }
@@ -159,12 +167,19 @@ export const useRecipes = create<RecipesState>((set, get) => ({
     if (open === null || open.isPreset) {
       return;
     }
-    await writeRecipe(open.name, text, open);
+    const saved = await writeRecipe(open.name, text, open);
+    if ("error" in saved) {
+      set({ actionError: saved.error });
+    }
   },
 
   async saveAs(name) {
     const { open, text } = get();
-    return open === null ? false : await writeRecipe(name, text, open);
+    return open === null ? { error: "No recipe is open." } : await writeRecipe(name, text, open);
+  },
+
+  async keepDraftNow() {
+    await flushDraft(get());
   },
 
   async discardDraft() {
@@ -186,6 +201,7 @@ export const useRecipes = create<RecipesState>((set, get) => ({
   },
 
   async newFromFolder(folder) {
+    set({ actionError: null });
     try {
       const { text } = await client.request("recipes.read", { source: presetSource(FOLDER_PRESET) });
       const list = await client.request("recipes.list", {});
@@ -193,9 +209,10 @@ export const useRecipes = create<RecipesState>((set, get) => ({
       const name = freeName(nameFromFolder(folder), taken);
       const { file } = await client.request("recipes.save", { name, text: recipeFromFolder(text, folder, name) });
       set({ list: await client.request("recipes.list", {}), listError: null });
-      await get().openRecipe(file);
+      return file;
     } catch (error) {
       set({ actionError: messageOf(error) });
+      return null;
     }
   },
 
@@ -249,16 +266,23 @@ export function isUnsaved(state: Pick<RecipesState, "open" | "text">): boolean {
   return state.open !== null && state.text !== state.open.savedText;
 }
 
-function sourcesOf(list: RecipeList | null): ReadonlySet<string> {
-  return new Set([...(list?.files.map((file) => file.file) ?? []), ...(list?.presets.map((preset) => presetSource(preset.name)) ?? [])]);
+function sourcesOf(list: RecipeList): readonly string[] {
+  return [...list.files.map((file) => file.file), ...list.presets.map((preset) => presetSource(preset.name))];
 }
 
-function nameOf(source: string, list: RecipeList | null): string {
+export function nameOfSource(source: string, list: RecipeList | null): string {
   if (source.startsWith("preset:")) {
     return source.slice("preset:".length);
   }
   const known = list?.files.find((file) => file.file === source)?.name;
   return known ?? (source.split(/[\\/]/u).at(-1) ?? source).replace(/\.ya?ml$/u, "");
+}
+
+/** Null where the name can be a file in the recipes folder, else the sentence that says why not. */
+export function recipeNameProblem(name: string): string | null {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u.test(name.trim())
+    ? null
+    : "Up to 64 letters, digits, dots, dashes and underscores; the first is a letter or digit.";
 }
 
 /** Writes the draft now; one equal to the saved text is removed instead. */
@@ -276,28 +300,23 @@ async function flushDraft(state: RecipesState): Promise<void> {
 }
 
 /** Saves under a name, drops the draft of where the text came from, and goes on in the saved file. */
-async function writeRecipe(name: string, text: string, from: OpenRecipe): Promise<boolean> {
+async function writeRecipe(name: string, text: string, from: OpenRecipe): Promise<SaveResult> {
   clearTimeout(draftTimer);
   draftTimer = undefined;
   try {
     const { file } = await client.request("recipes.save", { name, text });
     await client.request("recipes.keep-draft", { source: from.source, text: null });
-    if (file !== from.source) {
-      await client.request("recipes.keep-draft", { source: file, text: null });
-    }
     const list = await client.request("recipes.list", {});
-    localStorage.setItem(LAST_OPEN_KEY, file);
     const { open } = useRecipes.getState();
-    // Typing went on while the file was written: that text is kept and still unsaved.
+    // Typing may have gone on while the file was written: that text is on screen and still unsaved.
     useRecipes.setState({
       list,
       actionError: null,
-      open: open === null ? null : { ...open, source: file, name: nameOf(file, list), isPreset: false, savedText: text, isDraftRestored: false },
+      open: open === null ? null : { ...open, source: file, name: nameOfSource(file, list), isPreset: false, savedText: text, isDraftRestored: false },
     });
-    return true;
+    return { file };
   } catch (error) {
-    useRecipes.setState({ actionError: messageOf(error) });
-    return false;
+    return { error: messageOf(error) };
   }
 }
 

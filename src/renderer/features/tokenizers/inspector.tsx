@@ -1,6 +1,7 @@
 // The heart of the view: a text above, and below it what each tokenizer makes of it, row under row on the same columns.
 import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import { spacesShown, tokenNumber } from "./piece-facts.ts";
+import { formatCount } from "../../lib/format.ts";
+import { spacesShown } from "./piece-facts.ts";
 import { type ByteRange, PieceRows } from "./piece-rows.tsx";
 import { type Inspection, REFERENCE_TOKENIZER, type TokenizerInfo, useTokenizers } from "./store.ts";
 import { inspectedPart, TEXT_LIMIT, textFigures, wordBytes } from "./text-figures.ts";
@@ -27,11 +28,8 @@ export function Inspector({ tokenizer }: { readonly tokenizer: TokenizerInfo }) 
 
   return (
     <div className="inspector" ref={hostRef}>
-      <label className="field-label" htmlFor="tokenizer-text">
-        Text
-      </label>
       <textarea
-        id="tokenizer-text"
+        aria-label="Text to cut into pieces"
         className="inspector-text"
         value={text}
         spellCheck={false}
@@ -41,7 +39,7 @@ export function Inspector({ tokenizer }: { readonly tokenizer: TokenizerInfo }) 
       />
       {omitted > 0 ? (
         <p id="tokenizer-text-limit" className="inspector-limit">
-          The first {tokenNumber(TEXT_LIMIT)} characters are shown below; {tokenNumber(omitted)} more are not. For whole files, use the command line: assay
+          The first {formatCount(TEXT_LIMIT)} characters are shown below; {formatCount(omitted)} more are not. For whole files, use the command line: assay
           tokenizer compare.
         </p>
       ) : null}
@@ -89,8 +87,8 @@ function Rows({ tokenizers, columns }: { readonly tokenizers: readonly string[];
           <span className="readout-hint">Point at a piece, or go through them with the arrow keys.</span>
         ) : (
           <>
-            <span className="readout-piece">{spacesShown(pointedPiece.piece)}</span> id {tokenNumber(pointedPiece.id)}, bytes {tokenNumber(pointedPiece.start)}–
-            {tokenNumber(pointedPiece.end)}
+            <span className="readout-piece">{spacesShown(pointedPiece.piece)}</span> id {formatCount(pointedPiece.id)}, bytes {formatCount(pointedPiece.start)}–
+            {formatCount(pointedPiece.end)}
           </>
         )}
       </p>
@@ -119,7 +117,7 @@ function TokenizerRow({ source, text, lines, words, markedBytes, onHover, scroll
   return (
     <section className="tokenizer-row" aria-label={`Pieces by ${name}`}>
       <div className="tokenizer-row-head">
-        <h3>{name}</h3>
+        <h2>{name}</h2>
         {result === null ? null : <RowFigures result={result} words={words} />}
       </div>
       {inspection?.error ? <p className="details-note bad">{inspection.error}</p> : null}
@@ -150,7 +148,7 @@ function RowFigures({ result, words }: { readonly result: Inspection; readonly w
   return (
     <p className="row-figures">
       <span>
-        {tokenNumber(figures.pieceCount)} <span className="unit">pieces</span>
+        {formatCount(figures.pieceCount)} <span className="unit">pieces</span>
       </span>
       {figures.bytesPerPiece === null ? null : (
         <span>
@@ -164,7 +162,7 @@ function RowFigures({ result, words }: { readonly result: Inspection; readonly w
       )}
       {figures.wordCount === 0 ? null : (
         <span title="Words and numbers that are one piece, with or without the space before them">
-          {tokenNumber(figures.wholeWords)}/{tokenNumber(figures.wordCount)} <span className="unit">words whole</span>
+          {formatCount(figures.wholeWords)}/{formatCount(figures.wordCount)} <span className="unit">words whole</span>
         </span>
       )}
     </p>

@@ -1,10 +1,6 @@
 // Facts about a piece as they are written: numbers, bytes, merges.
 import type { Explanation } from "./store.ts";
 
-export function tokenNumber(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/gu, "\u2009");
-}
-
 /** At most sixteen bytes, then how many more there are. */
 export function bytesInHex(bytes: readonly number[]): string {
   const shown = bytes.slice(0, 16).map((byte) => byte.toString(16).padStart(2, "0"));

@@ -103,8 +103,8 @@ export function layoutRuns(
       const start = Math.max(span.start, line.start);
       const end = Math.min(span.end, line.end);
       const [only] = span.pieces;
-      const isWhole = only !== undefined && span.pieces.length === 1;
-      if (isWhole) {
+      const isOne = only !== undefined && span.pieces.length === 1;
+      if (isOne) {
         row.push({ kind: "text", pieceIndex: only, text: text.slice(start, end), ...take(only, end - start) });
       } else {
         const character = text.slice(span.start, span.end);

@@ -34,6 +34,7 @@ export type TrainingState =
 type TokenizersState = {
   readonly list: readonly TokenizerInfo[] | null;
   readonly listError: string | null;
+  /** The source whose rows are on screen. */
   readonly selected: string | null;
   readonly isCompared: boolean;
   readonly text: string;
@@ -75,20 +76,17 @@ export const useTokenizers = create<TokenizersState>((set, get) => ({
 
   async load() {
     try {
-      const list = await client.request("tokenizers.list", {});
-      const { selected } = get();
-      const kept = list.find((info) => info.source === selected);
-      const next = kept ?? list.find((info) => info.origin !== "built-in") ?? list[0];
-      set({ list, listError: null, selected: next?.source ?? null });
-      await get().inspect();
+      set({ list: await client.request("tokenizers.list", {}), listError: null });
     } catch (error) {
       set({ listError: messageOf(error) });
     }
   },
 
   select(source) {
-    set({ selected: source, piece: null, explanation: null });
-    void get().inspect();
+    if (get().selected !== source) {
+      set({ selected: source, piece: null, explanation: null });
+      void get().inspect();
+    }
   },
 
   setCompared(isCompared) {
@@ -177,7 +175,7 @@ export const useTokenizers = create<TokenizersState>((set, get) => ({
         (item) => set({ training: { state: "running", startedAt, ...item } }),
         { signal: trainingAbort.signal },
       );
-      set({ training: { state: "idle" }, selected: info.source, form: { ...form, name: "" } });
+      set({ training: { state: "idle" }, form: { ...form, name: "" } });
       await get().load();
       return info;
     } catch (error) {

@@ -34,7 +34,8 @@ export function TrainPanel() {
   };
 
   return (
-    <div className="train">
+    <div className="page train">
+      <h1>Train a tokenizer</h1>
       <p className="train-lead">
         A byte-level BPE tokenizer is learned from your own texts: the words of the field become single pieces. It takes .txt, .jsonl and .jsonl.gz files with
         a field <code>text</code>, or a folder of them.
@@ -91,7 +92,7 @@ export function TrainPanel() {
 
 /** The last part of a path, as a name. */
 function nameFor(path: string): string {
-  return (path.split(/[\\/]+/u).filter(Boolean).at(-1) ?? "").toLowerCase().replace(/[^\p{L}\p{N}._-]+/gu, "-");
+  return (path.split(/[\\/]+/u).filter(Boolean).at(-1) ?? "").toLowerCase().replace(/[^a-z0-9._-]+/gu, "-").replace(/^[^a-z0-9]+/u, "").slice(0, 64);
 }
 
 type TextFieldProps = {
@@ -113,7 +114,7 @@ function TextField({ label, field, help, problem, onBlur }: TextFieldProps) {
       </label>
       <input
         id={id}
-        className={field === "name" ? "text-input" : "text-input number-input"}
+        className={field === "name" ? "input" : "input train-number"}
         value={value}
         inputMode={field === "name" ? "text" : "numeric"}
         spellCheck={false}

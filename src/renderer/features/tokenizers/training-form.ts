@@ -1,4 +1,5 @@
 // What the training form accepts, and the sentence that says why it does not.
+import { formatCount } from "../../lib/format.ts";
 import type { TrainingForm } from "./store.ts";
 
 /** 256 bytes and the end of text: fewer cannot hold every text. */
@@ -11,8 +12,8 @@ export function formProblems(form: TrainingForm, takenNames: ReadonlySet<string>
   const name = form.name.trim();
   if (name === "") {
     problems.name = "Give the tokenizer a name.";
-  } else if (!/^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u.test(name)) {
-    problems.name = "A name has letters, digits, dots, dashes and underscores, and begins with a letter or digit.";
+  } else if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u.test(name)) {
+    problems.name = "Up to 64 letters, digits, dots, dashes and underscores; the first is a letter or digit.";
   } else if (takenNames.has(name)) {
     problems.name = `There is a tokenizer ${name} already.`;
   }
@@ -32,9 +33,8 @@ export function formProblems(form: TrainingForm, takenNames: ReadonlySet<string>
 
 /** "reading 3 of 12", "merges 812" — what is being waited for. */
 export function trainingProgress(phase: string, done: number, total: number | null): { readonly label: string; readonly share: number | null } {
-  const count = (value: number) => Math.round(value).toLocaleString("en").replaceAll(",", "\u2009");
   if (total === null || total <= 0) {
-    return { label: done > 0 ? `${phase}: ${count(done)}` : phase, share: null };
+    return { label: done > 0 ? `${phase}: ${formatCount(done)}` : phase, share: null };
   }
-  return { label: `${phase}: ${count(done)} of ${count(total)}`, share: Math.min(1, done / total) };
+  return { label: `${phase}: ${formatCount(done)} of ${formatCount(total)}`, share: Math.min(1, done / total) };
 }

@@ -56,6 +56,7 @@ export function applyEditorTheme(monaco: typeof Monaco, isDark: boolean): void {
       "editor.lineHighlightBorder": "#00000000",
       "editorIndentGuide.background1": token("line"),
       "editorIndentGuide.activeBackground1": token("line"),
+      ...Object.fromEntries([1, 2, 3, 4, 5, 6].map((depth) => [`editorBracketHighlight.foreground${depth}`, token("muted")])),
       "editorGutter.background": token("surface"),
       "editorError.foreground": token("bad"),
       "editorWarning.foreground": token("warn"),

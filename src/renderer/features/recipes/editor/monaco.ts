@@ -45,7 +45,7 @@ export function openRecipeLanguage(jsonSchema: Readonly<Record<string, unknown>>
     hover: true,
     format: { enable: false },
     // The contract carries the schema as plain JSON; zod made it, so it is one.
-    schemas: [{ uri: "assay://recipe.schema.json", fileMatch: ["**/*.yaml"], schema: jsonSchema as JSONSchema }],
+    schemas: [{ uri: "inmemory://schema/recipe.json", fileMatch: ["*"], schema: jsonSchema as JSONSchema }],
   });
 }
 

@@ -48,7 +48,7 @@ export default function RecipeEditor(props: RecipeEditorProps) {
       theme: EDITOR_THEME,
       ariaLabel: "Recipe text. Ctrl+M lets Tab leave the editor.",
       automaticLayout: true,
-      fontFamily: getComputedStyle(document.documentElement).getPropertyValue("--font-mono").trim() || "monospace",
+      fontFamily: getComputedStyle(document.documentElement).getPropertyValue("--mono").trim() || "monospace",
       fontSize: 13,
       lineHeight: 21,
       fontLigatures: false,
@@ -58,11 +58,11 @@ export default function RecipeEditor(props: RecipeEditorProps) {
       renderLineHighlight: "none",
       overviewRulerBorder: false,
       overviewRulerLanes: 0,
-      bracketPairColorization: { enabled: false },
       hideCursorInOverviewRuler: true,
       lineNumbersMinChars: 3,
       lineDecorationsWidth: 12,
       glyphMargin: false,
+      renderFinalNewline: "on",
       folding: false,
       guides: { indentation: true },
       tabSize: 2,
@@ -88,10 +88,6 @@ export default function RecipeEditor(props: RecipeEditorProps) {
       label: "Save this recipe",
       keybindings: [monaco.KeyMod.CtrlCmd | monaco.KeyCode.KeyS],
       run: () => propsRef.current.onSave(),
-    });
-    // The palette belongs to the window, not to the editor.
-    editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.KeyK, () => {
-      window.dispatchEvent(new KeyboardEvent("keydown", { key: "k", ctrlKey: true, bubbles: true }));
     });
     const fixes = provideFixes(monaco);
     // Measured before the font has come, columns would be wrong.

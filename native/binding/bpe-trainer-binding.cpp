@@ -1,0 +1,219 @@
+#include "binding/bpe-trainer-binding.h"
+
+#include "binding/arguments.h"
+#include "binding/failure.h"
+#include "binding/tokenizer-texts.h"
+
+#include "engine/base/error.h"
+
+#include <limits>
+#include <optional>
+
+namespace assay::binding {
+
+namespace {
+
+constexpr double kMostThreads = 1024;
+constexpr double kLargestVocabulary = std::numeric_limits<std::int32_t>::max();
+
+// Progress on its way to JavaScript: at most one message is under way, so a slow listener loses some and delays nothing.
+// All but send() is for the JavaScript thread.
+class ProgressChannel {
+public:
+  ProgressChannel(Napi::Env env, const Napi::Function& listener)
+      : state_(std::make_shared<State>()),
+        function_(Napi::ThreadSafeFunction::New(env, listener, "assay-tokenizer-progress", 1, 1)) {}
+
+  void send(std::size_t merges, std::size_t total) {
+    const auto tell = [state = state_, merges, total](Napi::Env env, Napi::Function listener) {
+      deliver(*state, env, listener, merges, total);
+    };
+    function_.NonBlockingCall(tell);
+  }
+
+  // Ends the channel with a last message; messages still under way are dropped. Throws what the listener threw.
+  void finish(Napi::Env env, const Napi::Function& listener, std::size_t merges) {
+    deliver(*state_, env, listener, merges, merges);
+    state_->is_over = true;
+    if (state_->thrown.has_value()) {
+      throw *state_->thrown;
+    }
+  }
+
+  // Without this the process would wait for more messages for ever.
+  void release() { function_.Release(); }
+
+private:
+  struct State {
+    bool is_over = false;
+    std::optional<Napi::Error> thrown;
+  };
+
+  static void deliver(State& state, Napi::Env env, const Napi::Function& listener, std::size_t merges, std::size_t total) {
+    if (state.is_over || state.thrown.has_value()) {
+      return;
+    }
+    try {
+      listener.Call({Napi::Number::New(env, static_cast<double>(merges)), Napi::Number::New(env, static_cast<double>(total))});
+    } catch (const Napi::Error& error) {
+      state.thrown = error;
+    }
+  }
+
+  std::shared_ptr<State> state_;
+  Napi::ThreadSafeFunction function_;
+};
+
+BpeTrainerOptions read_trainer_options(const Napi::Object& object) {
+  constexpr const char* kWhere = "createBpeTrainer";
+  BpeTrainerOptions options;
+  options.threads = static_cast<unsigned>(integer_field(object, "threads", kWhere, 1, kMostThreads));
+  if (has_field(object, "maxWordBytes")) {
+    options.max_word_bytes = static_cast<std::size_t>(integer_field(object, "maxWordBytes", kWhere, 1, kLargestSafeInteger));
+  }
+  if (has_field(object, "maxMemoryBytes")) {
+    options.max_memory_bytes = static_cast<std::uint64_t>(integer_field(object, "maxMemoryBytes", kWhere, 1, kLargestSafeInteger));
+  }
+  return options;
+}
+
+BpeTrainOptions read_train_options(const Napi::Object& object) {
+  constexpr const char* kWhere = "train";
+  BpeTrainOptions options;
+  options.vocab_size = static_cast<std::uint32_t>(integer_field(object, "vocabSize", kWhere, 1, kLargestVocabulary));
+  options.min_frequency = static_cast<std::uint64_t>(integer_field(object, "minFrequency", kWhere, 0, kLargestSafeInteger));
+  const Utf8Texts specials(Utf16Texts::from_array(object.Get("specialTokens"), kWhere, "specialTokens"));
+  for (const std::string_view special : specials.views()) {
+    options.special_tokens.emplace_back(special);
+  }
+  return options;
+}
+
+} // namespace
+
+void BpeTrainerObject::define(Napi::Env env, Napi::Object exports, const TokenizerObject::Constructor& tokenizers) {
+  const Napi::Function constructor = DefineClass(env, "BpeTrainer",
+                                                 {
+                                                     InstanceMethod<&BpeTrainerObject::add>("add"),
+                                                     InstanceMethod<&BpeTrainerObject::train>("train"),
+                                                     InstanceMethod<&BpeTrainerObject::memory_bytes>("memoryBytes"),
+                                                     InstanceAccessor<&BpeTrainerObject::word_count>("wordCount"),
+                                                     InstanceAccessor<&BpeTrainerObject::distinct_words>("distinctWords"),
+                                                     InstanceAccessor<&BpeTrainerObject::byte_count>("byteCount"),
+                                                 });
+  auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
+  reference->SuppressDestruct();
+  const auto create = [reference, tokenizers](const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      const Napi::Object trainer = reference->New({info[0]});
+      BpeTrainerObject::Unwrap(trainer)->tokenizers_ = tokenizers;
+      return trainer;
+    });
+  };
+  exports.Set("createBpeTrainer", Napi::Function::New(env, create, "createBpeTrainer"));
+}
+
+BpeTrainerObject::BpeTrainerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BpeTrainerObject>(info) {
+  guarded(info.Env(), [&] {
+    trainer_ = std::make_shared<BpeTrainer>(read_trainer_options(object_argument(info, 0, "createBpeTrainer", "options")));
+  });
+}
+
+Napi::Value BpeTrainerObject::add(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    auto texts = std::make_shared<Utf16Texts>(Utf16Texts::from_array(info[0], "add", "texts"));
+    const auto run = [texts, trainer = trainer_, is_broken = is_broken_] {
+      const Utf8Texts utf8(std::move(*texts));
+      try {
+        trainer->add(utf8.views());
+      } catch (...) {
+        *is_broken = true;
+        throw;
+      }
+    };
+    return enqueue(info, run, [](Napi::Env env) { return env.Undefined(); });
+  });
+}
+
+Napi::Value BpeTrainerObject::train(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    struct State {
+      BpeTrainOptions options;
+      std::optional<Tokenizer> tokenizer;
+    };
+    auto state = std::make_shared<State>();
+    state->options = read_train_options(object_argument(info, 0, "train", "options"));
+    const Napi::Function listener = function_argument(info, 1, "train", "onProgress");
+    auto progress = std::make_shared<ProgressChannel>(env, listener);
+    auto kept_listener = std::make_shared<Napi::FunctionReference>(Napi::Persistent(listener));
+    state->options.on_progress = [progress](std::size_t merges, std::size_t total) { progress->send(merges, total); };
+    const auto run = [state, trainer = trainer_] { state->tokenizer.emplace(trainer->train(state->options).tokenizer); };
+    const auto settle = [state, progress, kept_listener, tokenizers = tokenizers_](Napi::Env settling) -> Napi::Value {
+      progress->finish(settling, kept_listener->Value(), state->tokenizer->merges().size());
+      return TokenizerObject::create(settling, tokenizers, std::move(*state->tokenizer));
+    };
+    return enqueue(info, run, settle, [progress] { progress->release(); });
+  });
+}
+
+Napi::Value BpeTrainerObject::word_count(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), word_count_);
+}
+
+Napi::Value BpeTrainerObject::byte_count(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), byte_count_);
+}
+
+Napi::Value BpeTrainerObject::memory_bytes(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), memory_bytes_);
+}
+
+Napi::Value BpeTrainerObject::distinct_words(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    if (!queue_.empty()) {
+      throw Error("TRAINER_BUSY", "The distinct words cannot be counted while the trainer works; wait for add and train first.");
+    }
+    check_not_broken();
+    return Napi::Number::New(info.Env(), static_cast<double>(trainer_->distinct_words()));
+  });
+}
+
+void BpeTrainerObject::check_not_broken() const {
+  if (*is_broken_) {
+    throw Error("TRAINER_BROKEN", "The trainer cannot go on because counting words failed before; create another and add the texts again.");
+  }
+}
+
+Napi::Value BpeTrainerObject::enqueue(const Napi::CallbackInfo& info, PromiseWork::Run run, PromiseWork::Settle settle,
+                                      PromiseWork::Done done) {
+  const auto run_if_sound = [this, run = std::move(run)] {
+    check_not_broken();
+    run();
+  };
+  // The work keeps this object alive until it is done.
+  auto* work = new PromiseWork(info.This().As<Napi::Object>(), run_if_sound, std::move(settle), [this, done = std::move(done)] {
+    if (done) {
+      done();
+    }
+    word_count_ = static_cast<double>(trainer_->word_count());
+    byte_count_ = static_cast<double>(trainer_->byte_count());
+    memory_bytes_ = static_cast<double>(trainer_->memory_bytes());
+    queue_.pop_front();
+    start_next();
+  });
+  const Napi::Promise promise = work->promise();
+  queue_.push_back(work);
+  if (queue_.size() == 1) {
+    start_next();
+  }
+  return promise;
+}
+
+void BpeTrainerObject::start_next() {
+  if (!queue_.empty()) {
+    queue_.front()->Queue();
+  }
+}
+
+} // namespace assay::binding

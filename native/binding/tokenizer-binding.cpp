@@ -1,0 +1,266 @@
+#include "binding/tokenizer-binding.h"
+
+#include "binding/arguments.h"
+#include "binding/bpe-trainer-binding.h"
+#include "binding/failure.h"
+#include "binding/tokenizer-texts.h"
+#include "binding/tokenizer-work.h"
+
+#include "engine/tokenizer/tiktoken-ranks.h"
+#include "engine/tokenizer/tokenizer-json.h"
+#include "engine/tokenizer/vocab-and-merges.h"
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+namespace assay::binding {
+
+namespace {
+
+constexpr double kLargestId = 4294967295.0;
+constexpr double kMostThreads = 1024;
+
+template <typename Array, typename Value> Array copy_to_array(Napi::Env env, const std::vector<Value>& values) {
+  Array array = Array::New(env, values.size());
+  if (!values.empty()) {
+    std::memcpy(array.Data(), values.data(), values.size() * sizeof(Value));
+  }
+  return array;
+}
+
+Napi::Uint8Array copy_bytes(Napi::Env env, std::string_view bytes) {
+  Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size());
+  if (!bytes.empty()) {
+    std::memcpy(array.Data(), bytes.data(), bytes.size());
+  }
+  return array;
+}
+
+// Views of a typed array that JavaScript passed, for the length of the call.
+template <typename Array> Array typed_argument(const Napi::Value& value, napi_typedarray_type type, const char* where, const std::string& what) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
+    bad_argument(where, what);
+  }
+  return value.As<Array>();
+}
+
+std::string_view bytes_argument(const Napi::Value& value, const char* where, const std::string& name) {
+  const auto array = typed_argument<Napi::Uint8Array>(value, napi_uint8_array, where, name + " must be a Uint8Array");
+  return {reinterpret_cast<const char*>(array.Data()), array.ElementLength()};
+}
+
+Napi::Value queue_work(const Napi::CallbackInfo& info, PromiseWork::Run run, PromiseWork::Settle settle) {
+  auto* work = new PromiseWork(info.This().As<Napi::Object>(), std::move(run), std::move(settle));
+  const Napi::Promise promise = work->promise();
+  work->Queue();
+  return promise;
+}
+
+Napi::Value resolve_undefined(Napi::Env env) {
+  return env.Undefined();
+}
+
+} // namespace
+
+TokenizerObject::Constructor TokenizerObject::define(Napi::Env env) {
+  const Napi::Function constructor =
+      DefineClass(env, "Tokenizer",
+                  {
+                      InstanceAccessor<&TokenizerObject::vocab_size>("vocabSize"),
+                      InstanceAccessor<&TokenizerObject::end_of_text_id>("endOfTextId"),
+                      InstanceMethod<&TokenizerObject::encode>("encode"),
+                      InstanceMethod<&TokenizerObject::encode_batch>("encodeBatch"),
+                      InstanceMethod<&TokenizerObject::decode>("decode"),
+                      InstanceMethod<&TokenizerObject::token_bytes>("tokenBytes"),
+                      InstanceMethod<&TokenizerObject::id_of_bytes>("idOfBytes"),
+                      InstanceMethod<&TokenizerObject::merges>("merges"),
+                      InstanceMethod<&TokenizerObject::save_tokenizer_json>("saveTokenizerJson"),
+                      InstanceMethod<&TokenizerObject::save_vocab_and_merges>("saveVocabAndMerges"),
+                  });
+  auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
+  reference->SuppressDestruct();
+  return reference;
+}
+
+Napi::Object TokenizerObject::create(Napi::Env env, const Constructor& constructor, Tokenizer tokenizer) {
+  auto encoders = std::make_shared<EncoderPool>(std::make_shared<const Tokenizer>(std::move(tokenizer)));
+  return constructor->New({Napi::External<std::shared_ptr<EncoderPool>>::New(env, &encoders)});
+}
+
+TokenizerObject::TokenizerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TokenizerObject>(info) {
+  guarded(info.Env(), [&] {
+    if (!info[0].IsExternal()) {
+      bad_argument("Tokenizer", "a tokenizer is made by loadTokenizer, loadVocabAndMerges, tokenizerFromRanks or train");
+    }
+    encoders_ = *info[0].As<Napi::External<std::shared_ptr<EncoderPool>>>().Data();
+  });
+}
+
+Napi::Value TokenizerObject::vocab_size(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), encoders_->tokenizer().vocab_size());
+}
+
+Napi::Value TokenizerObject::end_of_text_id(const Napi::CallbackInfo& info) {
+  const auto id = encoders_->tokenizer().end_of_text_id();
+  return id.has_value() ? Napi::Number::New(info.Env(), *id) : info.Env().Null();
+}
+
+Napi::Value TokenizerObject::encode(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const Utf8Texts text(Utf16Texts::from_string(info[0], "encode", "text"));
+    const TokenIds ids = encoders_->encode(text.views().front());
+    std::vector<std::uint32_t> starts;
+    std::vector<std::uint32_t> ends;
+    starts.reserve(ids.size());
+    ends.reserve(ids.size());
+    // Tokens tile the text.
+    std::uint32_t at = 0;
+    for (const std::uint32_t id : ids) {
+      starts.push_back(at);
+      at += encoders_->tokenizer().token_length(id);
+      ends.push_back(at);
+    }
+    Napi::Object encoding = Napi::Object::New(env);
+    encoding.Set("ids", copy_to_array<Napi::Uint32Array>(env, ids));
+    encoding.Set("starts", copy_to_array<Napi::Uint32Array>(env, starts));
+    encoding.Set("ends", copy_to_array<Napi::Uint32Array>(env, ends));
+    return encoding;
+  });
+}
+
+Napi::Value TokenizerObject::encode_batch(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    struct State {
+      Utf16Texts texts;
+      std::vector<double> text_bytes;
+      EncodedBatch batch;
+    };
+    auto state = std::make_shared<State>();
+    state->texts = Utf16Texts::from_array(info[0], "encodeBatch", "texts");
+    unsigned threads = std::max(std::thread::hardware_concurrency(), 1U);
+    if (info[1].IsObject() && has_field(info[1].As<Napi::Object>(), "threads")) {
+      threads = static_cast<unsigned>(integer_field(info[1].As<Napi::Object>(), "threads", "encodeBatch", 1, kMostThreads));
+    }
+    const auto run = [state, threads, encoders = encoders_] {
+      const Utf8Texts texts(std::move(state->texts));
+      const std::vector<std::string_view> views = texts.views();
+      state->batch = encoders->encode_batch(views, threads);
+      for (const std::string_view view : views) {
+        state->text_bytes.push_back(static_cast<double>(view.size()));
+      }
+    };
+    const auto settle = [state](Napi::Env env) -> Napi::Value {
+      Napi::Float64Array offsets = Napi::Float64Array::New(env, state->batch.offsets.size());
+      std::copy(state->batch.offsets.begin(), state->batch.offsets.end(), offsets.Data());
+      Napi::Object encoded = Napi::Object::New(env);
+      encoded.Set("ids", copy_to_array<Napi::Uint32Array>(env, state->batch.ids));
+      encoded.Set("offsets", offsets);
+      encoded.Set("textBytes", copy_to_array<Napi::Float64Array>(env, state->text_bytes));
+      return encoded;
+    };
+    return queue_work(info, run, settle);
+  });
+}
+
+Napi::Value TokenizerObject::decode(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto ids = typed_argument<Napi::Uint32Array>(info[0], napi_uint32_array, "decode", "ids must be a Uint32Array");
+    return copy_bytes(info.Env(), encoders_->tokenizer().decode(std::span(ids.Data(), ids.ElementLength())));
+  });
+}
+
+Napi::Value TokenizerObject::token_bytes(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::int64_t id = integer_argument(info, 0, "tokenBytes", "id", 0, kLargestId);
+    return copy_bytes(info.Env(), encoders_->tokenizer().token_bytes(static_cast<std::uint32_t>(id)));
+  });
+}
+
+Napi::Value TokenizerObject::id_of_bytes(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto id = encoders_->tokenizer().id_of_bytes(bytes_argument(info[0], "idOfBytes", "bytes"));
+    return id.has_value() ? Napi::Number::New(info.Env(), *id) : info.Env().Null();
+  });
+}
+
+Napi::Value TokenizerObject::merges(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const std::span<const Merge> merges = encoders_->tokenizer().merges();
+    Napi::Array pairs = Napi::Array::New(env, merges.size());
+    for (std::size_t rank = 0; rank < merges.size(); ++rank) {
+      const Napi::HandleScope scope(env);
+      Napi::Array pair = Napi::Array::New(env, 2);
+      pair.Set(0U, merges[rank].left);
+      pair.Set(1U, merges[rank].right);
+      pairs.Set(static_cast<std::uint32_t>(rank), pair);
+    }
+    return pairs;
+  });
+}
+
+Napi::Value TokenizerObject::save_tokenizer_json(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string file = string_argument(info, 0, "saveTokenizerJson", "file");
+    return queue_work(info, [file, encoders = encoders_] { write_tokenizer_json(encoders->tokenizer(), file); }, resolve_undefined);
+  });
+}
+
+Napi::Value TokenizerObject::save_vocab_and_merges(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string directory = string_argument(info, 0, "saveVocabAndMerges", "directory");
+    return queue_work(info, [directory, encoders = encoders_] { write_vocab_and_merges(encoders->tokenizer(), directory); },
+                      resolve_undefined);
+  });
+}
+
+namespace {
+
+Tokenizer read_ranks(const Napi::CallbackInfo& info) {
+  constexpr const char* kWhere = "tokenizerFromRanks";
+  if (!info[0].IsArray()) {
+    bad_argument(kWhere, "tokens must be an array of Uint8Array");
+  }
+  const Napi::Array tokens = info[0].As<Napi::Array>();
+  std::vector<std::string> ranks;
+  ranks.reserve(tokens.Length());
+  for (std::uint32_t id = 0; id < tokens.Length(); ++id) {
+    const Napi::HandleScope scope(info.Env());
+    ranks.emplace_back(bytes_argument(tokens.Get(id), kWhere, "tokens[" + std::to_string(id) + "]"));
+  }
+  const Napi::Object named = object_argument(info, 1, kWhere, "specialTokens");
+  const Napi::Array names = named.GetPropertyNames();
+  std::vector<std::pair<std::string, std::uint32_t>> specials;
+  for (std::uint32_t index = 0; index < names.Length(); ++index) {
+    const std::string name = names.Get(index).ToString().Utf8Value();
+    specials.emplace_back(name, static_cast<std::uint32_t>(integer_field(named, name.c_str(), kWhere, 0, kLargestId)));
+  }
+  return tokenizer_from_ranks(std::move(ranks), specials);
+}
+
+} // namespace
+
+void register_tokenizer(Napi::Env env, Napi::Object exports) {
+  const TokenizerObject::Constructor constructor = TokenizerObject::define(env);
+  const auto add = [&](const char* name, auto make) {
+    exports.Set(name, Napi::Function::New(env,
+                                          [constructor, make](const Napi::CallbackInfo& info) {
+                                            return guarded(info.Env(), [&]() -> Napi::Value {
+                                              return TokenizerObject::create(info.Env(), constructor, make(info));
+                                            });
+                                          },
+                                          name));
+  };
+  add("loadTokenizer",
+      [](const Napi::CallbackInfo& info) { return read_tokenizer_json(string_argument(info, 0, "loadTokenizer", "file")); });
+  add("loadVocabAndMerges", [](const Napi::CallbackInfo& info) {
+    return read_vocab_and_merges(string_argument(info, 0, "loadVocabAndMerges", "vocabFile"),
+                                 string_argument(info, 1, "loadVocabAndMerges", "mergesFile"));
+  });
+  add("tokenizerFromRanks", read_ranks);
+  BpeTrainerObject::define(env, exports, constructor);
+}
+
+} // namespace assay::binding

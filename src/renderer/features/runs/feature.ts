@@ -1,0 +1,60 @@
+import { Activity } from "lucide-react";
+import { aliveStatuses } from "#shared/domain/run";
+import type { Command, Crumb, Feature } from "../../app/feature.ts";
+import { go, type Route } from "../../app/router.ts";
+import { RunActions } from "./run-actions.tsx";
+import { RunBottom } from "./run-bottom.tsx";
+import { RunDetails } from "./run-details.tsx";
+import { RunsMain } from "./runs-main.tsx";
+import { controlRun, resumeRun, useRuns } from "./store.ts";
+import { actionsFor } from "./view-model.ts";
+
+const hasRun = (route: Route): boolean => route.rest[0] !== undefined;
+
+function useCrumbs(route: Route): readonly Crumb[] {
+  const [run] = route.rest;
+  const name = useRuns((state) => state.shown?.summary.name);
+  return run === undefined ? [] : [{ label: name ?? run }];
+}
+
+function useCount(): number | null {
+  return useRuns((state) => state.list?.filter((run) => aliveStatuses.has(run.status) || run.status === "queued").length ?? null);
+}
+
+function commands(): readonly Command[] {
+  const { list, open, shown } = useRuns.getState();
+  const can = shown === null ? null : actionsFor(shown.summary.status);
+  const name = shown?.summary.name ?? "";
+  const own: (Command | false)[] =
+    open === null || can === null
+      ? []
+      : [
+          can.canStop && { id: "run-stop", title: `Stop ${name}`, run: () => void controlRun(open, "stop") },
+          can.canPause && { id: "run-pause", title: `Pause ${name}`, run: () => void controlRun(open, "pause") },
+          can.canUnpause && { id: "run-unpause", title: `Let ${name} go on`, run: () => void controlRun(open, "unpause") },
+          can.canCheckpoint && { id: "run-checkpoint", title: `Checkpoint ${name} now`, run: () => void controlRun(open, "checkpoint") },
+          can.canResume && { id: "run-resume", title: `Resume ${name}`, run: () => void resumeRun(open) },
+        ];
+  const runs = (list ?? []).map((run) => ({
+    id: `run-${run.id}`,
+    title: `Run ${run.name}, ${run.status}`,
+    keywords: run.id,
+    run: () => go("runs", run.id),
+  }));
+  return [...own.filter((each) => each !== false), ...runs];
+}
+
+export const runsFeature: Feature = {
+  id: "runs",
+  title: "Runs",
+  icon: Activity,
+  Main: RunsMain,
+  Details: RunDetails,
+  Bottom: RunBottom,
+  Actions: RunActions,
+  useCrumbs,
+  useCount,
+  commands,
+  hasDetails: hasRun,
+  hasBottom: hasRun,
+};

@@ -1,0 +1,99 @@
+// All runs, newest first, as one quiet table.
+import { aliveStatuses } from "#shared/domain/run";
+import { go, routeHash } from "../../app/router.ts";
+import { formatCount, formatDuration, formatTime } from "../../lib/format.ts";
+import { Button } from "../../ui/button.tsx";
+import { EmptyState, ErrorState } from "../../ui/states.tsx";
+import { refreshList, useRuns } from "./store.ts";
+import { phaseText, toneOf } from "./view-model.ts";
+
+function figure(value: number | null, digits: number): string {
+  return value === null ? "–" : value.toFixed(digits);
+}
+
+export function RunList() {
+  const list = useRuns((state) => state.list);
+  const error = useRuns((state) => state.listError);
+  if (list === null) {
+    return error === null ? (
+      <p className="state-note">Reading the runs of the workspace…</p>
+    ) : (
+      <ErrorState title="The runs could not be read" message={error} actions={<Button onClick={refreshList}>Try again</Button>} />
+    );
+  }
+  if (list.length === 0) {
+    return (
+      <EmptyState
+        title="No runs yet"
+        actions={
+          <>
+            <Button variant="primary" onClick={() => go("home")}>
+              Train on the sample…
+            </Button>
+            <Button onClick={() => go("recipes")}>Choose a recipe</Button>
+          </>
+        }
+      >
+        <p>A run is one training and everything about it, in a folder of its own. It goes on when this window closes.</p>
+      </EmptyState>
+    );
+  }
+  return (
+    <div className="page">
+      <h1>Runs</h1>
+      {error === null ? null : <p className="bad">This list may be out of date: {error}</p>}
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">Run</th>
+            <th scope="col">Status</th>
+            <th scope="col" className="number">
+              Step
+            </th>
+            <th scope="col" className="number">
+              Loss
+            </th>
+            <th scope="col" className="number">
+              Perplexity
+            </th>
+            <th scope="col" className="number optional">
+              Bits/byte
+            </th>
+            <th scope="col" className="number optional">
+              Tok/s
+            </th>
+            <th scope="col" className="number optional">
+              Left
+            </th>
+            <th scope="col" className="number">
+              Started
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {list.map((run) => (
+            <tr key={run.id}>
+              <td>
+                <a href={routeHash("runs", run.id)}>{run.name}</a>
+              </td>
+              <td className={toneOf(run.status)} title={run.problem ?? run.exitReason?.message ?? ""}>
+                {run.problem === null ? run.status : "cannot be read"}
+                {aliveStatuses.has(run.status) && run.phase !== null ? <span className="unit"> {phaseText(run)}</span> : null}
+              </td>
+              <td className="number">
+                {formatCount(run.step)}
+                {run.totalSteps === null ? null : <span className="unit">/{formatCount(run.totalSteps)}</span>}
+              </td>
+              <td className="number">{figure(run.trainLoss, 3)}</td>
+              <td className="number">{figure(run.evalPerplexity, 1)}</td>
+              <td className="number optional">{figure(run.evalBitsPerByte, 3)}</td>
+              <td className="number optional">{run.tokensPerSecond === null ? "–" : formatCount(run.tokensPerSecond)}</td>
+              <td className="number optional">{run.secondsLeft === null ? "–" : formatDuration(run.secondsLeft)}</td>
+              <td className="number">{formatTime(run.createdAt)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

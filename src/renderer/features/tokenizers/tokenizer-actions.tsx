@@ -1,0 +1,55 @@
+// Top right: training a tokenizer. On the form itself the same button starts it.
+import { useEffect } from "react";
+import { go, type Route } from "../../app/router.ts";
+import { modifierKey } from "../../lib/keys.ts";
+import { Button } from "../../ui/button.tsx";
+import { useTokenizers } from "./store.ts";
+import { formProblems } from "./training-form.ts";
+
+export function TokenizerActions({ route }: { readonly route: Route }) {
+  const isForm = route.rest[0] === "train";
+  return isForm ? (
+    <StartTraining />
+  ) : (
+    <Button variant="primary" onClick={() => go("tokenizers", "train")}>
+      Train tokenizer…
+    </Button>
+  );
+}
+
+async function trainAndShow(): Promise<void> {
+  const info = await useTokenizers.getState().train();
+  // Whoever has gone elsewhere meanwhile is not called back.
+  if (info !== null && window.location.hash === "#/tokenizers/train") {
+    go("tokenizers", info.source);
+  }
+}
+
+function StartTraining() {
+  const form = useTokenizers((state) => state.form);
+  const list = useTokenizers((state) => state.list);
+  const isRunning = useTokenizers((state) => state.training.state === "running");
+  const taken = new Set((list ?? []).filter((info) => info.origin === "workspace").map((info) => info.name));
+  const [reason] = Object.values(formProblems(form, taken));
+  const canStart = reason === undefined && !isRunning;
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && canStart) {
+        event.preventDefault();
+        void trainAndShow();
+      }
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, [canStart]);
+  return (
+    <>
+      <span id="train-tokenizer-note" className="tokenizer-actions-note">
+        {isRunning ? "training…" : reason}
+      </span>
+      <Button variant="primary" disabled={!canStart} aria-describedby="train-tokenizer-note" onClick={() => void trainAndShow()}>
+        Train tokenizer <kbd>{modifierKey}⏎</kbd>
+      </Button>
+    </>
+  );
+}

