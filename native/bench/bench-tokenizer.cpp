@@ -28,12 +28,12 @@ void run(const char* text_path, std::uint32_t vocab_size, unsigned threads, cons
     trainer.add(std::span(&text, 1));
     const double counting = seconds_since(start);
     start = std::chrono::steady_clock::now();
-    assay::BpeTrainResult result =
-        trainer.train({.vocab_size = vocab_size, .min_frequency = 2, .special_tokens = {"<|endoftext|>"}, .on_progress = {}});
+    assay::BpeTrainResult result = trainer.train(
+        {.vocab_size = vocab_size, .min_frequency = 2, .special_tokens = {"<|endoftext|>"}, .on_progress = {}});
     const double learning = seconds_since(start);
-    std::printf("train: %.1f MB, %llu distinct words, %u tokens; counting %.3f s, learning %.3f s, together %.3f s\n", megabytes,
-                static_cast<unsigned long long>(trainer.distinct_words()), result.tokenizer.vocab_size(), counting, learning,
-                counting + learning);
+    std::printf("train: %.1f MB, %llu distinct words, %u tokens; counting %.3f s, learning %.3f s, together %.3f s\n",
+                megabytes, static_cast<unsigned long long>(trainer.distinct_words()), result.tokenizer.vocab_size(),
+                counting, learning, counting + learning);
     tokenizer = std::make_shared<const assay::Tokenizer>(std::move(result.tokenizer));
   }
   if (tokenizer_path != nullptr) {
@@ -47,7 +47,8 @@ void run(const char* text_path, std::uint32_t vocab_size, unsigned threads, cons
     assay::TokenIds ids;
     encoder.encode(text, ids);
     const double elapsed = seconds_since(start);
-    std::printf("encode, 1 thread (%s): %zu tokens, %.1f MB/s\n", round == 0 ? "cold" : "warm", ids.size(), megabytes / elapsed);
+    std::printf("encode, 1 thread (%s): %zu tokens, %.1f MB/s\n", round == 0 ? "cold" : "warm", ids.size(),
+                megabytes / elapsed);
   }
 }
 

@@ -16,8 +16,8 @@ namespace {
 constexpr double kMostThreads = 1024;
 constexpr double kLargestVocabulary = std::numeric_limits<std::int32_t>::max();
 
-// Progress on its way to JavaScript: at most one message is under way, so a slow listener loses some and delays nothing.
-// All but send() is for the JavaScript thread.
+// Progress on its way to JavaScript: at most one message is under way, so a slow listener loses some and delays
+// nothing. All but send() is for the JavaScript thread.
 class ProgressChannel {
 public:
   ProgressChannel(Napi::Env env, const Napi::Function& listener)
@@ -49,12 +49,14 @@ private:
     std::optional<Napi::Error> thrown;
   };
 
-  static void deliver(State& state, Napi::Env env, const Napi::Function& listener, std::size_t merges, std::size_t total) {
+  static void deliver(State& state, Napi::Env env, const Napi::Function& listener, std::size_t merges,
+                      std::size_t total) {
     if (state.is_over || state.thrown.has_value()) {
       return;
     }
     try {
-      listener.Call({Napi::Number::New(env, static_cast<double>(merges)), Napi::Number::New(env, static_cast<double>(total))});
+      listener.Call(
+          {Napi::Number::New(env, static_cast<double>(merges)), Napi::Number::New(env, static_cast<double>(total))});
     } catch (const Napi::Error& error) {
       state.thrown = error;
     }
@@ -69,10 +71,12 @@ BpeTrainerOptions read_trainer_options(const Napi::Object& object) {
   BpeTrainerOptions options;
   options.threads = static_cast<unsigned>(integer_field(object, "threads", kWhere, 1, kMostThreads));
   if (has_field(object, "maxWordBytes")) {
-    options.max_word_bytes = static_cast<std::size_t>(integer_field(object, "maxWordBytes", kWhere, 1, kLargestSafeInteger));
+    options.max_word_bytes =
+        static_cast<std::size_t>(integer_field(object, "maxWordBytes", kWhere, 1, kLargestSafeInteger));
   }
   if (has_field(object, "maxMemoryBytes")) {
-    options.max_memory_bytes = static_cast<std::uint64_t>(integer_field(object, "maxMemoryBytes", kWhere, 1, kLargestSafeInteger));
+    options.max_memory_bytes =
+        static_cast<std::uint64_t>(integer_field(object, "maxMemoryBytes", kWhere, 1, kLargestSafeInteger));
   }
   return options;
 }
@@ -81,7 +85,8 @@ BpeTrainOptions read_train_options(const Napi::Object& object) {
   constexpr const char* kWhere = "train";
   BpeTrainOptions options;
   options.vocab_size = static_cast<std::uint32_t>(integer_field(object, "vocabSize", kWhere, 1, kLargestVocabulary));
-  options.min_frequency = static_cast<std::uint64_t>(integer_field(object, "minFrequency", kWhere, 0, kLargestSafeInteger));
+  options.min_frequency =
+      static_cast<std::uint64_t>(integer_field(object, "minFrequency", kWhere, 0, kLargestSafeInteger));
   const Utf8Texts specials(Utf16Texts::from_array(object.Get("specialTokens"), kWhere, "specialTokens"));
   for (const std::string_view special : specials.views()) {
     options.special_tokens.emplace_back(special);
@@ -92,15 +97,16 @@ BpeTrainOptions read_train_options(const Napi::Object& object) {
 } // namespace
 
 void BpeTrainerObject::define(Napi::Env env, Napi::Object exports, const TokenizerObject::Constructor& tokenizers) {
-  const Napi::Function constructor = DefineClass(env, "BpeTrainer",
-                                                 {
-                                                     InstanceMethod<&BpeTrainerObject::add>("add"),
-                                                     InstanceMethod<&BpeTrainerObject::train>("train"),
-                                                     InstanceMethod<&BpeTrainerObject::memory_bytes>("memoryBytes"),
-                                                     InstanceAccessor<&BpeTrainerObject::word_count>("wordCount"),
-                                                     InstanceAccessor<&BpeTrainerObject::distinct_words>("distinctWords"),
-                                                     InstanceAccessor<&BpeTrainerObject::byte_count>("byteCount"),
-                                                 });
+  const Napi::Function constructor =
+      DefineClass(env, "BpeTrainer",
+                  {
+                      InstanceMethod<&BpeTrainerObject::add>("add"),
+                      InstanceMethod<&BpeTrainerObject::train>("train"),
+                      InstanceMethod<&BpeTrainerObject::memory_bytes>("memoryBytes"),
+                      InstanceAccessor<&BpeTrainerObject::word_count>("wordCount"),
+                      InstanceAccessor<&BpeTrainerObject::distinct_words>("distinctWords"),
+                      InstanceAccessor<&BpeTrainerObject::byte_count>("byteCount"),
+                  });
   auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
   reference->SuppressDestruct();
   const auto create = [reference, tokenizers](const Napi::CallbackInfo& info) {
@@ -115,7 +121,8 @@ void BpeTrainerObject::define(Napi::Env env, Napi::Object exports, const Tokeniz
 
 BpeTrainerObject::BpeTrainerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BpeTrainerObject>(info) {
   guarded(info.Env(), [&] {
-    trainer_ = std::make_shared<BpeTrainer>(read_trainer_options(object_argument(info, 0, "createBpeTrainer", "options")));
+    trainer_ =
+        std::make_shared<BpeTrainer>(read_trainer_options(object_argument(info, 0, "createBpeTrainer", "options")));
   });
 }
 
@@ -148,7 +155,9 @@ Napi::Value BpeTrainerObject::train(const Napi::CallbackInfo& info) {
     auto progress = std::make_shared<ProgressChannel>(env, listener);
     auto kept_listener = std::make_shared<Napi::FunctionReference>(Napi::Persistent(listener));
     state->options.on_progress = [progress](std::size_t merges, std::size_t total) { progress->send(merges, total); };
-    const auto run = [state, trainer = trainer_] { state->tokenizer.emplace(trainer->train(state->options).tokenizer); };
+    const auto run = [state, trainer = trainer_] {
+      state->tokenizer.emplace(trainer->train(state->options).tokenizer);
+    };
     const auto settle = [state, progress, kept_listener, tokenizers = tokenizers_](Napi::Env settling) -> Napi::Value {
       progress->finish(settling, kept_listener->Value(), state->tokenizer->merges().size());
       return TokenizerObject::create(settling, tokenizers, std::move(*state->tokenizer));
@@ -172,7 +181,8 @@ Napi::Value BpeTrainerObject::memory_bytes(const Napi::CallbackInfo& info) {
 Napi::Value BpeTrainerObject::distinct_words(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     if (!queue_.empty()) {
-      throw Error("TRAINER_BUSY", "The distinct words cannot be counted while the trainer works; wait for add and train first.");
+      throw Error("ENGINE_BUSY",
+                  "The distinct words cannot be counted while the trainer works; wait for add and train first.");
     }
     check_not_broken();
     return Napi::Number::New(info.Env(), static_cast<double>(trainer_->distinct_words()));
@@ -181,7 +191,9 @@ Napi::Value BpeTrainerObject::distinct_words(const Napi::CallbackInfo& info) {
 
 void BpeTrainerObject::check_not_broken() const {
   if (*is_broken_) {
-    throw Error("TRAINER_BROKEN", "The trainer cannot go on because counting words failed before; create another and add the texts again.");
+    throw Error(
+        "ENGINE_DISPOSED",
+        "The trainer cannot go on because counting words failed before; create another and add the texts again.");
   }
 }
 
@@ -192,16 +204,17 @@ Napi::Value BpeTrainerObject::enqueue(const Napi::CallbackInfo& info, PromiseWor
     run();
   };
   // The work keeps this object alive until it is done.
-  auto* work = new PromiseWork(info.This().As<Napi::Object>(), run_if_sound, std::move(settle), [this, done = std::move(done)] {
-    if (done) {
-      done();
-    }
-    word_count_ = static_cast<double>(trainer_->word_count());
-    byte_count_ = static_cast<double>(trainer_->byte_count());
-    memory_bytes_ = static_cast<double>(trainer_->memory_bytes());
-    queue_.pop_front();
-    start_next();
-  });
+  auto* work =
+      new PromiseWork(info.This().As<Napi::Object>(), run_if_sound, std::move(settle), [this, done = std::move(done)] {
+        if (done) {
+          done();
+        }
+        word_count_ = static_cast<double>(trainer_->word_count());
+        byte_count_ = static_cast<double>(trainer_->byte_count());
+        memory_bytes_ = static_cast<double>(trainer_->memory_bytes());
+        queue_.pop_front();
+        start_next();
+      });
   const Napi::Promise promise = work->promise();
   queue_.push_back(work);
   if (queue_.size() == 1) {

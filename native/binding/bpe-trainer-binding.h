@@ -30,7 +30,8 @@ private:
   Napi::Value byte_count(const Napi::CallbackInfo& info);
   Napi::Value memory_bytes(const Napi::CallbackInfo& info);
 
-  Napi::Value enqueue(const Napi::CallbackInfo& info, PromiseWork::Run run, PromiseWork::Settle settle, PromiseWork::Done done = {});
+  Napi::Value enqueue(const Napi::CallbackInfo& info, PromiseWork::Run run, PromiseWork::Settle settle,
+                      PromiseWork::Done done = {});
   void start_next();
   void check_not_broken() const;
 

@@ -38,7 +38,8 @@ Napi::Uint8Array copy_bytes(Napi::Env env, std::string_view bytes) {
 }
 
 // Views of a typed array that JavaScript passed, for the length of the call.
-template <typename Array> Array typed_argument(const Napi::Value& value, napi_typedarray_type type, const char* where, const std::string& what) {
+template <typename Array>
+Array typed_argument(const Napi::Value& value, napi_typedarray_type type, const char* where, const std::string& what) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
     bad_argument(where, what);
   }
@@ -91,7 +92,8 @@ Napi::Object TokenizerObject::create(Napi::Env env, const Constructor& construct
 TokenizerObject::TokenizerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TokenizerObject>(info) {
   guarded(info.Env(), [&] {
     if (!info[0].IsExternal()) {
-      bad_argument("Tokenizer", "a tokenizer is made by loadTokenizer, loadVocabAndMerges, tokenizerFromRanks or train");
+      bad_argument("Tokenizer",
+                   "a tokenizer is made by loadTokenizer, loadVocabAndMerges, tokenizerFromRanks or train");
     }
     encoders_ = *info[0].As<Napi::External<std::shared_ptr<EncoderPool>>>().Data();
   });
@@ -111,21 +113,21 @@ Napi::Value TokenizerObject::encode(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     const Utf8Texts text(Utf16Texts::from_string(info[0], "encode", "text"));
     const TokenIds ids = encoders_->encode(text.views().front());
-    std::vector<std::uint32_t> starts;
-    std::vector<std::uint32_t> ends;
-    starts.reserve(ids.size());
-    ends.reserve(ids.size());
+    Napi::Uint32Array starts = Napi::Uint32Array::New(env, ids.size());
+    Napi::Uint32Array ends = Napi::Uint32Array::New(env, ids.size());
+    std::uint32_t* start = starts.Data();
+    std::uint32_t* end = ends.Data();
     // Tokens tile the text.
     std::uint32_t at = 0;
     for (const std::uint32_t id : ids) {
-      starts.push_back(at);
+      *start++ = at;
       at += encoders_->tokenizer().token_length(id);
-      ends.push_back(at);
+      *end++ = at;
     }
     Napi::Object encoding = Napi::Object::New(env);
     encoding.Set("ids", copy_to_array<Napi::Uint32Array>(env, ids));
-    encoding.Set("starts", copy_to_array<Napi::Uint32Array>(env, starts));
-    encoding.Set("ends", copy_to_array<Napi::Uint32Array>(env, ends));
+    encoding.Set("starts", starts);
+    encoding.Set("ends", ends);
     return encoding;
   });
 }
@@ -141,7 +143,8 @@ Napi::Value TokenizerObject::encode_batch(const Napi::CallbackInfo& info) {
     state->texts = Utf16Texts::from_array(info[0], "encodeBatch", "texts");
     unsigned threads = std::max(std::thread::hardware_concurrency(), 1U);
     if (info[1].IsObject() && has_field(info[1].As<Napi::Object>(), "threads")) {
-      threads = static_cast<unsigned>(integer_field(info[1].As<Napi::Object>(), "threads", "encodeBatch", 1, kMostThreads));
+      threads =
+          static_cast<unsigned>(integer_field(info[1].As<Napi::Object>(), "threads", "encodeBatch", 1, kMostThreads));
     }
     const auto run = [state, threads, encoders = encoders_] {
       const Utf8Texts texts(std::move(state->texts));
@@ -166,7 +169,8 @@ Napi::Value TokenizerObject::encode_batch(const Napi::CallbackInfo& info) {
 
 Napi::Value TokenizerObject::decode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto ids = typed_argument<Napi::Uint32Array>(info[0], napi_uint32_array, "decode", "ids must be a Uint32Array");
+    const auto ids =
+        typed_argument<Napi::Uint32Array>(info[0], napi_uint32_array, "decode", "ids must be a Uint32Array");
     return copy_bytes(info.Env(), encoders_->tokenizer().decode(std::span(ids.Data(), ids.ElementLength())));
   });
 }
@@ -204,15 +208,17 @@ Napi::Value TokenizerObject::merges(const Napi::CallbackInfo& info) {
 Napi::Value TokenizerObject::save_tokenizer_json(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string file = string_argument(info, 0, "saveTokenizerJson", "file");
-    return queue_work(info, [file, encoders = encoders_] { write_tokenizer_json(encoders->tokenizer(), file); }, resolve_undefined);
+    return queue_work(
+        info, [file, encoders = encoders_] { write_tokenizer_json(encoders->tokenizer(), file); }, resolve_undefined);
   });
 }
 
 Napi::Value TokenizerObject::save_vocab_and_merges(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string directory = string_argument(info, 0, "saveVocabAndMerges", "directory");
-    return queue_work(info, [directory, encoders = encoders_] { write_vocab_and_merges(encoders->tokenizer(), directory); },
-                      resolve_undefined);
+    return queue_work(
+        info, [directory, encoders = encoders_] { write_vocab_and_merges(encoders->tokenizer(), directory); },
+        resolve_undefined);
   });
 }
 
@@ -245,16 +251,18 @@ Tokenizer read_ranks(const Napi::CallbackInfo& info) {
 void register_tokenizer(Napi::Env env, Napi::Object exports) {
   const TokenizerObject::Constructor constructor = TokenizerObject::define(env);
   const auto add = [&](const char* name, auto make) {
-    exports.Set(name, Napi::Function::New(env,
-                                          [constructor, make](const Napi::CallbackInfo& info) {
-                                            return guarded(info.Env(), [&]() -> Napi::Value {
-                                              return TokenizerObject::create(info.Env(), constructor, make(info));
-                                            });
-                                          },
-                                          name));
+    exports.Set(name, Napi::Function::New(
+                          env,
+                          [constructor, make](const Napi::CallbackInfo& info) {
+                            return guarded(info.Env(), [&]() -> Napi::Value {
+                              return TokenizerObject::create(info.Env(), constructor, make(info));
+                            });
+                          },
+                          name));
   };
-  add("loadTokenizer",
-      [](const Napi::CallbackInfo& info) { return read_tokenizer_json(string_argument(info, 0, "loadTokenizer", "file")); });
+  add("loadTokenizer", [](const Napi::CallbackInfo& info) {
+    return read_tokenizer_json(string_argument(info, 0, "loadTokenizer", "file"));
+  });
   add("loadVocabAndMerges", [](const Napi::CallbackInfo& info) {
     return read_vocab_and_merges(string_argument(info, 0, "loadVocabAndMerges", "vocabFile"),
                                  string_argument(info, 1, "loadVocabAndMerges", "mergesFile"));

@@ -1,5 +1,5 @@
-// NativeTokenizer: a tokenizer as a JavaScript object. Encoding one text and looking things up answer at once; batches and
-// files go to another thread.
+// NativeTokenizer: a tokenizer as a JavaScript object. Encoding one text and looking things up answer at once; batches
+// and files go to another thread.
 #pragma once
 
 #include "engine/tokenizer/encoder.h"

@@ -1,5 +1,5 @@
-// A promise for work that a libuv thread does: run() there, then settle() back on the JavaScript thread. What run() throws
-// becomes the rejection, with its code.
+// A promise for work that a libuv thread does: run() there, then settle() back on the JavaScript thread. What run()
+// throws becomes the rejection, with its code.
 #pragma once
 
 #include "binding/failure.h"

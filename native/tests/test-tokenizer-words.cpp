@@ -47,12 +47,15 @@ const bool kCases[] = {
              }),
     add_case("a byte that is not UTF-8 counts as one sign of punctuation",
              [] {
-               CHECK_EQ(joined(split("a\xFF\xFE" "b")), std::string("[a][\xFF\xFE][b]"));
+               CHECK_EQ(joined(split("a\xFF\xFE"
+                                     "b")),
+                        std::string("[a][\xFF\xFE][b]"));
                CHECK_EQ(joined(split(" \x80!1\xE2\x82")), std::string("[ \x80!][1][\xE2\x82]"));
              }),
     add_case("all strings of four awkward characters are cut like the reference",
              [] {
-               const std::vector<std::string> alphabet = {" ", "\n", "a", "1", "!", "'", "s", "l", "\u00E9", "\u00A0", "\xFF"};
+               const std::vector<std::string> alphabet = {" ", "\n", "a",      "1",      "!",   "'",
+                                                          "s", "l",  "\u00E9", "\u00A0", "\xFF"};
                const std::size_t base = alphabet.size();
                for (std::size_t number = 0; number < base * base * base * base; ++number) {
                  std::string text;
@@ -89,12 +92,14 @@ const bool kCases[] = {
              [] {
                using enum CharacterClass;
                const std::vector<std::pair<std::uint32_t, CharacterClass>> known = {
-                   {'a', kLetter},    {'Z', kLetter},    {0xAA, kLetter},    {0xB5, kLetter},    {0x3B1, kLetter},  {0x4E2D, kLetter},
-                   {0xAC00, kLetter}, {0x1D518, kLetter}, {0x20000, kLetter}, {0x31350, kLetter}, {'0', kNumber},   {0xB2, kNumber},
-                   {0xBD, kNumber},   {0x663, kNumber},  {0x2167, kNumber},  {0x1F100, kNumber}, {' ', kSpace},     {'\n', kSpace},
-                   {0x0B, kSpace},    {0x85, kSpace},    {0xA0, kSpace},     {0x1680, kSpace},   {0x2000, kSpace},  {0x2028, kSpace},
-                   {0x202F, kSpace},  {0x3000, kSpace},  {0x1C, kOther},     {0x200B, kOther},   {0xFEFF, kOther},  {0x180E, kOther},
-                   {0x300, kOther},   {0x94D, kOther},   {'_', kOther},      {0x1F600, kOther},  {0xE000, kOther},  {0x10FFFF, kOther}};
+                   {'a', kLetter},     {'Z', kLetter},    {0xAA, kLetter},    {0xB5, kLetter},    {0x3B1, kLetter},
+                   {0x4E2D, kLetter},  {0xAC00, kLetter}, {0x1D518, kLetter}, {0x20000, kLetter}, {0x31350, kLetter},
+                   {'0', kNumber},     {0xB2, kNumber},   {0xBD, kNumber},    {0x663, kNumber},   {0x2167, kNumber},
+                   {0x1F100, kNumber}, {' ', kSpace},     {'\n', kSpace},     {0x0B, kSpace},     {0x85, kSpace},
+                   {0xA0, kSpace},     {0x1680, kSpace},  {0x2000, kSpace},   {0x2028, kSpace},   {0x202F, kSpace},
+                   {0x3000, kSpace},   {0x1C, kOther},    {0x200B, kOther},   {0xFEFF, kOther},   {0x180E, kOther},
+                   {0x300, kOther},    {0x94D, kOther},   {'_', kOther},      {0x1F600, kOther},  {0xE000, kOther},
+                   {0x10FFFF, kOther}};
                for (const auto& [code_point, wanted] : known) {
                  if (class_of_code_point(code_point) != wanted) {
                    fail_check(__FILE__, __LINE__, "wrong class of code point " + std::to_string(code_point));
@@ -106,7 +111,8 @@ const bool kCases[] = {
                TextMaker maker(12);
                for (int round = 0; round < 3000; ++round) {
                  const std::string text = maker.nasty(40, true);
-                 const std::size_t cut = find_word_boundary(text, maker.below(static_cast<std::uint32_t>(text.size() + 1)));
+                 const std::size_t cut =
+                     find_word_boundary(text, maker.below(static_cast<std::uint32_t>(text.size() + 1)));
                  std::vector<std::string> pieces = split(std::string_view(text).substr(0, cut));
                  const std::vector<std::string> rest = split(std::string_view(text).substr(cut));
                  pieces.insert(pieces.end(), rest.begin(), rest.end());

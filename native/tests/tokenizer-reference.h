@@ -1,5 +1,5 @@
-// What the tokenizer tests compare with: pre-tokenization as the pattern reads, an encoder that tries every pair each time,
-// a trainer that counts everything anew after each merge; and texts that are hard on all of them.
+// What the tokenizer tests compare with: pre-tokenization as the pattern reads, an encoder that tries every pair each
+// time, a trainer that counts everything anew after each merge; and texts that are hard on all of them.
 #pragma once
 
 #include "engine/base/utf8.h"
@@ -118,8 +118,8 @@ inline std::vector<std::uint32_t> reference_encode(const Tokenizer& tokenizer, s
 }
 
 // Counts every pair of every word before each merge; ties go to the smaller left id, then the smaller right id.
-inline std::vector<LearnedMerge> reference_learn(const std::map<std::string, std::uint64_t>& words, std::size_t max_merges,
-                                                 std::uint64_t min_frequency) {
+inline std::vector<LearnedMerge> reference_learn(const std::map<std::string, std::uint64_t>& words,
+                                                 std::size_t max_merges, std::uint64_t min_frequency) {
   std::vector<std::pair<std::vector<std::uint32_t>, std::uint64_t>> split;
   for (const auto& [word, count] : words) {
     std::vector<std::uint32_t> symbols;
@@ -160,17 +160,73 @@ class TextMaker {
 public:
   explicit TextMaker(std::uint32_t seed) : random_(seed) {}
 
-  std::uint32_t below(std::uint32_t bound) { return std::uniform_int_distribution<std::uint32_t>(0, bound - 1)(random_); }
+  std::uint32_t below(std::uint32_t bound) {
+    return std::uniform_int_distribution<std::uint32_t>(0, bound - 1)(random_);
+  }
 
   // Pieces that begin, end or look like words in awkward ways, code points from everywhere, and now and then raw bytes.
   std::string nasty(std::size_t pieces, bool with_invalid_bytes) {
-    static const std::vector<std::string> kPieces = {
-        " ", " ", "  ", "\n", "\r\n", "\t", "\v\f", "\u00A0", "\u2003", "\u3000", "\u0085", "\uFEFF", "\u200B", "\u2028",
-        "'s", "'S", "'t", "'re", "'ve", "'m", "'ll", "'d", "'", "''", "'l", "'r", "\u2019s", "a", "Z", "word", "\u00E9",
-        "e\u0301", "\u00DF", "\uFB01", "\u4E2D\u6587", "\u65E5\u672C\u8A9E", "\u0916\u094D\u0930", "1", "42", "\u00B2", "\u2167",
-        "\u0663", "\u00BD", "!", "--", "...", "_", "\U0001F600", "\U0001F469\u200D\U0001F52C", "\U0001F1E9\U0001F1EA",
-        "\U0001D518", "\U00020000", "\U000E0041", "\u0300", "<|endoftext|>", "IL-2R\u03B1", "\u03B2-blocker", std::string(1, '\0'),
-        "\x01", "\x1C", "\x7F"};
+    static const std::vector<std::string> kPieces = {" ",
+                                                     " ",
+                                                     "  ",
+                                                     "\n",
+                                                     "\r\n",
+                                                     "\t",
+                                                     "\v\f",
+                                                     "\u00A0",
+                                                     "\u2003",
+                                                     "\u3000",
+                                                     "\u0085",
+                                                     "\uFEFF",
+                                                     "\u200B",
+                                                     "\u2028",
+                                                     "'s",
+                                                     "'S",
+                                                     "'t",
+                                                     "'re",
+                                                     "'ve",
+                                                     "'m",
+                                                     "'ll",
+                                                     "'d",
+                                                     "'",
+                                                     "''",
+                                                     "'l",
+                                                     "'r",
+                                                     "\u2019s",
+                                                     "a",
+                                                     "Z",
+                                                     "word",
+                                                     "\u00E9",
+                                                     "e\u0301",
+                                                     "\u00DF",
+                                                     "\uFB01",
+                                                     "\u4E2D\u6587",
+                                                     "\u65E5\u672C\u8A9E",
+                                                     "\u0916\u094D\u0930",
+                                                     "1",
+                                                     "42",
+                                                     "\u00B2",
+                                                     "\u2167",
+                                                     "\u0663",
+                                                     "\u00BD",
+                                                     "!",
+                                                     "--",
+                                                     "...",
+                                                     "_",
+                                                     "\U0001F600",
+                                                     "\U0001F469\u200D\U0001F52C",
+                                                     "\U0001F1E9\U0001F1EA",
+                                                     "\U0001D518",
+                                                     "\U00020000",
+                                                     "\U000E0041",
+                                                     "\u0300",
+                                                     "<|endoftext|>",
+                                                     "IL-2R\u03B1",
+                                                     "\u03B2-blocker",
+                                                     std::string(1, '\0'),
+                                                     "\x01",
+                                                     "\x1C",
+                                                     "\x7F"};
     std::string text;
     for (std::size_t index = 0; index < pieces; ++index) {
       const std::uint32_t choice = below(100);
@@ -200,10 +256,11 @@ public:
 
   // Prose enough that a trainer finds words, endings and repetitions.
   std::string prose(std::size_t words) {
-    static const std::vector<std::string> kWords = {"the",     "patients", "patient",  "with",  "treatment", "treated", "inhibitor",
-                                                    "inhibit", "kinase",   "kinases",  "of",    "in",        "and",     "expression",
-                                                    "express", "expressed", "0.05",    "p",     "<",         "(n=12)",  "cells",
-                                                    "cell",    "T-cell",   "caf\u00E9", "aaaa", "aaa",       "banana",  "\u03B1-synuclein"};
+    static const std::vector<std::string> kWords = {
+        "the",     "patients",  "patient",   "with", "treatment", "treated", "inhibitor",
+        "inhibit", "kinase",    "kinases",   "of",   "in",        "and",     "expression",
+        "express", "expressed", "0.05",      "p",    "<",         "(n=12)",  "cells",
+        "cell",    "T-cell",    "caf\u00E9", "aaaa", "aaa",       "banana",  "\u03B1-synuclein"};
     std::string text;
     for (std::size_t index = 0; index < words; ++index) {
       text += kWords[below(static_cast<std::uint32_t>(kWords.size()))];

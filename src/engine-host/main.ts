@@ -1,8 +1,8 @@
 // The engine host: a utility process that loads the addon for the window's short native work, so that a crash of native
 // code is an error message and not a lost window. It serves tokenizers, recipe checks, generation and machine facts.
 import process from "node:process";
-import { type ServedHandlers, serveHandlers } from "#core/app/remote";
 import { machineFacts } from "#core/app/machine";
+import { type ServedHandlers, serveHandlers } from "#core/app/remote";
 import { ModelKeeper } from "#core/models/keeper";
 import { createRecipeHandlers } from "#core/recipe/handlers";
 import { createTokenizerHandlers } from "#core/tokenizer/handlers";

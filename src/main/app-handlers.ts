@@ -20,7 +20,8 @@ export function createAppHandlers(options: {
   /** Dialogs belong to the window where there is one. */
   const open = async (dialogOptions: Electron.OpenDialogOptions): Promise<readonly string[]> => {
     const window = options.window();
-    const result = window === null ? await dialog.showOpenDialog(dialogOptions) : await dialog.showOpenDialog(window, dialogOptions);
+    const result =
+      window === null ? await dialog.showOpenDialog(dialogOptions) : await dialog.showOpenDialog(window, dialogOptions);
     return result.canceled ? [] : result.filePaths;
   };
   return {
@@ -48,7 +49,8 @@ export function createAppHandlers(options: {
     },
 
     "app.choose-files": async ({ title, extensions }) => {
-      const filters = extensions.length === 0 ? [] : [{ name: extensions.map((each) => `.${each}`).join(", "), extensions }];
+      const filters =
+        extensions.length === 0 ? [] : [{ name: extensions.map((each) => `.${each}`).join(", "), extensions }];
       return { paths: [...(await open({ title, properties: ["openFile", "multiSelections"], filters }))] };
     },
 

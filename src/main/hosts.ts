@@ -2,7 +2,7 @@
 // thread, since reading runs may take long). Either is started when first asked, and again after it has ended.
 import path from "node:path";
 import { Worker } from "node:worker_threads";
-import { utilityProcess, type UtilityProcess } from "electron";
+import { type UtilityProcess, utilityProcess } from "electron";
 import { RemoteCaller } from "#core/app/remote";
 import { AppError } from "#shared/errors";
 import type { HandlerContext } from "#shared/ipc/contract";
@@ -61,7 +61,9 @@ export class EngineHost implements Host {
     if (this.#caller !== null) {
       return this.#caller;
     }
-    const child = utilityProcess.fork(this.#file, [this.#workspace(), this.#userData], { serviceName: "Assay engine host" });
+    const child = utilityProcess.fork(this.#file, [this.#workspace(), this.#userData], {
+      serviceName: "Assay engine host",
+    });
     const caller = new RemoteCaller(
       { postMessage: (message) => child.postMessage(message), listen: (listener) => child.on("message", listener) },
       this.#onEvent,

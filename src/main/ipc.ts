@@ -1,6 +1,6 @@
 // The one file that speaks ipcMain. Every message's sender is checked, every input parsed by the contract, and every
 // answer is an envelope: Electron would drop the fields of a rejected error.
-import { type BrowserWindow, ipcMain, type IpcMainEvent, type IpcMainInvokeEvent } from "electron";
+import { type BrowserWindow, type IpcMainEvent, type IpcMainInvokeEvent, ipcMain } from "electron";
 import { AppError, toErrorEnvelope } from "#shared/errors";
 import { channels } from "#shared/ipc/bridge";
 import type { Envelope, HandlerContext } from "#shared/ipc/contract";
@@ -30,7 +30,8 @@ async function answer(
   context: HandlerContext & { readonly emit: (item: unknown) => void },
 ): Promise<Envelope<unknown>> {
   try {
-    const entries: Readonly<Record<string, { readonly input: { safeParse(value: unknown): SafeParsed } }>> = contract[kind];
+    const entries: Readonly<Record<string, { readonly input: { safeParse(value: unknown): SafeParsed } }>> =
+      contract[kind];
     const entry = typeof name === "string" ? entries[name] : undefined;
     const handler = typeof name === "string" ? handlers[name] : undefined;
     if (entry === undefined || handler === undefined) {
@@ -38,7 +39,10 @@ async function answer(
     }
     const parsed = entry.input.safeParse(input);
     if (!parsed.success) {
-      throw new AppError("BAD_ARGUMENT", `${String(name)} was asked with ${parsed.error?.issues[0]?.message ?? "wrong input"}.`);
+      throw new AppError(
+        "BAD_ARGUMENT",
+        `${String(name)} was asked with ${parsed.error?.issues[0]?.message ?? "wrong input"}.`,
+      );
     }
     // as: the value was parsed by the schema this handler's type was derived from.
     return { ok: true, value: await handler(parsed.data as never, context) };
@@ -53,9 +57,15 @@ type SafeParsed = {
   readonly error?: { readonly issues: readonly { readonly message: string }[] };
 };
 
-export function serveWindow(window: () => BrowserWindow | null, handlers: MainHandlers): { emit(name: string, payload: unknown): void } {
+export function serveWindow(
+  window: () => BrowserWindow | null,
+  handlers: MainHandlers,
+): { emit(name: string, payload: unknown): void } {
   const streams = new Map<string, AbortController>();
-  const refused: Envelope<unknown> = { ok: false, error: { code: "BAD_ARGUMENT", message: "This sender is not Assay's window." } };
+  const refused: Envelope<unknown> = {
+    ok: false,
+    error: { code: "BAD_ARGUMENT", message: "This sender is not Assay's window." },
+  };
 
   ipcMain.handle(channels.request, async (event, name: unknown, input: unknown) => {
     const abort = new AbortController();

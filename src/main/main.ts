@@ -46,14 +46,22 @@ async function start(): Promise<void> {
   nativeTheme.themeSource = settings.current.theme;
   const workspace = (): string => settings.current.workspace;
   const emit = (name: string, payload: unknown): void => served.emit(name, payload);
-  const engine = new EngineHost({ file: path.join(dist, "engine-host", "main.js"), workspace, userData, onEvent: emit });
+  const engine = new EngineHost({
+    file: path.join(dist, "engine-host", "main.js"),
+    workspace,
+    userData,
+    onEvent: emit,
+  });
   const runs = new RunsWorker({ workspace, onEvent: emit });
   const own = createAppHandlers({ settings, engine, runs, window: () => window, emit });
   const served = serveWindow(() => window, route(own, engine, runs));
   serveAppProtocol(path.join(dist, "renderer"));
   setMenu();
   const open = (): void => {
-    window = createWindow({ preload: path.join(dist, "preload", "preload.cjs"), route: routeFromArguments(process.argv) });
+    window = createWindow({
+      preload: path.join(dist, "preload", "preload.cjs"),
+      route: routeFromArguments(process.argv),
+    });
     window.on("closed", () => {
       window = null;
     });

@@ -3,8 +3,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type ServedHandlers, serveHandlers } from "#core/app/remote";
 import { createModelHandlers } from "#core/models/handlers";
-import type { LaunchOptions } from "#core/runs/launch";
 import { createRunHandlers } from "#core/runs/handlers";
+import type { LaunchOptions } from "#core/runs/launch";
 
 // as: main starts this file, and only with this data.
 const data = workerData as { readonly workspace: string; readonly command: LaunchOptions["command"] };

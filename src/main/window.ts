@@ -4,7 +4,13 @@ import path from "node:path";
 import { app, BrowserWindow, Menu, type MenuItemConstructorOptions, nativeTheme, screen, session } from "electron";
 import { appOrigin } from "./app-protocol.ts";
 
-type WindowState = { readonly width: number; readonly height: number; readonly x?: number; readonly y?: number; readonly isMaximized: boolean };
+type WindowState = {
+  readonly width: number;
+  readonly height: number;
+  readonly x?: number;
+  readonly y?: number;
+  readonly isMaximized: boolean;
+};
 
 const defaultState: WindowState = { width: 1440, height: 900, isMaximized: false };
 
@@ -32,7 +38,12 @@ function readState(): WindowState {
       return base;
     }
     const isOnScreen = screen.getAllDisplays().some(({ workArea }) => {
-      return x + width > workArea.x + 80 && x < workArea.x + workArea.width - 80 && y >= workArea.y - 20 && y < workArea.y + workArea.height - 80;
+      return (
+        x + width > workArea.x + 80 &&
+        x < workArea.x + workArea.width - 80 &&
+        y >= workArea.y - 20 &&
+        y < workArea.y + workArea.height - 80
+      );
     });
     return isOnScreen ? { ...base, x, y } : base;
   } catch {
@@ -82,8 +93,12 @@ export function createWindow(options: { readonly preload: string; readonly route
       spellcheck: false,
     },
   });
-  session.defaultSession.setPermissionRequestHandler((_contents, permission, callback) => callback(permission === "clipboard-sanitized-write"));
-  session.defaultSession.setPermissionCheckHandler((_contents, permission) => permission === "clipboard-sanitized-write");
+  session.defaultSession.setPermissionRequestHandler((_contents, permission, callback) =>
+    callback(permission === "clipboard-sanitized-write"),
+  );
+  session.defaultSession.setPermissionCheckHandler(
+    (_contents, permission) => permission === "clipboard-sanitized-write",
+  );
   if (state.isMaximized) {
     window.maximize();
   }

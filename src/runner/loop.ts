@@ -176,13 +176,17 @@ export class TrainingLoop {
       await journal.write({ status: "paused", phase: null });
       await journal.log(`Paused after step ${this.#progress.step}.`);
       await interrupts.done("pause");
-      while (!interrupts.isRequested("unpause") && interrupts.stopReason === null) {
-        await interrupts.next();
+      for (;;) {
         if (interrupts.isRequested("checkpoint")) {
           await this.#save();
           await interrupts.done("checkpoint");
+        } else if (interrupts.isRequested("pause")) {
+          await interrupts.done("pause"); // asked again
+        } else if (interrupts.isRequested("unpause") || interrupts.stopReason !== null) {
+          break;
+        } else {
+          await interrupts.next();
         }
-        await interrupts.done("pause"); // asked again while paused
       }
       if (interrupts.stopReason === null) {
         await journal.write({ status: "running" });

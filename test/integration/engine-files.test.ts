@@ -4,7 +4,7 @@ import { readFile, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { addonCandidates, loadAddon } from "#core/engine/addon";
 import { epochPermutation, windowAt, windowCount, windowOfSample } from "#shared/domain/data-order";
 import golden from "../golden/data-order.json" with { type: "json" };
@@ -233,5 +233,19 @@ describe("machine", () => {
     expect(machine.memoryBytes).toBeGreaterThan(2 ** 28);
     expect(machine.engineVersion).toMatch(/^\d+\.\d+\.\d+/);
     expect(machine.onednnVersion === null).toBe(machine.gemm === "portable");
+  });
+});
+
+describe("loadAddon", () => {
+  it("names the file and the command that builds it when the addon is missing or broken", async () => {
+    await using folder = await temporaryFolder();
+    const file = path.join(folder.path, "assay.node");
+    vi.stubEnv("ASSAY_ADDON", file);
+    vi.resetModules();
+    const fresh = await import("#core/engine/addon");
+    expect(() => fresh.loadAddon()).toThrow(failure("ADDON_NOT_BUILT", `${file}); run "npm run build:native"`));
+    await writeFile(file, "not a library");
+    expect(() => fresh.loadAddon()).toThrow(failure("ADDON_NOT_BUILT", "npm run build:native"));
+    vi.unstubAllEnvs();
   });
 });

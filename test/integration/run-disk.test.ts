@@ -110,6 +110,15 @@ suite(`a run on a disk of its own${canMount ? "" : " (skipped: mounting a tmpfs 
     expect((await ended).code).toBe(1);
     expect(await readSummary(directory)).toMatchObject({ status: "failed", exitReason: { code: "DISK_FULL" } });
     expect(await readFile(path.join(directory, "log.txt"), "utf8")).toContain("(DISK_FULL)");
+
+    const rest = path.join(disk, "rest");
+    await fill(rest);
+    await expect(startRun(directory, { command: await runnerCommand() })).rejects.toMatchObject({
+      code: "DISK_FULL",
+      message: expect.stringContaining("There is no room for starting the run"),
+    });
+    await expect(createTinyRun(disk)).rejects.toMatchObject({ code: "DISK_FULL" });
+    expect(await readdir(path.join(disk, "runs"))).toEqual([".queue", path.basename(directory)]);
   });
 
   it("is refused in a sentence where the folder may not be written to, and what was saved is still there", async () => {

@@ -96,7 +96,7 @@ JsonWriter& JsonWriter::value(std::int64_t number) {
 
 JsonWriter& JsonWriter::value(double number) {
   if (!std::isfinite(number)) {
-    throw Error("JSON_NOT_FINITE", "Cannot write a number that is not finite as JSON; write it as a string.");
+    throw Error("JSON_INVALID", "Cannot write a number that is not finite as JSON; write it as a string.");
   }
   before_value();
   char digits[32];
@@ -113,7 +113,7 @@ JsonWriter& JsonWriter::null() {
 
 void JsonWriter::write_string(std::string_view text) {
   if (const std::size_t at = find_invalid_utf8(text); at < text.size()) {
-    throw Error("JSON_NOT_UTF8", "Cannot write a string as JSON: byte " + std::to_string(at) + " of it is not UTF-8.");
+    throw Error("JSON_INVALID", "Cannot write a string as JSON: byte " + std::to_string(at) + " of it is not UTF-8.");
   }
   constexpr char kHex[] = "0123456789abcdef";
   text_.push_back('"');

@@ -42,7 +42,8 @@ using JsonArray = std::vector<JsonValue>;
 
 class JsonValue {
 public:
-  using Variant = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, JsonArray, JsonObject>;
+  using Variant =
+      std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, JsonArray, JsonObject>;
 
   JsonValue() = default;
   explicit JsonValue(Variant value) : value_(std::move(value)) {}
@@ -57,7 +58,7 @@ public:
   bool is_array() const noexcept { return std::holds_alternative<JsonArray>(value_); }
   bool is_object() const noexcept { return std::holds_alternative<JsonObject>(value_); }
 
-  // Each throws JSON_WRONG_TYPE when the value is something else; ask is_…() first where the sentence should say more.
+  // Each throws JSON_INVALID when the value is something else; ask is_…() first where the sentence should say more.
   bool as_boolean() const;
   double as_number() const;
   std::uint64_t as_unsigned() const;

@@ -9,8 +9,8 @@
 
 namespace assay {
 
-// Reads the code point at `at`, of which `size` > 0 bytes are left, and returns its length in bytes; 0 when the bytes are
-// not UTF-8 (`code_point` is then untouched).
+// Reads the code point at `at`, of which `size` > 0 bytes are left, and returns its length in bytes; 0 when the bytes
+// are not UTF-8 (`code_point` is then untouched).
 inline unsigned decode_utf8(const unsigned char* at, std::size_t size, std::uint32_t& code_point) {
   const auto continues = [&](std::size_t index) { return (at[index] & 0xC0U) == 0x80U; };
   const std::uint32_t lead = at[0];

@@ -41,11 +41,12 @@ std::vector<std::string_view> cut_into_pieces(std::span<const std::string_view> 
 void check_special_tokens(const std::vector<std::string>& tokens) {
   for (std::size_t index = 0; index < tokens.size(); ++index) {
     if (tokens[index].empty()) {
-      throw Error("TOKENIZER_SPECIAL_INVALID", "Cannot train a tokenizer: special token " + std::to_string(index) + " is empty.");
+      throw Error("BAD_ARGUMENT", "Cannot train a tokenizer: special token " + std::to_string(index) + " is empty.");
     }
     if (std::find(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(index), tokens[index]) !=
         tokens.begin() + static_cast<std::ptrdiff_t>(index)) {
-      throw Error("TOKENIZER_SPECIAL_INVALID", "Cannot train a tokenizer: the special token \"" + tokens[index] + "\" is given twice.");
+      throw Error("BAD_ARGUMENT",
+                  "Cannot train a tokenizer: the special token \"" + tokens[index] + "\" is given twice.");
     }
   }
 }
@@ -54,8 +55,8 @@ void check_special_tokens(const std::vector<std::string>& tokens) {
 
 BpeTrainer::BpeTrainer(const BpeTrainerOptions& options) : options_(options) {
   if (options.max_word_bytes < 2 || options.max_word_bytes > kLargestWord) {
-    throw Error("TOKENIZER_OPTIONS_INVALID", "Cannot train a tokenizer with words of at most " +
-                                                 std::to_string(options.max_word_bytes) + " bytes: choose 2 to 65535.");
+    throw Error("BAD_ARGUMENT", "Cannot train a tokenizer with words of at most " +
+                                    std::to_string(options.max_word_bytes) + " bytes: choose 2 to 65535.");
   }
   options_.threads = std::max(options.threads, 1U);
 }
@@ -130,7 +131,8 @@ std::uint64_t BpeTrainer::distinct_words() const {
   return words;
 }
 
-// All words, or those frequent enough that learning from them fits the memory limit. The cut follows from the exact counts.
+// All words, or those frequent enough that learning from them fits the memory limit. The cut follows from the exact
+// counts.
 WordList BpeTrainer::gather_words(std::uint64_t& min_word_count, std::uint64_t& words_left_out) const {
   std::array<std::uint64_t, kCountClasses + 1> bytes_of_count{};
   for_each_word_count([&](std::string_view word, std::uint64_t count) {
@@ -142,9 +144,10 @@ WordList BpeTrainer::gather_words(std::uint64_t& min_word_count, std::uint64_t& 
     bytes += bytes_of_count[--least];
   }
   if (least > kCountClasses) {
-    throw Error("TOKENIZER_MEMORY_LIMIT", "Cannot train a tokenizer within " + std::to_string(options_.max_memory_bytes) +
-                                              " bytes: even the most frequent words take " + std::to_string(bytes_of_count[kCountClasses]) +
-                                              "; allow more memory or train on a part of the text.");
+    throw Error("OUT_OF_MEMORY", "Cannot train a tokenizer within " + std::to_string(options_.max_memory_bytes) +
+                                     " bytes: even the most frequent words take " +
+                                     std::to_string(bytes_of_count[kCountClasses]) +
+                                     "; allow more memory or train on a part of the text.");
   }
   min_word_count = least;
   words_left_out = 0;
@@ -162,13 +165,13 @@ WordList BpeTrainer::gather_words(std::uint64_t& min_word_count, std::uint64_t& 
 BpeTrainResult BpeTrainer::train(const BpeTrainOptions& options) {
   check_special_tokens(options.special_tokens);
   if (word_count_ == 0) {
-    throw Error("TOKENIZER_EMPTY_CORPUS", "Cannot train a tokenizer: the input has no text.");
+    throw Error("CORPUS_EMPTY", "Cannot train a tokenizer: the input has no text.");
   }
   const std::size_t least = kByteCount + options.special_tokens.size();
   if (options.vocab_size < least) {
-    throw Error("TOKENIZER_VOCAB_TOO_SMALL", "Cannot train a tokenizer with " + std::to_string(options.vocab_size) +
-                                                 " tokens: the 256 bytes and the special tokens alone are " + std::to_string(least) +
-                                                 "; ask for more.");
+    throw Error("BAD_ARGUMENT", "Cannot train a tokenizer with " + std::to_string(options.vocab_size) +
+                                    " tokens: the 256 bytes and the special tokens alone are " + std::to_string(least) +
+                                    "; ask for more.");
   }
   std::uint64_t min_word_count = 1;
   std::uint64_t words_left_out = 0;

@@ -1,7 +1,8 @@
-// Learns a byte-level BPE tokenizer: texts are cut into words and counted as they come, merges are learned from the counts.
-// The result depends on the texts and options alone: not on threads, on how texts were grouped, or on the memory limit as
-// long as it suffices. Counting never holds more than the limit: beyond it, sorted counts go to a temporary file. If the
-// distinct words then do not fit the limit for learning either, the rarest are left out, and the result says so.
+// Learns a byte-level BPE tokenizer: texts are cut into words and counted as they come, merges are learned from the
+// counts. The result depends on the texts and options alone: not on threads, on how texts were grouped, or on the
+// memory limit as long as it suffices. Counting never holds more than the limit: beyond it, sorted counts go to a
+// temporary file. If the distinct words then do not fit the limit for learning either, the rarest are left out, and the
+// result says so.
 #pragma once
 
 #include "engine/tokenizer/merge-learner.h"
@@ -21,7 +22,8 @@
 namespace assay {
 
 struct BpeTrainerOptions {
-  // A word of more bytes (a sequence, base64) is counted in pieces of this size: its merges would cost more than they tell.
+  // A word of more bytes (a sequence, base64) is counted in pieces of this size: its merges would cost more than they
+  // tell.
   std::size_t max_word_bytes = 256;
   std::uint64_t max_memory_bytes = std::uint64_t{2} << 30;
   unsigned threads = 1;
@@ -47,7 +49,7 @@ struct BpeTrainResult {
 
 class BpeTrainer {
 public:
-  // Throws TOKENIZER_OPTIONS_INVALID.
+  // Throws BAD_ARGUMENT.
   explicit BpeTrainer(const BpeTrainerOptions& options);
 
   // Words do not reach across texts. After an exception (a full disk) the trainer must not be used further.
@@ -61,8 +63,8 @@ public:
   std::uint64_t memory_bytes() const noexcept { return counter_.memory_bytes(); }
   std::uint64_t temporary_file_bytes() const noexcept { return runs_.file_bytes(); }
 
-  // Can be called again with other options. Throws TOKENIZER_EMPTY_CORPUS, TOKENIZER_VOCAB_TOO_SMALL,
-  // TOKENIZER_SPECIAL_INVALID or TOKENIZER_MEMORY_LIMIT.
+  // Can be called again with other options. Throws CORPUS_EMPTY, BAD_ARGUMENT,
+  // BAD_ARGUMENT or OUT_OF_MEMORY.
   BpeTrainResult train(const BpeTrainOptions& options);
 
 private:

@@ -23,7 +23,8 @@ constexpr std::size_t kBatchGroupBytes = std::size_t{1} << 18;
 
 } // namespace
 
-Encoder::Encoder(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)), lines_(kCacheLines) {}
+Encoder::Encoder(std::shared_ptr<const Tokenizer> tokenizer)
+    : tokenizer_(std::move(tokenizer)), merger_(*tokenizer_), lines_(kCacheLines) {}
 
 void Encoder::encode(std::string_view text, TokenIds& ids) {
   const PreTokenizer words(text);
@@ -81,7 +82,7 @@ std::span<const std::uint32_t> Encoder::encode_rare(std::string_view word) {
     return found->second;
   }
   scratch_.clear();
-  merge_word(*tokenizer_, word, scratch_);
+  merger_.merge(word, scratch_);
   const bool fits_line = word.size() <= kMaxShortWord && scratch_.size() <= kMaxCachedIds;
   if (!fits_line && word.size() <= kMaxRareWordBytes) {
     if (rare_words_.size() >= kMaxRareWords) {
@@ -137,7 +138,8 @@ EncodedBatch EncoderPool::encode_batch(std::span<const std::string_view> texts, 
   // First each text's count at offsets[i + 1], then running sums.
   batch.offsets.assign(texts.size() + 1, 0);
   std::atomic<std::size_t> next{0};
-  const auto wanted = static_cast<unsigned>(std::min<std::size_t>(std::max(threads, 1U), std::max<std::size_t>(groups.size(), 1)));
+  const auto wanted =
+      static_cast<unsigned>(std::min<std::size_t>(std::max(threads, 1U), std::max<std::size_t>(groups.size(), 1)));
   run_parallel(wanted, [&](unsigned) {
     std::unique_ptr<Encoder> encoder = take();
     for (std::size_t index = next++; index < groups.size(); index = next++) {

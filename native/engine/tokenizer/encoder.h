@@ -5,6 +5,7 @@
 
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/tokenizer/word-key.h"
+#include "engine/tokenizer/word-merger.h"
 
 #include <cstdint>
 #include <memory>
@@ -16,15 +17,6 @@
 #include <vector>
 
 namespace assay {
-
-using TokenIds = std::vector<std::uint32_t>;
-
-// Applies the merges to one word, by rank and, within a rank, from left to right; appends the ids. No cache: the encoder
-// calls it for words it does not know.
-void merge_word(const Tokenizer& tokenizer, std::string_view word, TokenIds& ids);
-
-// The same for words of any length, in time near linear in their length.
-void merge_long_word(const Tokenizer& tokenizer, std::string_view word, TokenIds& ids);
 
 class Encoder {
 public:
@@ -49,6 +41,7 @@ private:
   std::span<const std::uint32_t> encode_rare(std::string_view word);
 
   std::shared_ptr<const Tokenizer> tokenizer_;
+  WordMerger merger_;
   std::vector<CacheLine> lines_;
   // Words that do not fit a line. Emptied when it has grown to its limit.
   struct Hash {

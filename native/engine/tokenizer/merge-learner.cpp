@@ -146,7 +146,8 @@ private:
   }
 
   void apply(const Pair& pair, std::uint32_t made) {
-    // By neighbour: the new pair of that neighbour with the symbol made, on either side. (made, made) is with the former.
+    // By neighbour: the new pair of that neighbour with the symbol made, on either side. (made, made) is with the
+    // former.
     const std::uint64_t end = pair.postings_begin + pair.postings_count;
     for (std::uint64_t posting = pair.postings_begin; posting < end; ++posting) {
       apply_to_word(postings_[posting], pair, made);
@@ -180,7 +181,8 @@ private:
       if (out > 0 && (matches || before_is_new)) {
         lose(old_before, old_first, count);
         const std::uint32_t before = symbols[out - 1];
-        sight(symbol == made ? pair_with_new_on_right_[before] : pair_with_new_on_left_[symbol], before, symbol, word, count);
+        sight(symbol == made ? pair_with_new_on_right_[before] : pair_with_new_on_left_[symbol], before, symbol, word,
+              count);
       }
       symbols[out++] = symbol;
       old_before = old_last;

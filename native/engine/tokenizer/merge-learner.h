@@ -1,6 +1,6 @@
-// The heart of BPE training: from distinct words with counts to merges. Each step takes the most frequent pair of adjacent
-// symbols (ties: the smaller left id, then the smaller right id, as Hugging Face's trainer), makes it a symbol and updates
-// only the words that hold it. Ids 0 to 255 are the bytes in GPT-2's order; merge k makes id 256 + k.
+// The heart of BPE training: from distinct words with counts to merges. Each step takes the most frequent pair of
+// adjacent symbols (ties: the smaller left id, then the smaller right id, as Hugging Face's trainer), makes it a symbol
+// and updates only the words that hold it. Ids 0 to 255 are the bytes in GPT-2's order; merge k makes id 256 + k.
 #pragma once
 
 #include "engine/tokenizer/tokenizer.h"
@@ -16,8 +16,11 @@ namespace assay {
 // Distinct words as symbols, one after another.
 class WordList {
 public:
-  // About what learning takes for a word of `length` bytes: its symbols, its share of pair positions and of pair counts.
-  static constexpr std::uint64_t learning_bytes(std::size_t length) { return 32 + 24 * static_cast<std::uint64_t>(length); }
+  // About what learning takes for a word of `length` bytes: its symbols, its share of pair positions and of pair
+  // counts.
+  static constexpr std::uint64_t learning_bytes(std::size_t length) {
+    return 32 + 24 * static_cast<std::uint64_t>(length);
+  }
 
   // The word must not be in the list yet (it would only count as two words).
   void add(std::string_view word, std::uint64_t count);

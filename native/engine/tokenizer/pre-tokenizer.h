@@ -1,8 +1,8 @@
 // GPT-2's pre-tokenization: text is cut into words before any merging, by the pattern
 //   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-// Written by hand over UTF-8, because a regex engine is slower than all that follows. The words tile the text: each byte
-// is in exactly one. A byte that is not part of valid UTF-8 counts as one character that is neither space, letter nor
-// number, as U+FFFD would; the byte itself is kept. Header only: this is the inner loop of training and encoding.
+// Written by hand over UTF-8, because a regex engine is slower than all that follows. The words tile the text: each
+// byte is in exactly one. A byte that is not part of valid UTF-8 counts as one character that is neither space, letter
+// nor number, as U+FFFD would; the byte itself is kept. Header only: this is the inner loop of training and encoding.
 #pragma once
 
 #include "engine/base/utf8.h"

@@ -46,8 +46,9 @@ Tokenizer tokenizer_from_ranks(std::vector<std::string> ranks,
   for (const auto& [text, id] : specials) {
     // Refused here, because the id decides how much memory is taken.
     if (id >= ranks.size() + specials.size()) {
-      throw Error("TOKENIZER_INVALID", "Cannot use the tokenizer of " + source + ": the special token \"" + text + "\" has id " +
-                                           std::to_string(id) + ", but ids must run from 0 without a gap.");
+      throw Error("TOKENIZER_INVALID", "Cannot use the tokenizer of " + source + ": the special token \"" + text +
+                                           "\" has id " + std::to_string(id) +
+                                           ", but ids must run from 0 without a gap.");
     }
     count = std::max<std::size_t>(count, id + std::size_t{1});
   }
@@ -73,8 +74,9 @@ Tokenizer tokenizer_from_ranks(std::vector<std::string> ranks,
       continue;
     }
     if (token.size() > kMaxTokenBytes) {
-      throw Error("TOKENIZER_INVALID", "Cannot use the tokenizer of " + source + ": token " + std::to_string(id) + " has " +
-                                           std::to_string(token.size()) + " bytes, more than " + std::to_string(kMaxTokenBytes) + ".");
+      throw Error("TOKENIZER_INVALID", "Cannot use the tokenizer of " + source + ": token " + std::to_string(id) +
+                                           " has " + std::to_string(token.size()) + " bytes, more than " +
+                                           std::to_string(kMaxTokenBytes) + ".");
     }
     const std::vector<std::size_t> cuts = merge_below(token, id, rank_of_bytes);
     const auto left = rank_of_bytes.find(token.substr(0, cuts[1]));

@@ -23,8 +23,9 @@ public:
     if (!root_.is_object()) {
       vocabulary_.fail(std::string("it holds ") + root_.kind_name() + " and should hold an object");
     }
-    check_keys(root_, "", {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
-                           "post_processor", "decoder", "model"});
+    check_keys(root_, "",
+               {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
+                "decoder", "model"});
     const JsonValue& version = require(root_, "", "version");
     if (!version.is_string() || version.as_string() != "1.0") {
       refuse("version", "this build reads \"1.0\"");
@@ -52,8 +53,8 @@ public:
 
 private:
   [[noreturn]] void refuse(const std::string& field, const std::string& why) const {
-    throw Error("TOKENIZER_UNSUPPORTED", "Cannot use the tokenizer of " + source_ + ": its field \"" + field +
-                                             "\" asks for what byte-level BPE as GPT-2 has it does not do (" + why + ").");
+    throw Error("NOT_SUPPORTED", "Cannot use the tokenizer of " + source_ + ": its field \"" + field +
+                                     "\" asks for what byte-level BPE as GPT-2 has it does not do (" + why + ").");
   }
 
   static bool is_absent(const JsonValue& object, const char* field) {
@@ -70,7 +71,8 @@ private:
   }
 
   // A key we do not know might change what the tokenizer does.
-  void check_keys(const JsonValue& object, const std::string& prefix, std::initializer_list<std::string_view> known) const {
+  void check_keys(const JsonValue& object, const std::string& prefix,
+                  std::initializer_list<std::string_view> known) const {
     for (const JsonMember& member : object.members()) {
       bool is_known = false;
       for (const std::string_view each : known) {
@@ -82,7 +84,8 @@ private:
     }
   }
 
-  void check_flag(const JsonValue& object, const std::string& prefix, const char* field, bool wanted, const char* why) const {
+  void check_flag(const JsonValue& object, const std::string& prefix, const char* field, bool wanted,
+                  const char* why) const {
     const JsonValue* value = object.find(field);
     if (value == nullptr || value->is_null()) {
       return;
@@ -118,14 +121,16 @@ private:
   }
 
   void check_model(const JsonValue& model) const {
-    check_keys(model, "model.", {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
-                                 "byte_fallback", "ignore_merges", "vocab", "merges"});
+    check_keys(model, "model.",
+               {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+                "byte_fallback", "ignore_merges", "vocab", "merges"});
     // Files of the first versions have no type.
     const JsonValue* type = model.find("type");
     if (type != nullptr && (!type->is_string() || type->as_string() != "BPE")) {
       refuse("model.type", "it should be BPE");
     }
-    if (!is_absent(model, "dropout") && !(model.find("dropout")->is_number() && model.find("dropout")->as_number() == 0)) {
+    if (!is_absent(model, "dropout") &&
+        !(model.find("dropout")->is_number() && model.find("dropout")->as_number() == 0)) {
       refuse("model.dropout", "merges are never dropped");
     }
     for (const char* field : {"continuing_subword_prefix", "end_of_word_suffix"}) {
@@ -173,8 +178,8 @@ private:
         vocabulary_.fail("\"" + field + "\" needs a whole number as id and a string as content");
       }
       if (!read_flag(token, "special")) {
-        refuse(field + " (\"" + content.as_string() + "\")",
-               "a token that is cut out of the text before merging; only special tokens, which never come from text, are kept");
+        refuse(field + " (\"" + content.as_string() + "\")", "a token that is cut out of the text before merging; only "
+                                                             "special tokens, which never come from text, are kept");
       }
       SpecialToken special;
       special.id = static_cast<std::uint32_t>(id.as_unsigned());
@@ -200,7 +205,8 @@ private:
     }
     for (std::size_t index = 0; index < merges.as_array().size(); ++index) {
       const JsonValue& merge = merges.as_array()[index];
-      if (merge.is_array() && merge.as_array().size() == 2 && merge.as_array()[0].is_string() && merge.as_array()[1].is_string()) {
+      if (merge.is_array() && merge.as_array().size() == 2 && merge.as_array()[0].is_string() &&
+          merge.as_array()[1].is_string()) {
         vocabulary_.add_merge(merge.as_array()[0].as_string(), merge.as_array()[1].as_string());
         continue;
       }

@@ -1,5 +1,5 @@
-// tokenizer.json, Hugging Face's file (docs: huggingface.co/docs/tokenizers): read and written for byte-level BPE. Whatever
-// the file asks for that this engine would do differently is refused by name; nothing is left out silently.
+// tokenizer.json, Hugging Face's file (docs: huggingface.co/docs/tokenizers): read and written for byte-level BPE.
+// Whatever the file asks for that this engine would do differently is refused by name; nothing is left out silently.
 #pragma once
 
 #include "engine/tokenizer/tokenizer.h"
@@ -12,7 +12,7 @@ namespace assay {
 // Merges are written "a b" in files up to tokenizers 0.19, ["a", "b"] since; every version reads the former.
 enum class MergeSpelling { kText, kPairs };
 
-// Throws FILE_NOT_READABLE, JSON_INVALID, TOKENIZER_INVALID (damaged or contradictory) or TOKENIZER_UNSUPPORTED (names
+// Throws FILE_NOT_READABLE, JSON_INVALID, TOKENIZER_INVALID (damaged or contradictory) or NOT_SUPPORTED (names
 // the field that asks for something else).
 Tokenizer read_tokenizer_json(const std::string& path);
 Tokenizer parse_tokenizer_json(std::string_view text, const std::string& source);

@@ -39,7 +39,8 @@ void Tokenizer::index_tokens(const std::string& source) {
   for (std::size_t index = 0; index < parts_.specials.size(); ++index) {
     const std::uint32_t id = parts_.specials[index].id;
     if (id >= count) {
-      fail(source, "a special token has id " + std::to_string(id) + ", and there are " + std::to_string(count) + " tokens");
+      fail(source,
+           "a special token has id " + std::to_string(id) + ", and there are " + std::to_string(count) + " tokens");
     }
     if (index > 0 && parts_.specials[index - 1].id == id) {
       fail(source, "two special tokens have id " + std::to_string(id));
@@ -58,7 +59,8 @@ void Tokenizer::index_tokens(const std::string& source) {
       continue;
     }
     if (!id_of_bytes_.emplace(bytes, id).second) {
-      fail(source, "tokens " + std::to_string(id_of_bytes_.at(bytes)) + " and " + std::to_string(id) + " are both " + quote(bytes));
+      fail(source, "tokens " + std::to_string(id_of_bytes_.at(bytes)) + " and " + std::to_string(id) + " are both " +
+                       quote(bytes));
     }
     if (bytes.size() == 1) {
       const auto byte = static_cast<unsigned char>(bytes[0]);
@@ -77,8 +79,8 @@ void Tokenizer::index_tokens(const std::string& source) {
   for (const SpecialToken& special : parts_.specials) {
     const std::string& text = parts_.tokens[special.id];
     if (piece_to_bytes(text, bytes) && id_of_bytes_.contains(bytes)) {
-      fail(source, "the special token \"" + text + "\" is also the ordinary token " + std::to_string(id_of_bytes_.at(bytes)) +
-                       "; choose another text for it");
+      fail(source, "the special token \"" + text + "\" is also the ordinary token " +
+                       std::to_string(id_of_bytes_.at(bytes)) + "; choose another text for it");
     }
   }
   for (const SpecialToken& special : parts_.specials) {
@@ -137,8 +139,8 @@ bool Tokenizer::is_special(std::uint32_t id) const {
 
 std::string_view Tokenizer::token_bytes(std::uint32_t id) const {
   if (id >= parts_.tokens.size()) {
-    throw Error("TOKEN_ID_OUT_OF_RANGE", "There is no token " + std::to_string(id) + ": the vocabulary has ids 0 to " +
-                                             std::to_string(parts_.tokens.size() - 1) + ".");
+    throw Error("BAD_ARGUMENT", "There is no token " + std::to_string(id) + ": the vocabulary has ids 0 to " +
+                                    std::to_string(parts_.tokens.size() - 1) + ".");
   }
   return parts_.tokens[id];
 }

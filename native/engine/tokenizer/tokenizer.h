@@ -52,7 +52,8 @@ public:
   };
 
   // `source` names where the parts come from, in messages. Throws TOKENIZER_INVALID: a byte without a token, two tokens
-  // of the same bytes, a merge whose parts and result do not fit each other, a special token that is also an ordinary one.
+  // of the same bytes, a merge whose parts and result do not fit each other, a special token that is also an ordinary
+  // one.
   Tokenizer(TokenizerParts parts, const std::string& source);
   // Not copied, because the index of bytes points into the tokens.
   Tokenizer(const Tokenizer&) = delete;
@@ -71,7 +72,7 @@ public:
   // Of the special token <|endoftext|>.
   std::optional<std::uint32_t> end_of_text_id() const noexcept { return end_of_text_id_; }
 
-  // Throws TOKEN_ID_OUT_OF_RANGE.
+  // Throws BAD_ARGUMENT.
   std::string_view token_bytes(std::uint32_t id) const;
   // Ordinary tokens before special ones.
   std::optional<std::uint32_t> id_of_bytes(std::string_view bytes) const;
@@ -81,10 +82,11 @@ public:
   const RankedMerge* find_merge(std::uint32_t left, std::uint32_t right) const {
     return merge_table_.find(pair_key(left, right));
   }
-  // Whether each merge ranks after those that make its parts, as in every trained vocabulary. Long words then need no heap.
+  // Whether each merge ranks after those that make its parts, as in every trained vocabulary. Long words then need no
+  // heap.
   bool has_ordered_merges() const noexcept { return has_ordered_merges_; }
 
-  // The bytes of the tokens, one after another; special tokens give their text. Throws TOKEN_ID_OUT_OF_RANGE.
+  // The bytes of the tokens, one after another; special tokens give their text. Throws BAD_ARGUMENT.
   std::string decode(std::span<const std::uint32_t> ids) const;
 
 private:

@@ -49,8 +49,9 @@ Tokenizer read_vocab_and_merges(const std::string& vocab_path, const std::string
 
 void write_vocab_and_merges(const Tokenizer& tokenizer, const std::string& directory) {
   if (tokenizer.ignore_merges()) {
-    throw Error("TOKENIZER_UNSUPPORTED", "Cannot write vocab.json and merges.txt to " + directory +
-                                             ": some tokens are not made by merges, which these files cannot say; write tokenizer.json.");
+    throw Error("NOT_SUPPORTED",
+                "Cannot write vocab.json and merges.txt to " + directory +
+                    ": some tokens are not made by merges, which these files cannot say; write tokenizer.json.");
   }
   JsonWriter vocabulary;
   std::string merges = "#version: 0.2\n";
@@ -60,8 +61,9 @@ void write_vocab_and_merges(const Tokenizer& tokenizer, const std::string& direc
     const std::string_view bytes = tokenizer.token_bytes(id);
     const bool special = tokenizer.is_special(id);
     if (special && bytes != kEndOfText) {
-      throw Error("TOKENIZER_UNSUPPORTED", "Cannot write vocab.json and merges.txt to " + directory + ": they could not say that \"" +
-                                               std::string(bytes) + "\" is a special token; write tokenizer.json.");
+      throw Error("NOT_SUPPORTED", "Cannot write vocab.json and merges.txt to " + directory +
+                                       ": they could not say that \"" + std::string(bytes) +
+                                       "\" is a special token; write tokenizer.json.");
     }
     pieces[id] = special ? std::string(bytes) : bytes_to_piece(bytes);
     vocabulary.key(pieces[id]).value(static_cast<std::uint64_t>(id));

@@ -1,5 +1,5 @@
-// What tokenizer.json and vocab.json + merges.txt have in common: pieces with ids and merges between pieces, gathered and
-// turned into checked parts. Internal to the tokenizer's file readers.
+// What tokenizer.json and vocab.json + merges.txt have in common: pieces with ids and merges between pieces, gathered
+// and turned into checked parts. Internal to the tokenizer's file readers.
 #pragma once
 
 #include "engine/base/json.h"

@@ -84,7 +84,8 @@ const char* WordCounter::keep(std::string_view word) {
 }
 
 std::size_t WordCounter::memory_bytes() const noexcept {
-  return short_slots_.capacity() * sizeof(ShortSlot) + long_slots_.capacity() * sizeof(LongSlot) + arena_.size() * kArenaBlock;
+  return short_slots_.capacity() * sizeof(ShortSlot) + long_slots_.capacity() * sizeof(LongSlot) +
+         arena_.size() * kArenaBlock;
 }
 
 void WordCounter::clear() {

@@ -25,7 +25,8 @@ std::string temporary_folder() {
 }
 
 [[noreturn]] void fail(const char* verb, int code) {
-  const std::string place = std::string("Cannot ") + verb + " the word counts in a temporary file in " + temporary_folder();
+  const std::string place =
+      std::string("Cannot ") + verb + " the word counts in a temporary file in " + temporary_folder();
   if (code == ENOSPC || code == EDQUOT) {
     throw Error("DISK_FULL", place + ": no space is left on the disk; free some, or set TMPDIR to another folder.");
   }
@@ -50,7 +51,8 @@ std::vector<CountedWord> sorted_words(const WordCounter& counter) {
   std::vector<CountedWord> words;
   words.reserve(counter.distinct_words());
   counter.for_each([&](std::string_view word, std::uint64_t count) { words.push_back({word, count}); });
-  std::sort(words.begin(), words.end(), [](const CountedWord& left, const CountedWord& right) { return left.word < right.word; });
+  std::sort(words.begin(), words.end(),
+            [](const CountedWord& left, const CountedWord& right) { return left.word < right.word; });
   return words;
 }
 
@@ -93,7 +95,8 @@ private:
     used_ = 0;
     std::size_t filled = 0;
     while (filled < buffer_.size()) {
-      const ssize_t count = ::pread(descriptor_, buffer_.data() + filled, buffer_.size() - filled, static_cast<off_t>(at_));
+      const ssize_t count =
+          ::pread(descriptor_, buffer_.data() + filled, buffer_.size() - filled, static_cast<off_t>(at_));
       if (count < 0 && errno == EINTR) {
         continue;
       }

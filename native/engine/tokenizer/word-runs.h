@@ -20,11 +20,11 @@ public:
   WordRuns& operator=(const WordRuns&) = delete;
 
   bool empty() const noexcept { return runs_.empty(); }
-  // Appends the counter's words as one sorted run, in the system's folder for temporary files (TMPDIR). Throws DISK_FULL or
-  // FILE_NOT_WRITABLE.
+  // Appends the counter's words as one sorted run, in the system's folder for temporary files (TMPDIR). Throws
+  // DISK_FULL or FILE_NOT_WRITABLE.
   void spill(const WordCounter& counter);
-  // Calls take(word, count) once a distinct word of the runs and of `rest`, the counter that was not spilled yet, in the
-  // order of bytes.
+  // Calls take(word, count) once a distinct word of the runs and of `rest`, the counter that was not spilled yet, in
+  // the order of bytes.
   void for_each(const WordCounter& rest, const std::function<void(std::string_view, std::uint64_t)>& take) const;
   std::uint64_t file_bytes() const noexcept { return end_; }
 

@@ -47,7 +47,10 @@ describe("handlers served over a port", () => {
     });
     const caller = new RemoteCaller(here, () => undefined);
     expect(await caller.call("double", { n: 21 }, context())).toBe(42);
-    await expect(caller.call("fail", {}, context())).rejects.toMatchObject({ code: "RUN_NOT_FOUND", hint: "look again" });
+    await expect(caller.call("fail", {}, context())).rejects.toMatchObject({
+      code: "RUN_NOT_FOUND",
+      hint: "look again",
+    });
     const items: unknown[] = [];
     expect(await caller.call("count", { to: 3 }, context(), (item) => items.push(item))).toBe("done");
     expect(items).toEqual([1, 2, 3]);

@@ -27,7 +27,9 @@ export class SettingsStore {
     const fromEnvironment = process.env["ASSAY_HOME"];
     return new SettingsStore(file, {
       theme: known.theme ?? "system",
-      workspace: workspacePath(fromEnvironment === undefined || fromEnvironment === "" ? known.workspace : fromEnvironment),
+      workspace: workspacePath(
+        fromEnvironment === undefined || fromEnvironment === "" ? known.workspace : fromEnvironment,
+      ),
     });
   }
 
@@ -35,7 +37,10 @@ export class SettingsStore {
     return this.#settings;
   }
 
-  async change(part: { readonly theme?: Settings["theme"] | undefined; readonly workspace?: string | undefined }): Promise<Settings> {
+  async change(part: {
+    readonly theme?: Settings["theme"] | undefined;
+    readonly workspace?: string | undefined;
+  }): Promise<Settings> {
     this.#settings = {
       theme: part.theme ?? this.#settings.theme,
       workspace: part.workspace === undefined ? this.#settings.workspace : path.resolve(part.workspace),

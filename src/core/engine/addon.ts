@@ -173,6 +173,8 @@ export interface NativeTokenizer {
   /** All ids in one array; text i is ids[offsets[i]] … ids[offsets[i + 1] - 1]. */
   encodeBatch(
     texts: readonly string[],
+    /** By default all cores; the result is the same. */
+    options?: { readonly threads?: number },
   ): Promise<{ readonly ids: Uint32Array; readonly offsets: Float64Array; readonly textBytes: Float64Array }>;
   decode(ids: Uint32Array): Uint8Array;
   tokenBytes(id: number): Uint8Array;

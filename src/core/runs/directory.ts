@@ -1,6 +1,6 @@
 // Making a run directory and finding one again. What lies in it: docs/formats/run-directory.md.
 import { randomBytes } from "node:crypto";
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import type { Recipe } from "#shared/domain/recipe";
@@ -47,10 +47,6 @@ export async function createRun(options: {
       ? await makeNewFolder(() => path.join(runsFolder(options.workspace), `${name}-${random()}`))
       : await makeGivenFolder(path.resolve(options.directory));
   const id = options.directory === undefined ? path.basename(directory) : `${name}-${random()}`;
-  for (const folder of ["control", "checkpoints"]) {
-    await makeFolder(path.join(directory, folder));
-  }
-  await writeFileDurably(path.join(directory, "recipe.yaml"), recipeTextWith(options.recipeText ?? "", options.recipe));
   const manifest: RunManifest = {
     format_version: RUN_FORMAT_VERSION,
     id,
@@ -73,9 +69,23 @@ export async function createRun(options: {
     best: null,
     exit_reason: null,
   };
-  // Last: a folder is a run once it has a run.json, and then it is whole.
-  await writeManifest(directory, manifest);
-  await syncFolder(path.dirname(directory));
+  try {
+    for (const folder of ["control", "checkpoints"]) {
+      await makeFolder(path.join(directory, folder));
+    }
+    await writeFileDurably(
+      path.join(directory, "recipe.yaml"),
+      recipeTextWith(options.recipeText ?? "", options.recipe),
+    );
+    // Last: a folder is a run once it has a run.json, and then it is whole.
+    await writeManifest(directory, manifest);
+    await syncFolder(path.dirname(directory));
+  } catch (error) {
+    if (options.directory === undefined) {
+      await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+    }
+    throw error;
+  }
   return { path: directory, id };
 }
 

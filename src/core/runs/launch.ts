@@ -1,13 +1,14 @@
 // Starting the detached process that drives a run, and starting it again. The process outlives window and terminal; what
 // it is run with differs between Node and the packaged app, so callers may say so.
 import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "#shared/errors";
 import { programRoot } from "../paths.ts";
 import { loadRecipe, recipeError } from "../recipe/load.ts";
+import { checkFreeDisk } from "./checkpoints.ts";
 import { asFileError, writeFileDurably } from "./durable-file.ts";
 import { acquireLock } from "./lock.ts";
 import { readManifest } from "./manifest.ts";
@@ -23,9 +24,13 @@ export type RunnerCommand = {
 /** This process's own runtime. In Electron that is the app's binary, run as Node without a window. */
 export function defaultRunnerCommand(): RunnerCommand {
   const isElectron = process.versions["electron"] !== undefined;
+  const file = path.join(programRoot(), "dist", "runner", "main.js");
+  if (!existsSync(file)) {
+    throw new AppError("FILE_NOT_FOUND", `The runner is not built (looked for ${file}); run "npm run build".`);
+  }
   return {
     executable: process.execPath,
-    args: [path.join(programRoot(), "dist", "runner", "main.js")],
+    args: [file],
     env: isElectron ? { ...process.env, ELECTRON_RUN_AS_NODE: "1" } : process.env,
   };
 }
@@ -36,6 +41,8 @@ export type LaunchOptions = {
   readonly workspace?: string;
 };
 
+/** A runner without it could not even say why it ended. */
+const leastFreeBytes = 256 * 1024;
 /** How long a runner may take to say its first word. */
 const firstWordSeconds = 30;
 
@@ -44,6 +51,7 @@ export async function startRun(runDirectory: string, options: LaunchOptions = {}
   const directory = path.resolve(runDirectory);
   const command = options.command ?? defaultRunnerCommand();
   const logFile = path.join(directory, "log.txt");
+  await checkFreeDisk(directory, leastFreeBytes, "starting the run");
   let log: number;
   try {
     log = openSync(logFile, "a");
@@ -91,8 +99,9 @@ export async function startRun(runDirectory: string, options: LaunchOptions = {}
 
 async function lastLogLine(file: string): Promise<string> {
   const text = await readFile(file, "utf8").catch(() => "");
-  const last = text.trimEnd().split("\n").at(-1) ?? "";
-  return last === "" ? "" : ` (${last})`;
+  // Node ends what it prints of a crash with its version.
+  const last = text.split("\n").findLast((line) => line.trim() !== "" && !line.startsWith("Node.js v"));
+  return last === undefined ? "" : ` (${last.trim()})`;
 }
 
 /** What a resume may not change: it would be another run. */

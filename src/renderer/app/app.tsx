@@ -14,7 +14,10 @@ import { StatusBar } from "./status-bar.tsx";
 import { useMedia } from "./use-media.ts";
 
 /** A bug in one view leaves the frame standing and says what happened. */
-class ViewBoundary extends Component<{ readonly children: ReactNode; readonly name: string }, { readonly error: Error | null }> {
+class ViewBoundary extends Component<
+  { readonly children: ReactNode; readonly name: string },
+  { readonly error: Error | null }
+> {
   override state: { readonly error: Error | null } = { error: null };
 
   static getDerivedStateFromError(error: Error): { readonly error: Error } {
@@ -39,7 +42,11 @@ function SidebarEntry({ feature, isCurrent }: { readonly feature: Feature; reado
   const count = feature.useCount?.() ?? null;
   const Icon = feature.icon;
   return (
-    <a className={`sidebar-entry ${isCurrent ? "is-current" : ""}`} href={routeHash(feature.id)} aria-current={isCurrent ? "page" : undefined}>
+    <a
+      className={`sidebar-entry ${isCurrent ? "is-current" : ""}`}
+      href={routeHash(feature.id)}
+      aria-current={isCurrent ? "page" : undefined}
+    >
       <Icon size={16} strokeWidth={1.6} aria-hidden="true" />
       <span className="sidebar-label">{feature.title}</span>
       {count === null || count === 0 ? null : <span className="sidebar-count">{count}</span>}
@@ -68,7 +75,15 @@ function Sidebar({ current }: { readonly current: Feature }) {
 
 const noCrumbs = (): readonly Crumb[] => [];
 
-function Header({ feature, route, onToggleDetails }: { readonly feature: Feature; readonly route: Route; readonly onToggleDetails: (() => void) | null }) {
+function Header({
+  feature,
+  route,
+  onToggleDetails,
+}: {
+  readonly feature: Feature;
+  readonly route: Route;
+  readonly onToggleDetails: (() => void) | null;
+}) {
   const useCrumbs = feature.useCrumbs ?? noCrumbs;
   const crumbs = useCrumbs(route);
   const { Actions } = feature;
@@ -87,7 +102,11 @@ function Header({ feature, route, onToggleDetails }: { readonly feature: Feature
             <span className="faint-slash" aria-hidden="true">
               /
             </span>
-            {at === crumbs.length - 1 || crumb.hash === undefined ? <strong>{crumb.label}</strong> : <a href={crumb.hash}>{crumb.label}</a>}
+            {at === crumbs.length - 1 || crumb.hash === undefined ? (
+              <strong>{crumb.label}</strong>
+            ) : (
+              <a href={crumb.hash}>{crumb.label}</a>
+            )}
           </span>
         ))}
       </nav>
@@ -171,7 +190,12 @@ export function App() {
     Bottom === undefined ? (
       main
     ) : (
-      <Group orientation="vertical" defaultLayout={rows.defaultLayout} onLayoutChanged={rows.onLayoutChanged} id="assay-rows">
+      <Group
+        orientation="vertical"
+        defaultLayout={rows.defaultLayout}
+        onLayoutChanged={rows.onLayoutChanged}
+        id="assay-rows"
+      >
         <Panel id="object" minSize="30%">
           {main}
         </Panel>
@@ -200,7 +224,13 @@ export function App() {
             ) : null}
           </div>
         ) : (
-          <Group orientation="horizontal" className="content" defaultLayout={columns.defaultLayout} onLayoutChanged={columns.onLayoutChanged} id="assay-columns">
+          <Group
+            orientation="horizontal"
+            className="content"
+            defaultLayout={columns.defaultLayout}
+            onLayoutChanged={columns.onLayoutChanged}
+            id="assay-columns"
+          >
             <Panel id="centre" minSize="45%">
               {object}
             </Panel>

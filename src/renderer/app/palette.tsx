@@ -7,18 +7,30 @@ import { features } from "./features.ts";
 import { go } from "./router.ts";
 import { changeSettings } from "./settings-store.ts";
 
-export const usePalette = create<{ readonly isOpen: boolean; readonly isHelpOpen: boolean }>(() => ({ isOpen: false, isHelpOpen: false }));
+export const usePalette = create<{ readonly isOpen: boolean; readonly isHelpOpen: boolean }>(() => ({
+  isOpen: false,
+  isHelpOpen: false,
+}));
 
 function shellCommands(): readonly Command[] {
   return [
-    ...features.map((feature) => ({ id: `go-${feature.id}`, title: `Go to ${feature.title}`, run: () => go(feature.id) })),
+    ...features.map((feature) => ({
+      id: `go-${feature.id}`,
+      title: `Go to ${feature.title}`,
+      run: () => go(feature.id),
+    })),
     ...(["system", "light", "dark"] as const).map((theme) => ({
       id: `theme-${theme}`,
       title: `Theme: ${theme}`,
       keywords: "appearance colour",
       run: () => void changeSettings({ theme }),
     })),
-    { id: "shortcuts", title: "Keyboard shortcuts", keywords: "help keys", run: () => usePalette.setState({ isHelpOpen: true }) },
+    {
+      id: "shortcuts",
+      title: "Keyboard shortcuts",
+      keywords: "help keys",
+      run: () => usePalette.setState({ isHelpOpen: true }),
+    },
   ];
 }
 

@@ -4,7 +4,10 @@ import { create } from "zustand";
 export type Route = { readonly feature: string; readonly rest: readonly string[] };
 
 export function parseRoute(hash: string): Route {
-  const parts = hash.replace(/^#?\/?/, "").split("/").filter((part) => part !== "");
+  const parts = hash
+    .replace(/^#?\/?/, "")
+    .split("/")
+    .filter((part) => part !== "");
   const [feature = "home", ...rest] = parts;
   return { feature, rest: rest.map((part) => decodeURIComponent(part)) };
 }

@@ -1,7 +1,17 @@
 // The window's side of the contract: typed requests, events and streams over the preload bridge.
 import { type ErrorCode, type ErrorEnvelope, fromErrorEnvelope } from "#shared/errors";
 import type { Bridge } from "#shared/ipc/bridge";
-import type { EventName, EventPayload, RequestInput, RequestName, RequestOutput, StreamInput, StreamItem, StreamName, StreamOutput } from "#shared/ipc/contract";
+import type {
+  EventName,
+  EventPayload,
+  RequestInput,
+  RequestName,
+  RequestOutput,
+  StreamInput,
+  StreamItem,
+  StreamName,
+  StreamOutput,
+} from "#shared/ipc/contract";
 import type { Contract } from "#shared/ipc/index";
 
 declare global {
@@ -42,14 +52,20 @@ function listenToItems(): void {
 
 export const client = {
   /** Throws an AppError with the handler's code and sentence. */
-  async request<N extends RequestName<Contract>>(name: N, input: RequestInput<Contract, N>): Promise<RequestOutput<Contract, N>> {
+  async request<N extends RequestName<Contract>>(
+    name: N,
+    input: RequestInput<Contract, N>,
+  ): Promise<RequestOutput<Contract, N>> {
     const envelope = await window.assay.request(name, input);
     // as: main answers with what the contract says for this name.
     return envelope.ok ? (envelope.value as RequestOutput<Contract, N>) : raise(envelope.error);
   },
 
   /** Returns a function that ends the listening. */
-  subscribe<N extends EventName<Contract>>(name: N, listener: (payload: EventPayload<Contract, N>) => void): () => void {
+  subscribe<N extends EventName<Contract>>(
+    name: N,
+    listener: (payload: EventPayload<Contract, N>) => void,
+  ): () => void {
     return window.assay.onEvent((heard, payload) => {
       if (heard === name) {
         // as: main sends this event with the contract's payload.

@@ -4,5 +4,7 @@ type ButtonProps = ComponentProps<"button"> & { readonly variant?: "plain" | "pr
 
 /** `primary` is the accent button: one a view, named by its verb and its object. */
 export function Button({ variant = "plain", className = "", type = "button", ...rest }: ButtonProps) {
-  return <button type={type} className={`button ${variant === "plain" ? "" : variant} ${className}`.trim()} {...rest} />;
+  return (
+    <button type={type} className={`button ${variant === "plain" ? "" : variant} ${className}`.trim()} {...rest} />
+  );
 }

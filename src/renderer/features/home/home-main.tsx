@@ -8,7 +8,12 @@ import { listenToRuns, startQuickstart, useRuns } from "../runs/store.ts";
 import { positionText, toneOf } from "../runs/view-model.ts";
 import "./home.css";
 
-function useStart(): { readonly isStarting: boolean; readonly problem: string | null; readonly train: () => void; readonly openFolder: () => void } {
+function useStart(): {
+  readonly isStarting: boolean;
+  readonly problem: string | null;
+  readonly train: () => void;
+  readonly openFolder: () => void;
+} {
   const [isStarting, setStarting] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const attempt = async (work: () => Promise<void>): Promise<void> => {
@@ -28,7 +33,9 @@ function useStart(): { readonly isStarting: boolean; readonly problem: string | 
     train: () => void attempt(async () => go("runs", await startQuickstart())),
     openFolder: () =>
       void attempt(async () => {
-        const { path } = await client.request("app.choose-folder", { title: "A folder of articles (.txt, .jsonl, .jsonl.gz)" });
+        const { path } = await client.request("app.choose-folder", {
+          title: "A folder of articles (.txt, .jsonl, .jsonl.gz)",
+        });
         if (path !== null) {
           go("recipes", "new", path);
         }
@@ -47,7 +54,10 @@ export function HomeMain() {
     <div className="page home">
       <h1>{isFirst ? "A language model of your own field" : "Home"}</h1>
       {isFirst ? (
-        <p className="home-lead">From a folder of articles to a tokenizer, a trained model and its figures, on this computer. Nothing is sent anywhere, and nothing needs the network.</p>
+        <p className="home-lead">
+          From a folder of articles to a tokenizer, a trained model and its figures, on this computer. Nothing is sent
+          anywhere, and nothing needs the network.
+        </p>
       ) : null}
       {problem === null ? null : (
         <p className="banner banner-bad" role="alert">
@@ -60,15 +70,18 @@ export function HomeMain() {
             Train a biomedical model on this computer now
           </Button>
           <p>
-            A tokenizer of 2 048 pieces and a small GPT-2 on the bundled sample of abstracts, which were written for this. The first curve takes less than a
-            minute, the whole about two.
+            A tokenizer of 2 048 pieces and a small GPT-2 on the bundled sample of abstracts, which were written for
+            this. The first curve takes less than a minute, the whole about two.
           </p>
         </li>
         <li>
           <Button disabled={isStarting} onClick={openFolder}>
             Open a folder of articles…
           </Button>
-          <p>Text files or JSON lines; a recipe is made for them, with its forecast of time, memory and disk before anything starts.</p>
+          <p>
+            Text files or JSON lines; a recipe is made for them, with its forecast of time, memory and disk before
+            anything starts.
+          </p>
         </li>
       </ul>
       {list === null && listError === null ? <p className="muted">Looking for runs…</p> : null}
@@ -87,7 +100,9 @@ export function HomeMain() {
                   </td>
                   <td className={toneOf(run.status)}>{run.status}</td>
                   <td className="muted tabular">{positionText(run)}</td>
-                  <td className="number">{run.evalPerplexity === null ? "" : `perplexity ${run.evalPerplexity.toFixed(1)}`}</td>
+                  <td className="number">
+                    {run.evalPerplexity === null ? "" : `perplexity ${run.evalPerplexity.toFixed(1)}`}
+                  </td>
                   <td className="number muted">{formatTime(run.createdAt)}</td>
                 </tr>
               ))}

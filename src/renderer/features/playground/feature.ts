@@ -16,6 +16,8 @@ export const playgroundFeature: Feature = {
   Actions: PlaygroundActions,
   useCrumbs: () => {
     const model = usePlayground(chosenModel);
-    return model === null ? [] : [{ label: model.step === null ? model.name : `${model.name}, step ${formatCount(model.step)}` }];
+    return model === null
+      ? []
+      : [{ label: model.step === null ? model.name : `${model.name}, step ${formatCount(model.step)}` }];
   },
 };

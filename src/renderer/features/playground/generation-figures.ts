@@ -1,4 +1,5 @@
 // "64 tokens, 9.1 ms/token, 110 tok/s": how fast the continuation came, and why it ended.
+import { assertNever } from "#shared/errors";
 import type { Generation } from "./store.ts";
 import { type Continuation, meanBits } from "./stream-text.ts";
 
@@ -22,8 +23,16 @@ export function generationFigures(generation: Generation, continuation: Continua
     case "done": {
       const { newTokens, seconds, stopReason } = generation.result;
       const perToken = newTokens > 0 && seconds > 0 ? (1000 * seconds) / newTokens : null;
-      const speed = perToken === null ? [] : [`${perToken < 10 ? perToken.toFixed(1) : perToken.toFixed(0)} ms/token`, `${Math.round(1000 / perToken)} tok/s`];
+      const speed =
+        perToken === null
+          ? []
+          : [
+              `${perToken < 10 ? perToken.toFixed(1) : perToken.toFixed(0)} ms/token`,
+              `${Math.round(1000 / perToken)} tok/s`,
+            ];
       return [tokens, ...speed, ...surprise, reasons[stopReason]].join(", ");
     }
+    default:
+      return assertNever(generation);
   }
 }

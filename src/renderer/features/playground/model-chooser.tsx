@@ -22,7 +22,9 @@ export function RunChooser() {
 }
 
 export function CheckpointSlider() {
-  const checkpoints = usePlayground((state) => state.models?.find((choice) => choice.key === state.choiceKey)?.checkpoints ?? null);
+  const checkpoints = usePlayground(
+    (state) => state.models?.find((choice) => choice.key === state.choiceKey)?.checkpoints ?? null,
+  );
   const source = usePlayground((state) => state.source);
   const chooseCheckpoint = usePlayground((state) => state.chooseCheckpoint);
   if (checkpoints === null || checkpoints.length === 0) {
@@ -39,7 +41,9 @@ export function CheckpointSlider() {
         Checkpoint
       </label>
       {checkpoints.length === 1 ? (
-        <p className="checkpoint-only">{step === null ? "the model as it is" : `step ${formatCount(step)}, the only one kept`}</p>
+        <p className="checkpoint-only">
+          {step === null ? "the model as it is" : `step ${formatCount(step)}, the only one kept`}
+        </p>
       ) : (
         <div className="checkpoint-line">
           <input
@@ -59,7 +63,10 @@ export function CheckpointSlider() {
           />
           <ol className="checkpoint-steps" aria-hidden="true">
             {checkpoints.map((checkpoint, place) => (
-              <li key={checkpoint.source} className={place === index ? "checkpoint-step checkpoint-chosen" : "checkpoint-step"}>
+              <li
+                key={checkpoint.source}
+                className={place === index ? "checkpoint-step checkpoint-chosen" : "checkpoint-step"}
+              >
                 <span>step {formatCount(checkpoint.step ?? 0)}</span>
               </li>
             ))}

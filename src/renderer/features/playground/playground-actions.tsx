@@ -9,7 +9,9 @@ export function PlaygroundActions() {
   const source = usePlayground((state) => state.source);
   const sampling = usePlayground((state) => state.sampling);
   const hasWords = usePlayground((state) => state.continuation.words.length > 0);
-  const isBusy = usePlayground((state) => state.generation.state === "waiting" || state.generation.state === "streaming");
+  const isBusy = usePlayground(
+    (state) => state.generation.state === "waiting" || state.generation.state === "streaming",
+  );
   const writeOn = usePlayground((state) => state.writeOn);
   const writeAnother = usePlayground((state) => state.writeAnother);
   const stop = usePlayground((state) => state.stop);
@@ -43,12 +45,21 @@ export function PlaygroundActions() {
           <Button onClick={clear} title="Takes the continuation away and leaves the prompt">
             Clear
           </Button>
-          <Button disabled={reason !== null} onClick={() => void writeAnother()} title="The same prompt with the next seed">
+          <Button
+            disabled={reason !== null}
+            onClick={() => void writeAnother()}
+            title="The same prompt with the next seed"
+          >
             Another
           </Button>
         </>
       ) : null}
-      <Button variant="primary" disabled={isBusy || reason !== null} aria-describedby="continue-note" onClick={() => void writeOn()}>
+      <Button
+        variant="primary"
+        disabled={isBusy || reason !== null}
+        aria-describedby="continue-note"
+        onClick={() => void writeOn()}
+      >
         Continue <kbd>{modifierKey}⏎</kbd>
       </Button>
     </>

@@ -50,7 +50,11 @@ export function PlaygroundMain({ route }: { readonly route: Route }) {
     return modelsError === null ? (
       <p className="state-note">Looking for checkpoints…</p>
     ) : (
-      <ErrorState title="The models could not be listed" message={modelsError} actions={<Button onClick={() => void loadModels()}>Try again</Button>} />
+      <ErrorState
+        title="The models could not be listed"
+        message={modelsError}
+        actions={<Button onClick={() => void loadModels()}>Try again</Button>}
+      />
     );
   }
   if (models.length === 0) {
@@ -88,7 +92,9 @@ function Head() {
     <div className="playground-head">
       <h1>Playground</h1>
       {model === null ? null : (
-        <p className="muted">{model.step === null ? model.name : `checkpoint step ${formatCount(model.step)} of ${model.name}`}</p>
+        <p className="muted">
+          {model.step === null ? model.name : `checkpoint step ${formatCount(model.step)} of ${model.name}`}
+        </p>
       )}
     </div>
   );
@@ -117,7 +123,11 @@ function Legend() {
   return (
     <div className="legend">
       <span className="legend-end">expected</span>
-      <span className="legend-ramp" role="img" aria-label={`Tint from paper, surprise 0 bits, to accent, ${SURPRISE_CEILING_BITS} bits or more`} />
+      <span
+        className="legend-ramp"
+        role="img"
+        aria-label={`Tint from paper, surprise 0 bits, to accent, ${SURPRISE_CEILING_BITS} bits or more`}
+      />
       <span className="legend-end">surprising, {SURPRISE_CEILING_BITS} bits or more</span>
       {isStale ? <span className="legend-stale">written for the prompt before it was changed</span> : null}
       <span className="legend-figures" data-testid="generation-figures">

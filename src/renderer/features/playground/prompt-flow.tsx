@@ -9,7 +9,9 @@ import { formatChance, surpriseLevel } from "./surprise.ts";
 export function PromptFlow() {
   const prompt = usePlayground((state) => state.prompt);
   const setPrompt = usePlayground((state) => state.setPrompt);
-  const isBusy = usePlayground((state) => state.generation.state === "waiting" || state.generation.state === "streaming");
+  const isBusy = usePlayground(
+    (state) => state.generation.state === "waiting" || state.generation.state === "streaming",
+  );
   const isWaiting = usePlayground((state) => state.generation.state === "waiting");
   const hasWords = usePlayground((state) => state.continuation.words.length > 0);
   const sheetRef = useRef<HTMLDivElement>(null);
@@ -59,7 +61,12 @@ function Words() {
     return null;
   }
   const onKeyDown = (event: KeyboardEvent) => {
-    const step = event.key === "ArrowRight" || event.key === "ArrowDown" ? 1 : event.key === "ArrowLeft" || event.key === "ArrowUp" ? -1 : 0;
+    const step =
+      event.key === "ArrowRight" || event.key === "ArrowDown"
+        ? 1
+        : event.key === "ArrowLeft" || event.key === "ArrowUp"
+          ? -1
+          : 0;
     if (event.key === "Escape") {
       selectWord(null);
     } else if (event.key === "Home" || event.key === "End") {

@@ -23,11 +23,43 @@ export type SamplingField = {
 };
 
 export const samplingFields: readonly SamplingField[] = [
-  { key: "temperature", label: "temperature", help: "0 always takes the likeliest token", min: 0, max: 10, step: 0.1, isWhole: false },
-  { key: "topK", label: "top-k", help: "only the k likeliest tokens; 0 is all", min: 0, max: 1_000_000, step: 1, isWhole: true },
-  { key: "topP", label: "top-p", help: "only the likeliest tokens that reach this probability together", min: 0, max: 1, step: 0.05, isWhole: false },
+  {
+    key: "temperature",
+    label: "temperature",
+    help: "0 always takes the likeliest token",
+    min: 0,
+    max: 10,
+    step: 0.1,
+    isWhole: false,
+  },
+  {
+    key: "topK",
+    label: "top-k",
+    help: "only the k likeliest tokens; 0 is all",
+    min: 0,
+    max: 1_000_000,
+    step: 1,
+    isWhole: true,
+  },
+  {
+    key: "topP",
+    label: "top-p",
+    help: "only the likeliest tokens that reach this probability together",
+    min: 0,
+    max: 1,
+    step: 0.05,
+    isWhole: false,
+  },
   { key: "maxNewTokens", label: "new tokens", help: "at most this many", min: 1, max: 4096, step: 1, isWhole: true },
-  { key: "seed", label: "seed", help: "the same seed gives the same text", min: 0, max: Number.MAX_SAFE_INTEGER, step: 1, isWhole: true },
+  {
+    key: "seed",
+    label: "seed",
+    help: "the same seed gives the same text",
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    step: 1,
+    isWhole: true,
+  },
 ];
 
 export type SamplingDraft = Readonly<Record<NumericKey, string>> & { readonly stopAtEndOfText: boolean };
@@ -53,7 +85,9 @@ export function fieldProblem(field: SamplingField, text: string): string | null 
     return `${field.label} is a whole number.`;
   }
   if (value < field.min || value > field.max) {
-    return field.key === "seed" || field.key === "topK" ? `${field.label} is at least ${field.min}.` : `${field.label} is from ${field.min} to ${field.max}.`;
+    return field.key === "seed" || field.key === "topK"
+      ? `${field.label} is at least ${field.min}.`
+      : `${field.label} is from ${field.min} to ${field.max}.`;
   }
   return null;
 }

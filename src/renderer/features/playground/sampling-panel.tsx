@@ -1,8 +1,8 @@
 // Sampling, the history of this session's prompts, and the notice: the right-hand column.
 import { Button } from "../../ui/button.tsx";
 import { Facts, Section } from "../../ui/facts.tsx";
-import { usePlayground } from "./store.ts";
 import { fieldProblem, samplingFields } from "./sampling-form.ts";
+import { usePlayground } from "./store.ts";
 import { formatChance } from "./surprise.ts";
 
 export function SamplingPanel() {
@@ -70,9 +70,13 @@ function SamplingForm() {
 
 /** The chosen word: how likely it was, and going on from before it. */
 function WordDetails() {
-  const word = usePlayground((state) => (state.selectedWord === null ? null : (state.continuation.words[state.selectedWord] ?? null)));
+  const word = usePlayground((state) =>
+    state.selectedWord === null ? null : (state.continuation.words[state.selectedWord] ?? null),
+  );
   const branch = usePlayground((state) => state.branchHere);
-  const isBusy = usePlayground((state) => state.generation.state === "waiting" || state.generation.state === "streaming");
+  const isBusy = usePlayground(
+    (state) => state.generation.state === "waiting" || state.generation.state === "streaming",
+  );
   if (word === null) {
     return null;
   }
@@ -87,7 +91,12 @@ function WordDetails() {
         ]}
       />
       <div>
-        <Button className="small" disabled={isBusy} onClick={() => void branch()} title="Keeps the text before it as the prompt and writes on with the next seed">
+        <Button
+          className="small"
+          disabled={isBusy}
+          onClick={() => void branch()}
+          title="Keeps the text before it as the prompt and writes on with the next seed"
+        >
           Write on from before it
         </Button>
       </div>
@@ -106,7 +115,11 @@ function History() {
       <ul className="history">
         {history.map((entry) => (
           <li key={entry.at}>
-            <button type="button" onClick={() => takeBack(entry)} title={`${entry.prompt.slice(0, 400)}\n\n${entry.modelName}${entry.step === null ? "" : `, step ${entry.step}`}`}>
+            <button
+              type="button"
+              onClick={() => takeBack(entry)}
+              title={`${entry.prompt.slice(0, 400)}\n\n${entry.modelName}${entry.step === null ? "" : `, step ${entry.step}`}`}
+            >
               <time dateTime={new Date(entry.at).toISOString()}>{new Date(entry.at).toTimeString().slice(0, 5)}</time>
               <span>{entry.prompt.trim() === "" ? "(empty prompt)" : entry.prompt.trim().slice(0, 80)}</span>
             </button>

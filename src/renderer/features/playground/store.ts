@@ -1,12 +1,19 @@
 // State of the Playground: which model, the prompt, what it wrote and how. Tokens may come faster than frames, so they
 // are gathered and put on screen once a frame.
-import { create } from "zustand";
+
 import type { z } from "zod";
+import { create } from "zustand";
 import type { modelsContract } from "#shared/ipc/models.contract";
 import { CancelledError, client, messageOf } from "../../lib/client.ts";
 import { type ModelChoice, type ModelInfo, modelChoices, resolveChoice } from "./model-choices.ts";
 import { defaultSampling, draftOf, parseSampling, type SamplingDraft } from "./sampling-form.ts";
-import { appendTokens, type Continuation, continuationText, emptyContinuation, type StreamedToken } from "./stream-text.ts";
+import {
+  appendTokens,
+  type Continuation,
+  continuationText,
+  emptyContinuation,
+  type StreamedToken,
+} from "./stream-text.ts";
 
 export type GenerationResult = z.infer<(typeof modelsContract)["streams"]["models.generate"]["output"]>;
 
@@ -39,23 +46,23 @@ type PlaygroundState = {
   /** Index into the continuation's words. */
   readonly selectedWord: number | null;
   readonly history: readonly HistoryEntry[];
-  loadModels(): Promise<void>;
-  choose(key: string): void;
-  chooseCheckpoint(source: string): void;
-  setPrompt(prompt: string): void;
-  setSampling(sampling: Partial<SamplingDraft>): void;
-  selectWord(index: number | null): void;
+  readonly loadModels: () => Promise<void>;
+  readonly choose: (key: string) => void;
+  readonly chooseCheckpoint: (source: string) => void;
+  readonly setPrompt: (prompt: string) => void;
+  readonly setSampling: (sampling: Partial<SamplingDraft>) => void;
+  readonly selectWord: (index: number | null) => void;
   /** Writes on after all the text on screen: what was written before becomes part of the prompt. */
-  writeOn(): Promise<void>;
+  readonly writeOn: () => Promise<void>;
   /** Writes the same prompt's continuation again, with the same seed: after a failure. */
-  writeAgain(): Promise<void>;
+  readonly writeAgain: () => Promise<void>;
   /** Writes another continuation of the same prompt, with the next seed. */
-  writeAnother(): Promise<void>;
+  readonly writeAnother: () => Promise<void>;
   /** Keeps the text before the selected word as the prompt and writes on from there with the next seed. */
-  branchHere(): Promise<void>;
-  stop(): void;
-  clear(): void;
-  takeBack(entry: HistoryEntry): void;
+  readonly branchHere: () => Promise<void>;
+  readonly stop: () => void;
+  readonly clear: () => void;
+  readonly takeBack: (entry: HistoryEntry) => void;
 };
 
 const HISTORY_LIMIT = 30;
@@ -79,7 +86,12 @@ export const usePlayground = create<PlaygroundState>((set, get) => ({
       const models = modelChoices(await client.request("models.list", {}));
       const { source, choiceKey } = get();
       const resolved = resolveChoice(models, { source, key: choiceKey });
-      set({ models, modelsError: null, choiceKey: resolved?.choice.key ?? null, source: resolved?.checkpoint.source ?? null });
+      set({
+        models,
+        modelsError: null,
+        choiceKey: resolved?.choice.key ?? null,
+        source: resolved?.checkpoint.source ?? null,
+      });
     } catch (error) {
       set({ modelsError: messageOf(error) });
     }
@@ -130,7 +142,9 @@ export const usePlayground = create<PlaygroundState>((set, get) => ({
       return;
     }
     nextSeed();
-    await generate(continuationOf + continuationText({ ...continuation, words: continuation.words.slice(0, selectedWord) }));
+    await generate(
+      continuationOf + continuationText({ ...continuation, words: continuation.words.slice(0, selectedWord) }),
+    );
   },
 
   stop() {

@@ -2,7 +2,12 @@
 // a token may arrive with an empty text; the next token that shows something carries the surprise of those before it.
 import { surpriseBits } from "./surprise.ts";
 
-export type StreamedToken = { readonly text: string; readonly id: number; readonly logprob: number; readonly index: number };
+export type StreamedToken = {
+  readonly text: string;
+  readonly id: number;
+  readonly logprob: number;
+  readonly index: number;
+};
 
 export type Word = {
   readonly text: string;

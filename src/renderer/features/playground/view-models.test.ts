@@ -6,12 +6,19 @@ import { formatChance, surpriseBits, surpriseLevel } from "./surprise.ts";
 
 describe("surprise", () => {
   it("runs from certain to the ceiling and stays there", () => {
-    expect([0, -Math.LN2, -5 * Math.LN2, -50].map((logprob) => surpriseLevel(surpriseBits(logprob)))).toEqual([0, 0.1, 0.5, 1]);
+    expect([0, -Math.LN2, -5 * Math.LN2, -50].map((logprob) => surpriseLevel(surpriseBits(logprob)))).toEqual([
+      0, 0.1, 0.5, 1,
+    ]);
     expect(surpriseLevel(surpriseBits(Number.NEGATIVE_INFINITY))).toBe(1);
   });
 
   it("is said as a share when likely and as odds when not", () => {
-    expect([formatChance(0), formatChance(0.5), formatChance(1), formatChance(7)]).toEqual(["100.0 %", "71 %", "one in 2", "one in 128"]);
+    expect([formatChance(0), formatChance(0.5), formatChance(1), formatChance(7)]).toEqual([
+      "100.0 %",
+      "71 %",
+      "one in 2",
+      "one in 128",
+    ]);
   });
 });
 
@@ -38,8 +45,19 @@ describe("appendTokens", () => {
 });
 
 describe("modelChoices", () => {
-  const model = (run: string | null, step: number | null) => ({ source: `/${run}/${step}`, run, name: run ?? "folder", step });
-  const models = [model("20260101-a", 1000), model("20260101-a", 500), model("20260301-b", 9), model(null, null), model("20260301-b", 10)];
+  const model = (run: string | null, step: number | null) => ({
+    source: `/${run}/${step}`,
+    run,
+    name: run ?? "folder",
+    step,
+  });
+  const models = [
+    model("20260101-a", 1000),
+    model("20260101-a", 500),
+    model("20260301-b", 9),
+    model(null, null),
+    model("20260301-b", 10),
+  ];
 
   it("sorts steps as numbers, the newest run first, models of no run last", () => {
     const choices = modelChoices(models);
@@ -52,7 +70,10 @@ describe("modelChoices", () => {
       { source: "/a/1", run: "20260301-101500-tiny-ab12", name: "tiny", step: 1 },
       { source: "/b/1", run: "20260302-101500-tiny-cd34", name: "tiny", step: 1 },
     ]);
-    expect(first && second && [choiceLabel(first, [first]), choiceLabel(first, [first, second])]).toEqual(["tiny", "tiny, 2026-03-02 10:15:00"]);
+    expect(first && second && [choiceLabel(first, [first]), choiceLabel(first, [first, second])]).toEqual([
+      "tiny",
+      "tiny, 2026-03-02 10:15:00",
+    ]);
   });
 
   it("falls back to the newest checkpoint of the same run when the chosen one was rotated away", () => {
@@ -66,7 +87,9 @@ describe("modelChoices", () => {
 describe("parseSampling", () => {
   it("reads back what it wrote and takes a decimal comma", () => {
     expect(parseSampling(draftOf(defaultSampling))).toEqual({ sampling: defaultSampling });
-    expect(parseSampling({ ...draftOf(defaultSampling), temperature: "0,7" })).toEqual({ sampling: { ...defaultSampling, temperature: 0.7 } });
+    expect(parseSampling({ ...draftOf(defaultSampling), temperature: "0,7" })).toEqual({
+      sampling: { ...defaultSampling, temperature: 0.7 },
+    });
   });
 
   it("says what is wrong in a sentence", () => {

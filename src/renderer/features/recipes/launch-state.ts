@@ -1,11 +1,17 @@
 // Whether the recipe on screen can be trained, and if not why, in a sentence. The button is the one accent in the view,
 // so it never merely greys out.
+import { assertNever } from "#shared/errors";
 import type { Forecast, RecipeProblem } from "#shared/ipc/recipes.contract";
 import { problemCounts } from "./problem-rows.ts";
 
 export type CheckState =
   | { readonly state: "checking" }
-  | { readonly state: "checked"; readonly problems: readonly RecipeProblem[]; readonly forecast: Forecast | null; readonly forecastProblem: string | null }
+  | {
+      readonly state: "checked";
+      readonly problems: readonly RecipeProblem[];
+      readonly forecast: Forecast | null;
+      readonly forecastProblem: string | null;
+    }
   | { readonly state: "failed"; readonly message: string };
 
 export type LaunchState = { readonly label: string; readonly disabledReason: string | null };
@@ -37,5 +43,7 @@ export function launchState(text: string, check: CheckState, isStarting: boolean
       }
       return { label, disabledReason: null };
     }
+    default:
+      return assertNever(check);
   }
 }

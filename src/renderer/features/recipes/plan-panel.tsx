@@ -31,7 +31,9 @@ function PlanBody({ check }: { readonly check: CheckState }) {
   }
   if (check.forecast === null) {
     const { errors } = problemCounts(check.problems);
-    const why = check.forecastProblem ?? (errors > 0 ? "it comes when the problems below are mended." : "there is not enough to compute from.");
+    const why =
+      check.forecastProblem ??
+      (errors > 0 ? "it comes when the problems below are mended." : "there is not enough to compute from.");
     return <p className="plan-note">No plan yet: {why}</p>;
   }
   return (
@@ -50,7 +52,12 @@ function PlanRowView({ row }: { readonly row: PlanRow }) {
   const [isOpen, setIsOpen] = useState(false);
   return (
     <li className={row.key === "seconds" ? "plan-row plan-row-main" : "plan-row"}>
-      <button type="button" aria-expanded={isOpen} onClick={() => setIsOpen(!isOpen)} title={isOpen ? undefined : "Show the arithmetic"}>
+      <button
+        type="button"
+        aria-expanded={isOpen}
+        onClick={() => setIsOpen(!isOpen)}
+        title={isOpen ? undefined : "Show the arithmetic"}
+      >
         <span className="plan-label">{row.label}</span>
         <span className="plan-value">
           {row.value}

@@ -2,7 +2,13 @@
 import type { Forecast } from "#shared/ipc/recipes.contract";
 import { formatCount, formatDuration, formatLarge } from "../../lib/format.ts";
 
-export type PlanRow = { readonly key: string; readonly label: string; readonly value: string; readonly unit: string; readonly how: string };
+export type PlanRow = {
+  readonly key: string;
+  readonly label: string;
+  readonly value: string;
+  readonly unit: string;
+  readonly how: string;
+};
 export type Quantity = { readonly value: string; readonly unit: string };
 
 const THIN_SPACE = "\u2009";
@@ -25,7 +31,12 @@ export function flopsQuantity(value: number): Quantity {
 }
 
 export function planRows(forecast: Forecast): readonly PlanRow[] {
-  const row = (key: keyof Forecast & string, label: string, how: string, quantity: Quantity): PlanRow => ({ key, label, how, ...quantity });
+  const row = (key: keyof Forecast, label: string, how: string, quantity: Quantity): PlanRow => ({
+    key,
+    label,
+    how,
+    ...quantity,
+  });
   const { parameters, tokensTotal, steps, flopsPerToken, memoryBytes, diskBytes, tokensPerSecond, seconds } = forecast;
   const rate = tokensPerSecond.value;
   return [
@@ -35,7 +46,10 @@ export function planRows(forecast: Forecast): readonly PlanRow[] {
     row("flopsPerToken", "FLOPs a token", flopsPerToken.how, flopsQuantity(flopsPerToken.value)),
     row("memoryBytes", "memory", memoryBytes.how, bytesQuantity(memoryBytes.value)),
     row("diskBytes", "disk", diskBytes.how, bytesQuantity(diskBytes.value)),
-    row("tokensPerSecond", "rate", tokensPerSecond.how, { value: rate < 100 ? rate.toPrecision(2) : formatCount(rate), unit: "tok/s" }),
+    row("tokensPerSecond", "rate", tokensPerSecond.how, {
+      value: rate < 100 ? rate.toPrecision(2) : formatCount(rate),
+      unit: "tok/s",
+    }),
     row("seconds", "time", seconds.how, { value: formatDuration(seconds.value), unit: "" }),
   ];
 }

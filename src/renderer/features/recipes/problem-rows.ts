@@ -53,7 +53,10 @@ export function problemRows(text: string, problems: readonly RecipeProblem[]): r
     }));
 }
 
-export function problemCounts(problems: readonly RecipeProblem[]): { readonly errors: number; readonly warnings: number } {
+export function problemCounts(problems: readonly RecipeProblem[]): {
+  readonly errors: number;
+  readonly warnings: number;
+} {
   const errors = problems.filter((problem) => problem.severity === "error").length;
   return { errors, warnings: problems.length - errors };
 }

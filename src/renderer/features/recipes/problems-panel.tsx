@@ -1,6 +1,6 @@
 // Problems below the text: where, what, and a button that mends it where the right word is known.
 import { Button } from "../../ui/button.tsx";
-import { editorHandle } from "./editor-handle.ts";
+import { openEditor } from "./editor-handle.ts";
 import { problemCounts, problemRows } from "./problem-rows.ts";
 import { useRecipes } from "./store.ts";
 
@@ -18,14 +18,16 @@ export function ProblemsPanel() {
         {check.state === "checked" ? `${errors} errors, ${warnings} warnings in the recipe` : ""}
       </p>
       {check.state === "failed" ? <p className="bad">The recipe could not be checked: {check.message}</p> : null}
-      {check.state === "checked" && problems.length === 0 ? <p className="muted">None. Every key and value is one Assay knows.</p> : null}
+      {check.state === "checked" && problems.length === 0 ? (
+        <p className="muted">None. Every key and value is one Assay knows.</p>
+      ) : null}
       <ul>
         {problemRows(text, problems).map((row) => (
           <li key={row.key} className={`problem problem-${row.problem.severity}`}>
             <button
               type="button"
               className="problem-place"
-              onClick={() => editorHandle.current?.reveal(row.problem)}
+              onClick={() => openEditor()?.reveal(row.problem)}
               aria-label={`${row.problem.severity} on ${row.place}: show it`}
             >
               {row.place}
@@ -34,7 +36,7 @@ export function ProblemsPanel() {
             {row.fix === null ? null : (
               <Button
                 className="small"
-                onClick={() => editorHandle.current?.applyFix(row.problem)}
+                onClick={() => openEditor()?.applyFix(row.problem)}
                 aria-label={`Fix: replace ${row.fix.from} by ${row.fix.to}`}
                 title={`Replace by ${row.fix.to}`}
               >

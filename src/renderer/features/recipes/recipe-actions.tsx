@@ -1,7 +1,7 @@
 // Top right of a recipe: saving, and the one accent button with its forecast, or the reason it waits.
 import { useState } from "react";
-import { modifierKey } from "../../lib/keys.ts";
 import { go, type Route } from "../../app/router.ts";
+import { modifierKey } from "../../lib/keys.ts";
 import { Button } from "../../ui/button.tsx";
 import { launchAndShow } from "./launch.ts";
 import { launchState } from "./launch-state.ts";
@@ -33,7 +33,12 @@ export function RecipeActions({ route }: { readonly route: Route }) {
         </Button>
       )}
       <Button onClick={() => setIsNaming(true)}>Save as…</Button>
-      <Button variant="primary" disabled={disabledReason !== null} aria-describedby="launch-note" onClick={() => void launchAndShow()}>
+      <Button
+        variant="primary"
+        disabled={disabledReason !== null}
+        aria-describedby="launch-note"
+        onClick={() => void launchAndShow()}
+      >
         {label} <kbd>{modifierKey}⏎</kbd>
       </Button>
       {isNaming ? (

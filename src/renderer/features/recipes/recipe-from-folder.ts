@@ -4,7 +4,11 @@ import { isMap, parseDocument } from "yaml";
 
 /** A name that is safe as a file and as `run_name`: lower case, digits, dots and dashes. */
 export function nameFromFolder(folder: string): string {
-  const last = folder.split(/[\\/]+/u).filter((part) => part !== "").at(-1) ?? "";
+  const last =
+    folder
+      .split(/[\\/]+/u)
+      .filter((part) => part !== "")
+      .at(-1) ?? "";
   const name = last
     .normalize("NFKD")
     .replace(/\p{M}/gu, "")

@@ -17,10 +17,15 @@ export function RecipeList() {
     return listError === null ? (
       <p className="state-note">Reading recipes…</p>
     ) : (
-      <ErrorState title="The recipes could not be listed" message={listError} actions={<Button onClick={() => void load()}>Try again</Button>} />
+      <ErrorState
+        title="The recipes could not be listed"
+        message={listError}
+        actions={<Button onClick={() => void load()}>Try again</Button>}
+      />
     );
   }
-  const unsaved = (source: string) => (drafts.has(source) ? <span className="recipe-unsaved">unsaved text kept</span> : null);
+  const unsaved = (source: string) =>
+    drafts.has(source) ? <span className="recipe-unsaved">unsaved text kept</span> : null;
   return (
     <div className="page recipe-list">
       <h1>Recipes</h1>

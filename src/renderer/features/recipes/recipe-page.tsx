@@ -4,9 +4,9 @@ import { go } from "../../app/router.ts";
 import { useSettings } from "../../app/settings-store.ts";
 import { Button } from "../../ui/button.tsx";
 import { ErrorState } from "../../ui/states.tsx";
-import { editorHandle } from "./editor-handle.ts";
 import { launchAndShow } from "./launch.ts";
 import { changedLineCount, lineChanges } from "./line-changes.ts";
+import { forecastSentence } from "./plan-rows.ts";
 import { isUnsaved, useRecipes } from "./store.ts";
 
 /** Monaco is by far the largest thing in the window; only who opens a recipe waits for it. */
@@ -86,8 +86,7 @@ function OpenRecipePage() {
       <div className="recipe-text">
         <Suspense fallback={<p className="state-note">Opening the editor…</p>}>
           <RecipeEditor
-            ref={editorHandle}
-            documentKey={String(open.revision)}
+            key={open.revision}
             initialText={text}
             jsonSchema={jsonSchema}
             problems={check.state === "checked" ? check.problems : noProblems}
@@ -109,15 +108,22 @@ function RecipeHead({ changedLines }: { readonly changedLines: number }) {
   const base = useRecipes((state) => state.base);
   const list = useRecipes((state) => state.list);
   const unsaved = useRecipes(isUnsaved);
+  const forecast = useRecipes((state) =>
+    state.check.state === "checked" && state.check.forecast !== null ? forecastSentence(state.check.forecast) : null,
+  );
   const compareWith = useRecipes((state) => state.compareWith);
   if (open === null) {
     return null;
   }
-  const changed = changedLines === 0 ? "no line differs from" : `${changedLines} ${changedLines === 1 ? "line differs" : "lines differ"} from`;
+  const changed =
+    changedLines === 0
+      ? "no line differs from"
+      : `${changedLines} ${changedLines === 1 ? "line differs" : "lines differ"} from`;
   return (
     <div className="recipe-head">
       <h1>{open.name}</h1>
       <span className="muted">{open.isPreset ? "preset" : "recipe"}</span>
+      {forecast === null ? null : <span className="recipe-forecast">{forecast}</span>}
       {unsaved ? <span className="recipe-unsaved">not saved, kept as a draft</span> : null}
       <label className="recipe-base">
         {base === null ? "compared with" : changed}{" "}

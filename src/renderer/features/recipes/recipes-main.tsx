@@ -39,6 +39,10 @@ function NewRecipe({ folder }: { readonly folder: string }) {
   return error === null ? (
     <p className="state-note">Making a recipe for {folder}…</p>
   ) : (
-    <ErrorState title="The recipe could not be made" message={error} actions={<Button onClick={() => go("recipes")}>All recipes</Button>} />
+    <ErrorState
+      title="The recipe could not be made"
+      message={error}
+      actions={<Button onClick={() => go("recipes")}>All recipes</Button>}
+    />
   );
 }

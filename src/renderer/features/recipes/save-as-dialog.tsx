@@ -55,7 +55,11 @@ export function SaveAsDialog({ onClose, onSaved }: SaveAsDialogProps) {
           onChange={(event) => setName(event.currentTarget.value)}
         />
         <p id="save-as-note" className={problem !== null || error !== null ? "bad" : replaces ? "warn" : "muted"}>
-          {error ?? problem ?? (replaces ? `Replaces the recipe ${name.trim()}; its text is lost.` : `Kept as ${name.trim()}.yaml in the workspace’s recipes.`)}
+          {error ??
+            problem ??
+            (replaces
+              ? `Replaces the recipe ${name.trim()}; its text is lost.`
+              : `Kept as ${name.trim()}.yaml in the workspace’s recipes.`)}
         </p>
         <div className="recipe-dialog-buttons">
           <Button onClick={onClose}>Cancel</Button>

@@ -38,21 +38,21 @@ type RecipesState = {
   readonly isStarting: boolean;
   /** The last save, start or draft that failed. */
   readonly actionError: string | null;
-  load(): Promise<void>;
-  openRecipe(source: string): Promise<void>;
-  setText(text: string): void;
-  checkNow(): Promise<void>;
+  readonly load: () => Promise<void>;
+  readonly openRecipe: (source: string) => Promise<void>;
+  readonly setText: (text: string) => void;
+  readonly checkNow: () => Promise<void>;
   /** A preset cannot be saved, only saved as. */
-  save(): Promise<void>;
-  saveAs(name: string): Promise<SaveResult>;
-  keepDraftNow(): Promise<void>;
-  discardDraft(): Promise<void>;
+  readonly save: () => Promise<void>;
+  readonly saveAs: (name: string) => Promise<SaveResult>;
+  readonly keepDraftNow: () => Promise<void>;
+  readonly discardDraft: () => Promise<void>;
   /** Makes and saves a recipe for a folder of articles; null, and `actionError`, where that failed. */
-  newFromFolder(folder: string): Promise<string | null>;
-  compareWith(presetName: string | null): Promise<void>;
-  launch(): Promise<string | null>;
-  dismissError(): void;
-  dismissRestored(): void;
+  readonly newFromFolder: (folder: string) => Promise<string | null>;
+  readonly compareWith: (presetName: string | null) => Promise<void>;
+  readonly launch: () => Promise<string | null>;
+  readonly dismissError: () => void;
+  readonly dismissRestored: () => void;
 };
 
 const CHECK_DELAY_MS = 200;
@@ -93,7 +93,10 @@ export const useRecipes = create<RecipesState>((set, get) => ({
           return draft !== null && draft !== text ? [source] : [];
         }),
       );
-      set({ drafts: new Set(drafts.flat()), open: open === null ? null : { ...open, name: nameOfSource(open.source, list) } });
+      set({
+        drafts: new Set(drafts.flat()),
+        open: open === null ? null : { ...open, name: nameOfSource(open.source, list) },
+      });
     } catch (error) {
       set({ listError: messageOf(error) });
     }
@@ -242,7 +245,10 @@ export const useRecipes = create<RecipesState>((set, get) => ({
     }
     set({ isStarting: true, actionError: null });
     try {
-      const { run } = await client.request("runs.start", { recipeText: text, recipeFile: open.isPreset ? null : open.source });
+      const { run } = await client.request("runs.start", {
+        recipeText: text,
+        recipeFile: open.isPreset ? null : open.source,
+      });
       return run;
     } catch (error) {
       set({ actionError: messageOf(error) });
@@ -293,7 +299,10 @@ async function flushDraft(state: RecipesState): Promise<void> {
   clearTimeout(draftTimer);
   draftTimer = undefined;
   try {
-    await client.request("recipes.keep-draft", { source: state.open.source, text: isUnsaved(state) ? state.text : null });
+    await client.request("recipes.keep-draft", {
+      source: state.open.source,
+      text: isUnsaved(state) ? state.text : null,
+    });
   } catch (error) {
     useRecipes.setState({ actionError: `The unsaved text could not be kept: ${messageOf(error)}` });
   }
@@ -312,7 +321,17 @@ async function writeRecipe(name: string, text: string, from: OpenRecipe): Promis
     useRecipes.setState({
       list,
       actionError: null,
-      open: open === null ? null : { ...open, source: file, name: nameOfSource(file, list), isPreset: false, savedText: text, isDraftRestored: false },
+      open:
+        open === null
+          ? null
+          : {
+              ...open,
+              source: file,
+              name: nameOfSource(file, list),
+              isPreset: false,
+              savedText: text,
+              isDraftRestored: false,
+            },
     });
     return { file };
   } catch (error) {
@@ -326,7 +345,10 @@ async function findBase(text: string, source: string, mine: number): Promise<voi
   const wanted = presets.filter((preset) => !source.startsWith("preset:") || presetSource(preset.name) === source);
   try {
     const texts = await Promise.all(
-      wanted.map(async (preset) => ({ name: preset.name, text: (await client.request("recipes.read", { source: presetSource(preset.name) })).text })),
+      wanted.map(async (preset) => ({
+        name: preset.name,
+        text: (await client.request("recipes.read", { source: presetSource(preset.name) })).text,
+      })),
     );
     const base = source.startsWith("preset:") ? (texts[0] ?? null) : nearestBase(text, texts);
     if (mine === openCount) {

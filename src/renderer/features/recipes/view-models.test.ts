@@ -56,7 +56,10 @@ describe("runName", () => {
 describe("launchState", () => {
   it("names the run and gives the line of the first error as the reason it cannot start", () => {
     const checked = { state: "checked", problems: [unknownKey], forecast: null, forecastProblem: null } as const;
-    expect(launchState(text, checked, false)).toEqual({ label: "Train tiny", disabledReason: "Mend one problem on line 3 before training." });
+    expect(launchState(text, checked, false)).toEqual({
+      label: "Train tiny",
+      disabledReason: "Mend one problem on line 3 before training.",
+    });
     const warned = { ...checked, problems: [{ ...unknownKey, severity: "warning" as const }] };
     expect(launchState(text, warned, false)).toEqual({ label: "Train tiny", disabledReason: null });
     expect(launchState(text, { state: "checking" }, false).disabledReason).toBe("The recipe is being checked.");
@@ -67,7 +70,9 @@ describe("lineChanges", () => {
   it("finds replaced, added and removed lines", () => {
     const base = "a: 1\nb: 2\nc: 3\nd: 4\n";
     expect(lineChanges(base, base)).toEqual([]);
-    expect(lineChanges(base, "a: 1\nb: 9\nc: 3\nd: 4\n")).toEqual([{ kind: "modified", from: 2, to: 2, was: ["b: 2"] }]);
+    expect(lineChanges(base, "a: 1\nb: 9\nc: 3\nd: 4\n")).toEqual([
+      { kind: "modified", from: 2, to: 2, was: ["b: 2"] },
+    ]);
     expect(lineChanges(base, "a: 1\nb: 2\nnew: 1\nc: 3\nd: 4\n")).toEqual([{ kind: "added", from: 3, to: 3, was: [] }]);
     expect(lineChanges(base, "a: 1\nd: 4\n")).toEqual([{ kind: "removed", after: 1, was: ["b: 2", "c: 3"] }]);
   });
@@ -90,7 +95,8 @@ describe("nearestBase", () => {
 });
 
 describe("recipeFromFolder", () => {
-  const preset = "# a tiny model\nrun_name: biomedlm-tiny # the name\nmodel: {name: gpt2, n_layers: 4}\ndata:\n  train: sample/train.jsonl # bundled\n  eval: sample/valid.jsonl\n";
+  const preset =
+    "# a tiny model\nrun_name: biomedlm-tiny # the name\nmodel: {name: gpt2, n_layers: 4}\ndata:\n  train: sample/train.jsonl # bundled\n  eval: sample/valid.jsonl\n";
 
   it("replaces the name and the data and keeps comments and everything else", () => {
     const made = recipeFromFolder(preset, "/home/a/My Articles", "my-articles");

@@ -1,7 +1,17 @@
 // A line chart over reduced series: raw thin, smoothed strong, single points with markers; a readout of the step under
 // the pointer; dragging zooms. Recharts draws it, our own search finds the nearest step.
 import { useMemo, useRef, useState } from "react";
-import { CartesianGrid, Line, LineChart, ReferenceArea, ReferenceDot, ReferenceLine, ResponsiveContainer, XAxis, YAxis } from "recharts";
+import {
+  CartesianGrid,
+  Line,
+  LineChart,
+  ReferenceArea,
+  ReferenceDot,
+  ReferenceLine,
+  ResponsiveContainer,
+  XAxis,
+  YAxis,
+} from "recharts";
 import { formatNumber } from "../../lib/format.ts";
 import { type Axis, axisText, nearestIndex, type Point, ticks, yDomain } from "./view-model.ts";
 
@@ -37,12 +47,21 @@ export function Chart({ lines, axis, isLog, xDomain, height, nonFinite, marks, o
   const [pointed, setPointed] = useState<number | null>(null);
   const [drag, setDrag] = useState<readonly [number, number] | null>(null);
   const hostRef = useRef<HTMLDivElement>(null);
-  const domain = useMemo(() => yDomain(lines.map((line) => line.points), isLog), [lines, isLog]);
-  const drawn = useMemo(
-    () => lines.map((line) => ({ ...line, data: isLog ? line.points.filter((point) => point.y > 0) : [...line.points] })),
+  const domain = useMemo(
+    () =>
+      yDomain(
+        lines.map((line) => line.points),
+        isLog,
+      ),
     [lines, isLog],
   );
-  const readout = pointed === null ? [] : drawn.flatMap((line) => line.points[nearestIndex(line.points, pointed)] ?? []);
+  const drawn = useMemo(
+    () =>
+      lines.map((line) => ({ ...line, data: isLog ? line.points.filter((point) => point.y > 0) : [...line.points] })),
+    [lines, isLog],
+  );
+  const readout =
+    pointed === null ? [] : drawn.flatMap((line) => line.points[nearestIndex(line.points, pointed)] ?? []);
   const nearestX = readout[0]?.x;
 
   /** The x value under the pointer, from the plot's own geometry. */
@@ -118,7 +137,11 @@ export function Chart({ lines, axis, isLog, xDomain, height, nonFinite, marks, o
                 strokeWidth={widths[line.kind]}
                 strokeOpacity={line.kind === "raw" ? 0.45 : 1}
                 {...(line.kind === "points" ? { strokeDasharray: "5 3" } : {})}
-                dot={line.kind === "points" ? { r: 3, fill: "var(--paper)", stroke: line.colour, strokeWidth: 1.5, strokeDasharray: "0" } : false}
+                dot={
+                  line.kind === "points"
+                    ? { r: 3, fill: "var(--paper)", stroke: line.colour, strokeWidth: 1.5, strokeDasharray: "0" }
+                    : false
+                }
                 activeDot={false}
                 isAnimationActive={false}
                 connectNulls
@@ -128,14 +151,24 @@ export function Chart({ lines, axis, isLog, xDomain, height, nonFinite, marks, o
               <ReferenceDot key={x} x={x} y={domain[0]} r={4} shape={<Mark />} />
             ))}
             {nonFinite.map((each) => (
-              <ReferenceLine key={`${each.x}`} x={each.x} stroke="var(--bad)" label={{ value: each.value, position: "insideTop", fill: "var(--bad)", fontSize: 11 }} />
+              <ReferenceLine
+                key={`${each.x}`}
+                x={each.x}
+                stroke="var(--bad)"
+                label={{ value: each.value, position: "insideTop", fill: "var(--bad)", fontSize: 11 }}
+              />
             ))}
             {nearestX === undefined ? null : <ReferenceLine x={nearestX} stroke="var(--faint)" strokeDasharray="2 3" />}
-            {drag === null ? null : <ReferenceArea x1={drag[0]} x2={drag[1]} fill="var(--accent)" fillOpacity={0.12} stroke="none" />}
+            {drag === null ? null : (
+              <ReferenceArea x1={drag[0]} x2={drag[1]} fill="var(--accent)" fillOpacity={0.12} stroke="none" />
+            )}
           </LineChart>
         </ResponsiveContainer>
         {nearestX === undefined ? null : (
-          <div className={`chart-readout ${(nearestX - xDomain[0]) / (xDomain[1] - xDomain[0]) > 0.6 ? "at-left" : ""}`} data-testid="chart-readout">
+          <div
+            className={`chart-readout ${(nearestX - xDomain[0]) / (xDomain[1] - xDomain[0]) > 0.6 ? "at-left" : ""}`}
+            data-testid="chart-readout"
+          >
             <div>
               {axis === "time" ? "" : `${axis} `}
               {axisText(axis, nearestX)}

@@ -18,7 +18,9 @@ function useCrumbs(route: Route): readonly Crumb[] {
 }
 
 function useCount(): number | null {
-  return useRuns((state) => state.list?.filter((run) => aliveStatuses.has(run.status) || run.status === "queued").length ?? null);
+  return useRuns(
+    (state) => state.list?.filter((run) => aliveStatuses.has(run.status) || run.status === "queued").length ?? null,
+  );
 }
 
 function commands(): readonly Command[] {
@@ -31,8 +33,16 @@ function commands(): readonly Command[] {
       : [
           can.canStop && { id: "run-stop", title: `Stop ${name}`, run: () => void controlRun(open, "stop") },
           can.canPause && { id: "run-pause", title: `Pause ${name}`, run: () => void controlRun(open, "pause") },
-          can.canUnpause && { id: "run-unpause", title: `Let ${name} go on`, run: () => void controlRun(open, "unpause") },
-          can.canCheckpoint && { id: "run-checkpoint", title: `Checkpoint ${name} now`, run: () => void controlRun(open, "checkpoint") },
+          can.canUnpause && {
+            id: "run-unpause",
+            title: `Let ${name} go on`,
+            run: () => void controlRun(open, "unpause"),
+          },
+          can.canCheckpoint && {
+            id: "run-checkpoint",
+            title: `Checkpoint ${name} now`,
+            run: () => void controlRun(open, "checkpoint"),
+          },
           can.canResume && { id: "run-resume", title: `Resume ${name}`, run: () => void resumeRun(open) },
         ];
   const runs = (list ?? []).map((run) => ({

@@ -31,7 +31,11 @@ export function RunActions({ route }: { readonly route: Route }) {
         </Button>
       ) : null}
       {can.canStop ? (
-        <Button disabled={isBusy} onClick={() => void controlRun(run, "stop")} title="Writes a checkpoint and stops; it can be resumed">
+        <Button
+          disabled={isBusy}
+          onClick={() => void controlRun(run, "stop")}
+          title="Writes a checkpoint and stops; it can be resumed"
+        >
           Stop
         </Button>
       ) : null}

@@ -36,10 +36,13 @@ function Samples() {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region has to be reachable by keyboard
     <div className="samples" tabIndex={0} role="region" aria-label="Samples">
-      {samples.length === 0 ? <p className="muted">The recipe’s prompts are continued at every evaluation; nothing yet.</p> : null}
+      {samples.length === 0 ? (
+        <p className="muted">The recipe’s prompts are continued at every evaluation; nothing yet.</p>
+      ) : null}
       {samples.toReversed().map((sample) => (
         <p key={`${sample.step} ${sample.prompt}`}>
-          <span className="sample-step mono">step {formatCount(sample.step)}</span> <span className="muted">{sample.prompt}</span>
+          <span className="sample-step mono">step {formatCount(sample.step)}</span>{" "}
+          <span className="muted">{sample.prompt}</span>
           {sample.text}
         </p>
       ))}
@@ -54,7 +57,14 @@ export function RunBottom() {
     <section className="bottom-panel" aria-label="Log, samples and recipe">
       <div className="tabs" role="tablist">
         {tabs.map((each) => (
-          <button key={each} type="button" role="tab" aria-selected={tab === each} className="tab" onClick={() => setTab(each)}>
+          <button
+            key={each}
+            type="button"
+            role="tab"
+            aria-selected={tab === each}
+            className="tab"
+            onClick={() => setTab(each)}
+          >
             {each}
           </button>
         ))}

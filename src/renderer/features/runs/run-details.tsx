@@ -49,7 +49,10 @@ export function RunDetails() {
           <ul className="checkpoint-list">
             {checkpoints.toReversed().map((checkpoint) => (
               <li key={checkpoint.step}>
-                <a href={routeHash("playground", checkpoint.path)} title={`Open in the playground; ${formatBytes(checkpoint.sizeBytes)}`}>
+                <a
+                  href={routeHash("playground", checkpoint.path)}
+                  title={`Open in the playground; ${formatBytes(checkpoint.sizeBytes)}`}
+                >
                   step {formatCount(checkpoint.step)}
                 </a>
                 {checkpoint.isBest ? <span className="ok"> best</span> : null}
@@ -65,7 +68,9 @@ export function RunDetails() {
             ["created", formatTime(manifest.created_at)],
             ["started", manifest.started_at === null ? "–" : formatTime(manifest.started_at)],
             ["ended", manifest.ended_at === null ? "–" : formatTime(manifest.ended_at)],
-            ...resumes.map((resume) => [`resumed (${resume.resumed})`, `from step ${formatCount(resume.fromStep)}`] as const),
+            ...resumes.map(
+              (resume) => [`resumed (${resume.resumed})`, `from step ${formatCount(resume.fromStep)}`] as const,
+            ),
           ]}
         />
       </Section>

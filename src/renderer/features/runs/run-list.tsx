@@ -18,7 +18,11 @@ export function RunList() {
     return error === null ? (
       <p className="state-note">Reading the runs of the workspace…</p>
     ) : (
-      <ErrorState title="The runs could not be read" message={error} actions={<Button onClick={refreshList}>Try again</Button>} />
+      <ErrorState
+        title="The runs could not be read"
+        message={error}
+        actions={<Button onClick={refreshList}>Try again</Button>}
+      />
     );
   }
   if (list.length === 0) {
@@ -34,7 +38,9 @@ export function RunList() {
           </>
         }
       >
-        <p>A run is one training and everything about it, in a folder of its own. It goes on when this window closes.</p>
+        <p>
+          A run is one training and everything about it, in a folder of its own. It goes on when this window closes.
+        </p>
       </EmptyState>
     );
   }
@@ -78,7 +84,9 @@ export function RunList() {
               </td>
               <td className={toneOf(run.status)} title={run.problem ?? run.exitReason?.message ?? ""}>
                 {run.problem === null ? run.status : "cannot be read"}
-                {aliveStatuses.has(run.status) && run.phase !== null ? <span className="unit"> {phaseText(run)}</span> : null}
+                {aliveStatuses.has(run.status) && run.phase !== null ? (
+                  <span className="unit"> {phaseText(run)}</span>
+                ) : null}
               </td>
               <td className="number">
                 {formatCount(run.step)}
@@ -87,7 +95,9 @@ export function RunList() {
               <td className="number">{figure(run.trainLoss, 3)}</td>
               <td className="number">{figure(run.evalPerplexity, 1)}</td>
               <td className="number optional">{figure(run.evalBitsPerByte, 3)}</td>
-              <td className="number optional">{run.tokensPerSecond === null ? "–" : formatCount(run.tokensPerSecond)}</td>
+              <td className="number optional">
+                {run.tokensPerSecond === null ? "–" : formatCount(run.tokensPerSecond)}
+              </td>
               <td className="number optional">{run.secondsLeft === null ? "–" : formatDuration(run.secondsLeft)}</td>
               <td className="number">{formatTime(run.createdAt)}</td>
             </tr>

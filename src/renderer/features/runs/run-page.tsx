@@ -6,8 +6,19 @@ import { Button } from "../../ui/button.tsx";
 import { ErrorState } from "../../ui/states.tsx";
 import { Chart, type ChartLine } from "./chart.tsx";
 import { SmallChart } from "./small-chart.tsx";
-import { changeChart, refreshOpen, type RunShown, useRuns } from "./store.ts";
-import { type Axis, axisText, evalLossKey, figureTable, lossKey, pointsText, positionText, smallCharts, toneOf, toPoints } from "./view-model.ts";
+import { changeChart, type RunShown, refreshOpen, useRuns } from "./store.ts";
+import {
+  type Axis,
+  axisText,
+  evalLossKey,
+  figureTable,
+  lossKey,
+  pointsText,
+  positionText,
+  smallCharts,
+  toneOf,
+  toPoints,
+} from "./view-model.ts";
 
 function Headline({ value, unit, label }: { readonly value: string; readonly unit?: string; readonly label: string }) {
   return (
@@ -31,8 +42,16 @@ function Headlines({ shown }: { readonly shown: RunShown }) {
       <Headline value={number(summary.trainLoss)} label="train loss" />
       <Headline value={number(summary.evalPerplexity)} label="held-out perplexity" />
       <Headline value={number(summary.evalBitsPerByte)} unit="bits/byte" label="held out" />
-      <Headline value={summary.tokensPerSecond === null ? "–" : formatCount(summary.tokensPerSecond)} unit="tok/s" label="throughput" />
-      <Headline value={tokens} unit={tokensUnit} label={typeof epoch === "number" ? `tokens seen, ${epoch.toFixed(1)} epochs` : "tokens seen"} />
+      <Headline
+        value={summary.tokensPerSecond === null ? "–" : formatCount(summary.tokensPerSecond)}
+        unit="tok/s"
+        label="throughput"
+      />
+      <Headline
+        value={tokens}
+        unit={tokensUnit}
+        label={typeof epoch === "number" ? `tokens seen, ${epoch.toFixed(1)} epochs` : "tokens seen"}
+      />
     </div>
   );
 }
@@ -53,7 +72,12 @@ function LossFigure({ shown }: { readonly shown: RunShown }) {
     const smooth = train === undefined || train.smoothed.length === 0 ? [] : toPoints(train.x, train.smoothed);
     const heldOut = evaluation === undefined ? [] : toPoints(evaluation.x, evaluation.y);
     return [
-      { title: "train, every step", points: raw, colour: "var(--series-1)", kind: smooth.length > 0 ? "raw" : "strong" } as const,
+      {
+        title: "train, every step",
+        points: raw,
+        colour: "var(--series-1)",
+        kind: smooth.length > 0 ? "raw" : "strong",
+      } as const,
       { title: "train, smoothed", points: smooth, colour: "var(--series-1)", kind: "strong" } as const,
       { title: "held out", points: heldOut, colour: "var(--series-2)", kind: "points" } as const,
     ].filter((line) => line.points.length > 0);
@@ -61,7 +85,12 @@ function LossFigure({ shown }: { readonly shown: RunShown }) {
   const lastX = Math.max(0, ...lines.map((line) => line.points.at(-1)?.x ?? 0));
   const xEnd = axis === "step" && shown.summary.totalSteps !== null ? Math.max(lastX, shown.summary.totalSteps) : lastX;
   const xDomain: readonly [number, number] = zoom ?? [0, xEnd === 0 ? 1 : xEnd];
-  const marks = axis === "step" ? shown.checkpoints.map((checkpoint) => checkpoint.step).filter((step) => step >= xDomain[0] && step <= xDomain[1]) : [];
+  const marks =
+    axis === "step"
+      ? shown.checkpoints
+          .map((checkpoint) => checkpoint.step)
+          .filter((step) => step >= xDomain[0] && step <= xDomain[1])
+      : [];
   const nonFinite = [...(train?.nonFinite ?? []), ...(evaluation?.nonFinite ?? [])];
   return (
     <section className="loss" aria-label="Loss">
@@ -69,7 +98,8 @@ function LossFigure({ shown }: { readonly shown: RunShown }) {
         <h2>Loss</h2>
         {lines.map((line) => (
           <span key={line.title} className="legend-item">
-            <span className={`legend-line is-${line.kind}`} style={{ color: line.colour }} aria-hidden="true" /> {line.title}
+            <span className={`legend-line is-${line.kind}`} style={{ color: line.colour }} aria-hidden="true" />{" "}
+            {line.title}
           </span>
         ))}
         <span className="chart-controls">
@@ -80,7 +110,10 @@ function LossFigure({ shown }: { readonly shown: RunShown }) {
           )}
           <label className="chart-control">
             x:{" "}
-            <select value={axis} onChange={(event) => changeChart({ axis: axes.find((each) => each === event.target.value) ?? "step" })}>
+            <select
+              value={axis}
+              onChange={(event) => changeChart({ axis: axes.find((each) => each === event.target.value) ?? "step" })}
+            >
               {axes.map((each) => (
                 <option key={each}>{each}</option>
               ))}
@@ -88,7 +121,10 @@ function LossFigure({ shown }: { readonly shown: RunShown }) {
           </label>
           <label className="chart-control">
             y:{" "}
-            <select value={isLog ? "log" : "linear"} onChange={(event) => changeChart({ isLog: event.target.value === "log" })}>
+            <select
+              value={isLog ? "log" : "linear"}
+              onChange={(event) => changeChart({ isLog: event.target.value === "log" })}
+            >
               <option>linear</option>
               <option>log</option>
             </select>
@@ -217,7 +253,8 @@ export function RunPage({ run }: { readonly run: string }) {
     );
   }
   const { summary } = shown;
-  const fraction = summary.phase?.done !== undefined && summary.phase.total ? summary.phase.done / summary.phase.total : null;
+  const fraction =
+    summary.phase?.done !== undefined && summary.phase.total ? summary.phase.done / summary.phase.total : null;
   return (
     <div className="page run-page">
       <div className="run-title">
@@ -228,7 +265,12 @@ export function RunPage({ run }: { readonly run: string }) {
         <span className="muted tabular">{positionText(summary)}</span>
       </div>
       {fraction === null || summary.step > 0 ? null : (
-        <div className="progress" role="progressbar" aria-valuenow={Math.round(100 * fraction)} aria-label={summary.phase?.name ?? "progress"}>
+        <div
+          className="progress"
+          role="progressbar"
+          aria-valuenow={Math.round(100 * fraction)}
+          aria-label={summary.phase?.name ?? "progress"}
+        >
           <span style={{ width: `${100 * fraction}%` }} />
         </div>
       )}
@@ -245,7 +287,8 @@ export function RunPage({ run }: { readonly run: string }) {
       )}
       {summary.status === "lost" && summary.exitReason === null ? (
         <p className="banner banner-bad" role="alert">
-          The process that trained this run is gone without a word, as after a crash or a power cut. Its checkpoints are whole: resume goes on from the newest.
+          The process that trained this run is gone without a word, as after a crash or a power cut. Its checkpoints are
+          whole: resume goes on from the newest.
         </p>
       ) : null}
       <Headlines shown={shown} />

@@ -33,7 +33,14 @@ export function SmallChart({
           <LineChart data={[...points]} margin={{ top: 3, right: 1, bottom: 1, left: 1 }} accessibilityLayer={false}>
             <XAxis type="number" dataKey="x" domain={[...xDomain]} allowDataOverflow hide />
             <YAxis type="number" domain={[...yDomain([points], false)]} hide />
-            <Line dataKey="y" type="linear" stroke="var(--series-1)" strokeWidth={1.4} dot={points.length < 2} isAnimationActive={false} />
+            <Line
+              dataKey="y"
+              type="linear"
+              stroke="var(--series-1)"
+              strokeWidth={1.4}
+              dot={points.length < 2}
+              isAnimationActive={false}
+            />
           </LineChart>
         </ResponsiveContainer>
       </div>

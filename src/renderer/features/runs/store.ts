@@ -96,16 +96,34 @@ export async function readSeries(run: string): Promise<void> {
   const { axis, smoothing, zoom } = useRuns.getState();
   const range = zoom === null ? {} : { from: zoom[0], to: zoom[1] };
   const [loss, others] = await Promise.all([
-    client.request("runs.series", { run, keys: [lossKey, evalLossKey], x: axis, buckets: lossBuckets, smoothing, ...range }),
-    client.request("runs.series", { run, keys: smallCharts.map((chart) => chart.key), x: axis, buckets: smallBuckets, ...range }),
+    client.request("runs.series", {
+      run,
+      keys: [lossKey, evalLossKey],
+      x: axis,
+      buckets: lossBuckets,
+      smoothing,
+      ...range,
+    }),
+    client.request("runs.series", {
+      run,
+      keys: smallCharts.map((chart) => chart.key),
+      x: axis,
+      buckets: smallBuckets,
+      ...range,
+    }),
   ]);
   if (useRuns.getState().open === run) {
-    useRuns.setState({ series: Object.fromEntries([...loss.series, ...others.series].map((each) => [each.key, each])) });
+    useRuns.setState({
+      series: Object.fromEntries([...loss.series, ...others.series].map((each) => [each.key, each])),
+    });
   }
 }
 
 async function readLog(run: string): Promise<void> {
-  const { text, cursor } = await client.request("runs.log", logCursor === undefined ? { run, tailBytes: logTailBytes } : { run, cursor: logCursor });
+  const { text, cursor } = await client.request(
+    "runs.log",
+    logCursor === undefined ? { run, tailBytes: logTailBytes } : { run, cursor: logCursor },
+  );
   if (useRuns.getState().open === run) {
     logCursor = cursor;
     useRuns.setState((state) => ({ log: (state.log + text).slice(-2 * logTailBytes) }));
@@ -118,7 +136,12 @@ async function readOpen(): Promise<void> {
     return;
   }
   try {
-    const [shown, samples] = await Promise.all([client.request("runs.show", { run }), client.request("runs.samples", { run }), readSeries(run), readLog(run)]);
+    const [shown, samples] = await Promise.all([
+      client.request("runs.show", { run }),
+      client.request("runs.samples", { run }),
+      readSeries(run),
+      readLog(run),
+    ]);
     if (useRuns.getState().open === run) {
       useRuns.setState({ shown, samples, shownError: null });
     }

@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { RunSummary } from "#shared/domain/run";
-import { actionsFor, figureTable, nearestIndex, phaseText, positionText, ticks, toPoints, yDomain } from "./view-model.ts";
+import {
+  actionsFor,
+  figureTable,
+  nearestIndex,
+  phaseText,
+  positionText,
+  ticks,
+  toPoints,
+  yDomain,
+} from "./view-model.ts";
 
 const summary: RunSummary = {
   id: "20261121-1-x-0000",
@@ -26,13 +35,17 @@ const summary: RunSummary = {
 
 describe("run views", () => {
   it("say where a run is and what is left", () => {
-    expect(positionText(summary)).toBe("step 2\u2009560 of 4\u2009000, about 3\u2009min 5\u2009s left, on this computer");
+    expect(positionText(summary)).toBe(
+      "step 2\u2009560 of 4\u2009000, about 3\u2009min 5\u2009s left, on this computer",
+    );
   });
 
   it("name what is being waited for before the first step", () => {
     const phase = { name: "reading corpus", done: 1_200_000, total: 4_000_000, unit: "bytes" };
     expect(phaseText({ phase })).toBe("reading corpus, 1.20\u2009MB of 4.00\u2009MB");
-    expect(positionText({ ...summary, step: 0, status: "starting", phase: { name: "allocating 412 MB" } })).toBe("allocating 412 MB");
+    expect(positionText({ ...summary, step: 0, status: "starting", phase: { name: "allocating 412 MB" } })).toBe(
+      "allocating 412 MB",
+    );
   });
 
   it("offer only what a state allows", () => {

@@ -10,7 +10,12 @@ export const lossKey = "train/loss";
 export const evalLossKey = "eval/loss";
 
 /** The small charts below the loss, in order; a run that has not logged a key does not show it. */
-export const smallCharts: readonly { readonly key: string; readonly title: string; readonly unit: string; readonly bytes?: boolean }[] = [
+export const smallCharts: readonly {
+  readonly key: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly bytes?: boolean;
+}[] = [
   { key: "eval/perplexity", title: "Perplexity, held out", unit: "" },
   { key: "eval/bits_per_byte", title: "Bits per byte, held out", unit: "" },
   { key: "train/learning_rate", title: "Learning rate", unit: "" },
@@ -46,13 +51,21 @@ export function phaseText(summary: Pick<RunSummary, "phase">): string {
   if (phase.done === undefined) {
     return phase.name;
   }
-  const amount = (value: number): string => (phase.unit === "bytes" ? formatBytes(value) : `${formatCount(value)}${phase.unit === undefined ? "" : ` ${phase.unit}`}`);
-  return phase.total === undefined ? `${phase.name}, ${amount(phase.done)}` : `${phase.name}, ${amount(phase.done)} of ${amount(phase.total)}`;
+  const amount = (value: number): string =>
+    phase.unit === "bytes"
+      ? formatBytes(value)
+      : `${formatCount(value)}${phase.unit === undefined ? "" : ` ${phase.unit}`}`;
+  return phase.total === undefined
+    ? `${phase.name}, ${amount(phase.done)}`
+    : `${phase.name}, ${amount(phase.done)} of ${amount(phase.total)}`;
 }
 
 /** The line behind a run's name: where it is and what is left. */
 export function positionText(summary: RunSummary): string {
-  const step = summary.totalSteps === null ? `step ${formatCount(summary.step)}` : `step ${formatCount(summary.step)} of ${formatCount(summary.totalSteps)}`;
+  const step =
+    summary.totalSteps === null
+      ? `step ${formatCount(summary.step)}`
+      : `step ${formatCount(summary.step)} of ${formatCount(summary.totalSteps)}`;
   const waiting = phaseText(summary);
   if (waiting !== "") {
     return summary.step > 0 ? `${step}, ${waiting}` : waiting;
@@ -160,7 +173,9 @@ export function axisText(axis: Axis, value: number): string {
 }
 
 /** Rows of the table that stands for a figure: every step shown, with whatever was logged at it. */
-export function figureTable(lines: readonly { readonly title: string; readonly points: readonly Point[] }[]): readonly { readonly x: number; readonly values: readonly (number | null)[] }[] {
+export function figureTable(
+  lines: readonly { readonly title: string; readonly points: readonly Point[] }[],
+): readonly { readonly x: number; readonly values: readonly (number | null)[] }[] {
   const rows = new Map<number, (number | null)[]>();
   lines.forEach((line, column) => {
     for (const { x, y } of line.points) {

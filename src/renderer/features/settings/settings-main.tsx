@@ -25,7 +25,9 @@ export function SettingsMain() {
     }
   };
   const chooseWorkspace = async (): Promise<void> => {
-    const { path } = await client.request("app.choose-folder", { title: "The workspace: corpora, tokenizers, recipes and runs" });
+    const { path } = await client.request("app.choose-folder", {
+      title: "The workspace: corpora, tokenizers, recipes and runs",
+    });
     if (path !== null) {
       await changeSettings({ workspace: path });
       refreshList();
@@ -47,20 +49,30 @@ export function SettingsMain() {
         <div className="choices">
           {themes.map(({ value, label }) => (
             <label key={value}>
-              <input type="radio" name="theme" checked={settings.theme === value} onChange={() => void change(() => changeSettings({ theme: value }))} /> {label}
+              <input
+                type="radio"
+                name="theme"
+                checked={settings.theme === value}
+                onChange={() => void change(() => changeSettings({ theme: value }))}
+              />{" "}
+              {label}
             </label>
           ))}
         </div>
       </fieldset>
       <section aria-labelledby="workspace-title">
         <h2 id="workspace-title">Workspace</h2>
-        <p className="muted">The folder of corpora, tokenizers, recipes and runs. Changing it moves nothing; runs in the old one go on.</p>
+        <p className="muted">
+          The folder of corpora, tokenizers, recipes and runs. Changing it moves nothing; runs in the old one go on.
+        </p>
         <p className="mono path" data-testid="workspace">
           {settings.workspace}
         </p>
         <div className="button-row">
           <Button onClick={() => void change(chooseWorkspace)}>Choose another…</Button>
-          <Button onClick={() => void change(() => client.request("app.reveal", { path: settings.workspace }))}>Open folder</Button>
+          <Button onClick={() => void change(() => client.request("app.reveal", { path: settings.workspace }))}>
+            Open folder
+          </Button>
         </div>
       </section>
     </div>

@@ -5,6 +5,7 @@ import { go } from "../../app/router.ts";
 import { PiecePanel } from "./piece-panel.tsx";
 import { useTokenizers } from "./store.ts";
 import { TokenizerActions } from "./tokenizer-actions.tsx";
+import { tokenizerLabel, tokenizerPlace } from "./tokenizer-label.ts";
 import { TokenizersMain } from "./tokenizers-main.tsx";
 
 /** The route of the training form; every other first part is a tokenizer's source. */
@@ -17,10 +18,15 @@ function commands(): readonly Command[] {
     void load();
   }
   return [
-    { id: "train-tokenizer", title: "Train a tokenizer", keywords: "bpe vocabulary new", run: () => go("tokenizers", TRAIN_ROUTE) },
+    {
+      id: "train-tokenizer",
+      title: "Train a tokenizer",
+      keywords: "bpe vocabulary new",
+      run: () => go("tokenizers", TRAIN_ROUTE),
+    },
     ...(list ?? []).map((info) => ({
       id: `tokenizer-${info.source}`,
-      title: `Open tokenizer ${info.name}`,
+      title: `Open tokenizer ${tokenizerLabel(info)}, ${tokenizerPlace(info)}`,
       keywords: info.kind,
       run: () => go("tokenizers", info.source),
     })),
@@ -40,7 +46,10 @@ export const tokenizersFeature: Feature = {
     if (source === undefined) {
       return [];
     }
-    return [{ label: source === TRAIN_ROUTE ? "Train a tokenizer" : (list?.find((info) => info.source === source)?.name ?? source) }];
+    const info = list?.find((known) => known.source === source);
+    return [
+      { label: source === TRAIN_ROUTE ? "Train a tokenizer" : info === undefined ? source : tokenizerLabel(info) },
+    ];
   },
   commands,
   hasDetails: (route) => route.rest[0] !== undefined && route.rest[0] !== TRAIN_ROUTE,

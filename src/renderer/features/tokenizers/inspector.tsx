@@ -1,30 +1,23 @@
 // The heart of the view: a text above, and below it what each tokenizer makes of it, row under row on the same columns.
-import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { useDeferredValue, useMemo, useRef, useState } from "react";
 import { formatCount } from "../../lib/format.ts";
 import { spacesShown } from "./piece-facts.ts";
 import { type ByteRange, PieceRows } from "./piece-rows.tsx";
 import { type Inspection, REFERENCE_TOKENIZER, type TokenizerInfo, useTokenizers } from "./store.ts";
-import { inspectedPart, TEXT_LIMIT, textFigures, wordBytes } from "./text-figures.ts";
+import { inspectedPart, TEXT_LIMIT, textFigures } from "./text-figures.ts";
+import { tokenizerLabel } from "./tokenizer-label.ts";
 import { useColumns } from "./use-columns.ts";
 import { wrapText } from "./wrap-text.ts";
-
-const INSPECT_DELAY_MS = 120;
 
 export function Inspector({ tokenizer }: { readonly tokenizer: TokenizerInfo }) {
   const text = useTokenizers((state) => state.text);
   const setText = useTokenizers((state) => state.setText);
-  const inspect = useTokenizers((state) => state.inspect);
   const isCompared = useTokenizers((state) => state.isCompared);
   const setCompared = useTokenizers((state) => state.setCompared);
   const hostRef = useRef<HTMLDivElement>(null);
   const columns = useColumns(hostRef);
   const { omitted } = inspectedPart(text);
   const isReference = tokenizer.source === REFERENCE_TOKENIZER;
-
-  useEffect(() => {
-    const timer = setTimeout(() => void inspect(), INSPECT_DELAY_MS);
-    return () => clearTimeout(timer);
-  }, [text, inspect]);
 
   return (
     <div className="inspector" ref={hostRef}>
@@ -39,14 +32,18 @@ export function Inspector({ tokenizer }: { readonly tokenizer: TokenizerInfo }) 
       />
       {omitted > 0 ? (
         <p id="tokenizer-text-limit" className="inspector-limit">
-          The first {formatCount(TEXT_LIMIT)} characters are shown below; {formatCount(omitted)} more are not. For whole files, use the command line: assay
-          tokenizer compare.
+          The first {formatCount(TEXT_LIMIT)} characters are shown below; {formatCount(omitted)} more are not. For whole
+          files, use the command line: assay tokenizer compare.
         </p>
       ) : null}
-      <Rows tokenizers={isCompared && !isReference ? [tokenizer.source, REFERENCE_TOKENIZER] : [tokenizer.source]} columns={columns} />
+      <Rows
+        tokenizers={isCompared && !isReference ? [tokenizer.source, REFERENCE_TOKENIZER] : [tokenizer.source]}
+        columns={columns}
+      />
       {isReference ? null : (
         <label className="check">
-          <input type="checkbox" checked={isCompared} onChange={(event) => setCompared(event.currentTarget.checked)} /> beside GPT-2’s tokenizer
+          <input type="checkbox" checked={isCompared} onChange={(event) => setCompared(event.currentTarget.checked)} />{" "}
+          beside GPT-2’s tokenizer
         </label>
       )}
     </div>
@@ -59,13 +56,14 @@ function Rows({ tokenizers, columns }: { readonly tokenizers: readonly string[];
   const [scrollTop, setScrollTop] = useState(0);
   const piece = useTokenizers((state) => state.piece);
   const pointedAt = hovered ?? piece;
-  const pointedPiece = pointedAt === null ? null : (inspections[pointedAt.tokenizer]?.result?.pieces[pointedAt.index] ?? null);
+  const pointedPiece =
+    pointedAt === null ? null : (inspections[pointedAt.tokenizer]?.result?.pieces[pointedAt.index] ?? null);
 
   // Rows stand on the columns of one text, so a row that is still of the text before waits for the others.
-  const shownText = tokenizers.map((source) => inspections[source]?.result?.text).find((text) => text !== undefined) ?? "";
+  const shownText =
+    tokenizers.map((source) => inspections[source]?.result?.text).find((text) => text !== undefined) ?? "";
   const deferredText = useDeferredValue(shownText);
   const lines = useMemo(() => wrapText(deferredText, columns), [deferredText, columns]);
-  const words = useMemo(() => wordBytes(deferredText), [deferredText]);
 
   return (
     <>
@@ -75,8 +73,9 @@ function Rows({ tokenizers, columns }: { readonly tokenizers: readonly string[];
           source={source}
           text={deferredText}
           lines={lines}
-          words={words}
-          markedBytes={pointedAt !== null && pointedPiece !== null && pointedAt.tokenizer !== source ? pointedPiece : null}
+          markedBytes={
+            pointedAt !== null && pointedPiece !== null && pointedAt.tokenizer !== source ? pointedPiece : null
+          }
           onHover={(index) => setHovered(index === null ? null : { tokenizer: source, index })}
           scrollTop={scrollTop}
           onScroll={setScrollTop}
@@ -87,8 +86,8 @@ function Rows({ tokenizers, columns }: { readonly tokenizers: readonly string[];
           <span className="readout-hint">Point at a piece, or go through them with the arrow keys.</span>
         ) : (
           <>
-            <span className="readout-piece">{spacesShown(pointedPiece.piece)}</span> id {formatCount(pointedPiece.id)}, bytes {formatCount(pointedPiece.start)}–
-            {formatCount(pointedPiece.end)}
+            <span className="readout-piece">{spacesShown(pointedPiece.piece)}</span> id {formatCount(pointedPiece.id)},
+            bytes {formatCount(pointedPiece.start)}–{formatCount(pointedPiece.end)}
           </>
         )}
       </p>
@@ -100,15 +99,15 @@ type TokenizerRowProps = {
   readonly source: string;
   readonly text: string;
   readonly lines: ReturnType<typeof wrapText>;
-  readonly words: ReturnType<typeof wordBytes>;
   readonly markedBytes: ByteRange | null;
   readonly onHover: (index: number | null) => void;
   readonly scrollTop: number;
   readonly onScroll: (scrollTop: number) => void;
 };
 
-function TokenizerRow({ source, text, lines, words, markedBytes, onHover, scrollTop, onScroll }: TokenizerRowProps) {
-  const name = useTokenizers((state) => state.list?.find((info) => info.source === source)?.name ?? source);
+function TokenizerRow({ source, text, lines, markedBytes, onHover, scrollTop, onScroll }: TokenizerRowProps) {
+  const info = useTokenizers((state) => state.list?.find((known) => known.source === source));
+  const name = info === undefined ? source : tokenizerLabel(info);
   const inspection = useTokenizers((state) => state.inspections[source]);
   const selectedIndex = useTokenizers((state) => (state.piece?.tokenizer === source ? state.piece.index : null));
   const selectPiece = useTokenizers((state) => state.selectPiece);
@@ -118,7 +117,7 @@ function TokenizerRow({ source, text, lines, words, markedBytes, onHover, scroll
     <section className="tokenizer-row" aria-label={`Pieces by ${name}`}>
       <div className="tokenizer-row-head">
         <h2>{name}</h2>
-        {result === null ? null : <RowFigures result={result} words={words} />}
+        {result === null ? null : <RowFigures result={result} />}
       </div>
       {inspection?.error ? <p className="details-note bad">{inspection.error}</p> : null}
       {result === null ? (
@@ -143,8 +142,8 @@ function TokenizerRow({ source, text, lines, words, markedBytes, onHover, scroll
   );
 }
 
-function RowFigures({ result, words }: { readonly result: Inspection; readonly words: ReturnType<typeof wordBytes> }) {
-  const figures = useMemo(() => textFigures(result.text, result.pieces, result.textBytes, words), [result, words]);
+function RowFigures({ result }: { readonly result: Inspection }) {
+  const figures = useMemo(() => textFigures(result.text, result.pieces, result.textBytes), [result]);
   return (
     <p className="row-figures">
       <span>

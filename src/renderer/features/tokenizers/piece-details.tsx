@@ -48,7 +48,13 @@ function Merges({ explanation }: { readonly explanation: ExplanationState | null
   const merges = mergeRows(explanation.value.merges);
   if (merges.length === 0) {
     const isByte = explanation.value.bytes.length === 1;
-    return <p className="details-note">{isByte ? "A single byte: every byte-level vocabulary begins with these." : "No merge made it: it stands in the vocabulary as it is."}</p>;
+    return (
+      <p className="details-note">
+        {isByte
+          ? "A single byte: every byte-level vocabulary begins with these."
+          : "No merge made it: it stands in the vocabulary as it is."}
+      </p>
+    );
   }
   return (
     <ol className="merges">

@@ -7,7 +7,13 @@ export function bytesInHex(bytes: readonly number[]): string {
   return bytes.length > 16 ? `${shown.join(" ")} … ${bytes.length - 16} more` : shown.join(" ");
 }
 
-export type MergeRow = { readonly key: string; readonly depth: number; readonly left: string; readonly right: string; readonly rank: number };
+export type MergeRow = {
+  readonly key: string;
+  readonly depth: number;
+  readonly left: string;
+  readonly right: string;
+  readonly rank: number;
+};
 
 /** Deep trees are cut: beyond a depth the parts are single letters and say nothing. */
 const DEEPEST = 8;
@@ -20,5 +26,11 @@ export function spacesShown(text: string): string {
 export function mergeRows(merges: Explanation["merges"]): readonly MergeRow[] {
   return merges
     .filter((merge) => merge.depth <= DEEPEST)
-    .map((merge, index) => ({ key: `${index}:${merge.rank}`, depth: merge.depth, left: spacesShown(merge.left), right: spacesShown(merge.right), rank: merge.rank }));
+    .map((merge, index) => ({
+      key: `${index}:${merge.rank}`,
+      depth: merge.depth,
+      left: spacesShown(merge.left),
+      right: spacesShown(merge.right),
+      rank: merge.rank,
+    }));
 }

@@ -7,7 +7,12 @@ import { wrapText } from "./wrap-text.ts";
 /** Cuts the UTF-8 bytes of a text at the given offsets. */
 function cut(text: string, ...ends: number[]): readonly Piece[] {
   const length = utf8Length(text);
-  return [...ends, length].map((end, index) => ({ id: index, piece: "", start: index === 0 ? 0 : (ends[index - 1] ?? 0), end }));
+  return [...ends, length].map((end, index) => ({
+    id: index,
+    piece: "",
+    start: index === 0 ? 0 : (ends[index - 1] ?? 0),
+    end,
+  }));
 }
 
 function rows(text: string, pieces: readonly Piece[], columns = 80): readonly (readonly Run[])[] {
@@ -27,7 +32,17 @@ describe("bytePositions", () => {
     const positions = bytePositions("aé€😀z");
     expect(positions.byteLength).toBe(11);
     expect([0, 1, 2, 3, 5, 6, 9, 10, 11].map(positions.characterStart)).toEqual([0, 1, 1, 2, 2, 3, 3, 5, 6]);
-    expect([0, 1, 2, 3, 4, 6, 7, 10, 11].map(positions.isBoundary)).toEqual([true, true, false, true, false, true, false, true, true]);
+    expect([0, 1, 2, 3, 4, 6, 7, 10, 11].map(positions.isBoundary)).toEqual([
+      true,
+      true,
+      false,
+      true,
+      false,
+      true,
+      false,
+      true,
+      true,
+    ]);
   });
 
   it("counts a lone surrogate as the replacement character it is encoded to", () => {
@@ -110,7 +125,11 @@ describe("layoutRuns", () => {
 describe("wrapText", () => {
   it("keeps words whole and lets the space lead the next line", () => {
     const text = "liquid chromatography";
-    expect(wrapText(text, 14).map((line) => text.slice(line.start, line.end))).toEqual(["liquid", " chromatograph", "y"]);
+    expect(wrapText(text, 14).map((line) => text.slice(line.start, line.end))).toEqual([
+      "liquid",
+      " chromatograph",
+      "y",
+    ]);
   });
 
   it("counts wide characters as two columns and combining marks as none", () => {

@@ -1,6 +1,8 @@
 // Moving from piece to piece by the arrow keys, over lines of runs.
-import { columnWidth } from "./wrap-text.ts";
+
+import { assertNever } from "#shared/errors";
 import type { Run } from "./piece-layout.ts";
+import { columnWidth } from "./wrap-text.ts";
 
 export type PieceMove = "previous" | "next" | "above" | "below" | "first" | "last";
 
@@ -16,11 +18,15 @@ function widthOf(run: Run): number {
   return width;
 }
 
-function lineAndColumn(rows: readonly (readonly Run[])[], piece: number): { readonly line: number; readonly column: number } {
+function lineAndColumn(
+  rows: readonly (readonly Run[])[],
+  piece: number,
+): { readonly line: number; readonly column: number } {
   for (const [line, row] of rows.entries()) {
     let column = 0;
     for (const run of row) {
-      const isHere = run.kind === "text" ? run.pieceIndex === piece : run.parts.some((part) => part.pieceIndex === piece);
+      const isHere =
+        run.kind === "text" ? run.pieceIndex === piece : run.parts.some((part) => part.pieceIndex === piece);
       if (isHere) {
         return { line, column };
       }
@@ -31,7 +37,12 @@ function lineAndColumn(rows: readonly (readonly Run[])[], piece: number): { read
 }
 
 /** The piece a key leads to; from nothing selected, every key leads to the first. Never outside 0 … count − 1. */
-export function neighbourPiece(rows: readonly (readonly Run[])[], count: number, from: number | null, move: PieceMove): number {
+export function neighbourPiece(
+  rows: readonly (readonly Run[])[],
+  count: number,
+  from: number | null,
+  move: PieceMove,
+): number {
   if (from === null) {
     return move === "last" ? count - 1 : 0;
   }
@@ -61,5 +72,7 @@ export function neighbourPiece(rows: readonly (readonly Run[])[], count: number,
       }
       return from;
     }
+    default:
+      return assertNever(move);
   }
 }

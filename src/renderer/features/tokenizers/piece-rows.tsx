@@ -45,7 +45,7 @@ export function PieceRows(props: PieceRowsProps) {
   useEffect(() => {
     const host = hostRef.current;
     if (host === null) {
-      return;
+      return undefined;
     }
     const observer = new ResizeObserver(() => setViewHeight(host.clientHeight));
     observer.observe(host);

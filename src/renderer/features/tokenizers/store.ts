@@ -1,7 +1,8 @@
 // State of the Tokenizers view: which there are, what they make of the text on screen, the piece being looked at, and
 // the training in progress. Training lives here rather than in the form, so leaving the view does not lose it.
-import { create } from "zustand";
+
 import type { z } from "zod";
+import { create } from "zustand";
 import type { Piece, tokenizerInfoSchema, tokenizersContract } from "#shared/ipc/tokenizers.contract";
 import { CancelledError, client, messageOf } from "../../lib/client.ts";
 import { inspectedPart } from "./text-figures.ts";
@@ -28,7 +29,13 @@ export type TrainingForm = {
 };
 export type TrainingState =
   | { readonly state: "idle" }
-  | { readonly state: "running"; readonly phase: string; readonly done: number; readonly total: number | null; readonly startedAt: number }
+  | {
+      readonly state: "running";
+      readonly phase: string;
+      readonly done: number;
+      readonly total: number | null;
+      readonly startedAt: number;
+    }
   | { readonly state: "failed"; readonly message: string };
 
 type TokenizersState = {
@@ -40,24 +47,31 @@ type TokenizersState = {
   readonly text: string;
   readonly inspections: Readonly<Record<string, InspectionState>>;
   readonly piece: { readonly tokenizer: string; readonly index: number } | null;
-  readonly explanation: { readonly id: number; readonly value: Explanation | null; readonly error: string | null } | null;
+  readonly explanation: {
+    readonly id: number;
+    readonly value: Explanation | null;
+    readonly error: string | null;
+  } | null;
   readonly form: TrainingForm;
   readonly training: TrainingState;
-  load(): Promise<void>;
-  select(source: string): void;
-  setCompared(isCompared: boolean): void;
-  setText(text: string): void;
-  inspect(): Promise<void>;
-  selectPiece(piece: { tokenizer: string; index: number } | null): Promise<void>;
-  setForm(form: Partial<TrainingForm>): void;
-  train(): Promise<TokenizerInfo | null>;
-  cancelTraining(): void;
+  readonly load: () => Promise<void>;
+  readonly select: (source: string) => void;
+  readonly setCompared: (isCompared: boolean) => void;
+  readonly setText: (text: string) => void;
+  readonly inspect: () => Promise<void>;
+  readonly selectPiece: (piece: { tokenizer: string; index: number } | null) => Promise<void>;
+  readonly setForm: (form: Partial<TrainingForm>) => void;
+  readonly train: () => Promise<TokenizerInfo | null>;
+  readonly cancelTraining: () => void;
 };
 
 export const exampleText =
   "Immunohistochemistry and liquid chromatography are methods; cytotoxicity is often given as the IC50 in µmol/L. " +
   "A probiotic is a live microorganism, photosynthesis a process.";
 
+const INSPECT_DELAY_MS = 120;
+
+let inspectTimer: ReturnType<typeof setTimeout> | undefined;
 let inspectionCount = 0;
 let explanationCount = 0;
 let trainingAbort: AbortController | null = null;
@@ -90,12 +104,17 @@ export const useTokenizers = create<TokenizersState>((set, get) => ({
   },
 
   setCompared(isCompared) {
-    set({ isCompared, ...(get().piece?.tokenizer === REFERENCE_TOKENIZER && !isCompared ? { piece: null, explanation: null } : {}) });
+    set({
+      isCompared,
+      ...(get().piece?.tokenizer === REFERENCE_TOKENIZER && !isCompared ? { piece: null, explanation: null } : {}),
+    });
     void get().inspect();
   },
 
   setText(text) {
     set({ text, piece: null, explanation: null });
+    clearTimeout(inspectTimer);
+    inspectTimer = setTimeout(() => void get().inspect(), INSPECT_DELAY_MS);
   },
 
   async inspect() {
@@ -179,7 +198,9 @@ export const useTokenizers = create<TokenizersState>((set, get) => ({
       await get().load();
       return info;
     } catch (error) {
-      set({ training: error instanceof CancelledError ? { state: "idle" } : { state: "failed", message: messageOf(error) } });
+      set({
+        training: error instanceof CancelledError ? { state: "idle" } : { state: "failed", message: messageOf(error) },
+      });
       return null;
     } finally {
       trainingAbort = null;

@@ -14,13 +14,14 @@ export type TextFigures = {
   readonly wordCount: number;
 };
 
-export function textFigures(text: string, pieces: readonly Piece[], textBytes: number, byteOf: readonly WordBytes[]): TextFigures {
+export function textFigures(text: string, pieces: readonly Piece[], textBytes: number): TextFigures {
+  const words = wordBytes(text);
   const starts = new Map<number, number>();
   for (const piece of pieces) {
     starts.set(piece.start, piece.end);
   }
   let wholeWords = 0;
-  for (const word of byteOf) {
+  for (const word of words) {
     // A byte-level piece carries the space before its word; a word piece does not.
     if (starts.get(word.start) === word.end || (word.start > 0 && starts.get(word.start - 1) === word.end)) {
       wholeWords += 1;
@@ -29,13 +30,13 @@ export function textFigures(text: string, pieces: readonly Piece[], textBytes: n
   return {
     pieceCount: pieces.length,
     bytesPerPiece: pieces.length === 0 ? null : textBytes / pieces.length,
-    piecesPerWord: byteOf.length === 0 ? null : pieces.length / byteOf.length,
+    piecesPerWord: words.length === 0 ? null : pieces.length / words.length,
     wholeWords,
-    wordCount: text === "" ? 0 : byteOf.length,
+    wordCount: words.length,
   };
 }
 
-export type WordBytes = { readonly start: number; readonly end: number };
+type WordBytes = { readonly start: number; readonly end: number };
 
 /** Byte ranges of the words of a text: runs of letters and marks, or of digits. Punctuation is not a word. */
 export function wordBytes(text: string): readonly WordBytes[] {

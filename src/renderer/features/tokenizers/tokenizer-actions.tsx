@@ -47,7 +47,12 @@ function StartTraining() {
       <span id="train-tokenizer-note" className="tokenizer-actions-note">
         {isRunning ? "training…" : reason}
       </span>
-      <Button variant="primary" disabled={!canStart} aria-describedby="train-tokenizer-note" onClick={() => void trainAndShow()}>
+      <Button
+        variant="primary"
+        disabled={!canStart}
+        aria-describedby="train-tokenizer-note"
+        onClick={() => void trainAndShow()}
+      >
         Train tokenizer <kbd>{modifierKey}⏎</kbd>
       </Button>
     </>

@@ -8,6 +8,7 @@ import { Button } from "../../ui/button.tsx";
 import { EmptyState, ErrorState } from "../../ui/states.tsx";
 import { Inspector } from "./inspector.tsx";
 import { type TokenizerInfo, useTokenizers } from "./store.ts";
+import { kindLabel, tokenizerLabel, tokenizerPlace } from "./tokenizer-label.ts";
 import { TrainPanel } from "./train-panel.tsx";
 
 export function TokenizersMain({ route }: { readonly route: Route }) {
@@ -30,7 +31,11 @@ export function TokenizersMain({ route }: { readonly route: Route }) {
     return listError === null ? (
       <p className="state-note">Reading tokenizers…</p>
     ) : (
-      <ErrorState title="The tokenizers could not be listed" message={listError} actions={<Button onClick={() => void load()}>Try again</Button>} />
+      <ErrorState
+        title="The tokenizers could not be listed"
+        message={listError}
+        actions={<Button onClick={() => void load()}>Try again</Button>}
+      />
     );
   }
   if (source === undefined) {
@@ -38,23 +43,24 @@ export function TokenizersMain({ route }: { readonly route: Route }) {
   }
   const tokenizer = list.find((info) => info.source === source);
   return tokenizer === undefined ? (
-    <EmptyState title="There is no such tokenizer" actions={<Button onClick={() => go("tokenizers")}>All tokenizers</Button>}>
+    <EmptyState
+      title="There is no such tokenizer"
+      actions={<Button onClick={() => go("tokenizers")}>All tokenizers</Button>}
+    >
       <p>{source} is not in this workspace any more.</p>
     </EmptyState>
   ) : (
     <div className="page tokenizer">
       <div className="tokenizer-head">
-        <h1>{tokenizer.name}</h1>
+        <h1>{tokenizerLabel(tokenizer)}</h1>
         <p className="muted">
-          {tokenizer.kind}, {formatCount(tokenizer.vocabSize)} pieces, {origins[tokenizer.origin]}
+          {kindLabel(tokenizer.kind)}, {formatCount(tokenizer.vocabSize)} pieces, {tokenizerPlace(tokenizer)}
         </p>
       </div>
       <Inspector tokenizer={tokenizer} />
     </div>
   );
 }
-
-const origins = { workspace: "in this workspace", run: "of a run", "built-in": "comes with Assay" } as const;
 
 function TokenizerList({ list, error }: { readonly list: readonly TokenizerInfo[]; readonly error: string | null }) {
   const hasOwn = list.some((info) => info.origin !== "built-in");
@@ -64,7 +70,8 @@ function TokenizerList({ list, error }: { readonly list: readonly TokenizerInfo[
       {error === null ? null : <p className="bad">The list may be out of date: {error}</p>}
       {hasOwn ? null : (
         <p className="muted tokenizer-list-hint">
-          None of your own yet. Train one from your texts, or train a recipe: its tokenizer appears here. GPT-2’s is here to compare with.
+          None of your own yet. Train one from your texts, or train a recipe: its tokenizer appears here. GPT-2’s is
+          here to compare with.
         </p>
       )}
       <table className="table tokenizer-list">
@@ -80,11 +87,11 @@ function TokenizerList({ list, error }: { readonly list: readonly TokenizerInfo[
           {list.map((info) => (
             <tr key={info.source}>
               <td>
-                <a href={routeHash("tokenizers", info.source)}>{info.name}</a>
+                <a href={routeHash("tokenizers", info.source)}>{tokenizerLabel(info)}</a>
               </td>
-              <td className="muted">{info.kind}</td>
+              <td className="muted">{kindLabel(info.kind)}</td>
               <td className="number">{formatCount(info.vocabSize)}</td>
-              <td className="muted">{origins[info.origin]}</td>
+              <td className="muted">{tokenizerPlace(info)}</td>
             </tr>
           ))}
         </tbody>

@@ -21,7 +21,10 @@ export function TrainPanel() {
   const touch = (key: keyof TrainingForm) => setTouched(new Set([...touched, key]));
 
   const addFiles = async () => {
-    const { paths } = await client.request("app.choose-files", { title: "Texts to learn from", extensions: TEXT_EXTENSIONS });
+    const { paths } = await client.request("app.choose-files", {
+      title: "Texts to learn from",
+      extensions: TEXT_EXTENSIONS,
+    });
     setForm({ inputs: [...new Set([...form.inputs, ...paths])] });
     touch("inputs");
   };
@@ -37,8 +40,8 @@ export function TrainPanel() {
     <div className="page train">
       <h1>Train a tokenizer</h1>
       <p className="train-lead">
-        A byte-level BPE tokenizer is learned from your own texts: the words of the field become single pieces. It takes .txt, .jsonl and .jsonl.gz files with
-        a field <code>text</code>, or a folder of them.
+        A byte-level BPE tokenizer is learned from your own texts: the words of the field become single pieces. It takes
+        .txt, .jsonl and .jsonl.gz files with a field <code>text</code>, or a folder of them.
       </p>
       <fieldset className="train-fields" disabled={isRunning}>
         <legend className="sr-only">Training settings</legend>
@@ -69,7 +72,13 @@ export function TrainPanel() {
           </div>
           <FieldProblem text={problem("inputs")} id="train-inputs-problem" />
         </div>
-        <TextField label="Name" field="name" help="The folder it is kept in, in the workspace." problem={problem("name")} onBlur={() => touch("name")} />
+        <TextField
+          label="Name"
+          field="name"
+          help="The folder it is kept in, in the workspace."
+          problem={problem("name")}
+          onBlur={() => touch("name")}
+        />
         <TextField
           label="Vocabulary size"
           field="vocabSize"
@@ -92,7 +101,16 @@ export function TrainPanel() {
 
 /** The last part of a path, as a name. */
 function nameFor(path: string): string {
-  return (path.split(/[\\/]+/u).filter(Boolean).at(-1) ?? "").toLowerCase().replace(/[^a-z0-9._-]+/gu, "-").replace(/^[^a-z0-9]+/u, "").slice(0, 64);
+  return (
+    path
+      .split(/[\\/]+/u)
+      .filter(Boolean)
+      .at(-1) ?? ""
+  )
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]+/gu, "-")
+    .replace(/^[^a-z0-9]+/u, "")
+    .slice(0, 64);
 }
 
 type TextFieldProps = {
@@ -141,11 +159,11 @@ function FieldProblem({ text, id }: { readonly text: string | undefined; readonl
 function TrainingProgress() {
   const training = useTokenizers((state) => state.training);
   const cancel = useTokenizers((state) => state.cancelTraining);
-  const [now, setNow] = useState(Date.now());
+  const [now, setNow] = useState(() => Date.now());
   const isRunning = training.state === "running";
   useEffect(() => {
     if (!isRunning) {
-      return;
+      return undefined;
     }
     const timer = setInterval(() => setNow(Date.now()), 1000);
     return () => clearInterval(timer);

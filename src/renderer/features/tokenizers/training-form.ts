@@ -32,7 +32,11 @@ export function formProblems(form: TrainingForm, takenNames: ReadonlySet<string>
 }
 
 /** "reading 3 of 12", "merges 812" — what is being waited for. */
-export function trainingProgress(phase: string, done: number, total: number | null): { readonly label: string; readonly share: number | null } {
+export function trainingProgress(
+  phase: string,
+  done: number,
+  total: number | null,
+): { readonly label: string; readonly share: number | null } {
   if (total === null || total <= 0) {
     return { label: done > 0 ? `${phase}: ${formatCount(done)}` : phase, share: null };
   }

@@ -8,7 +8,7 @@ export function useColumns(ref: RefObject<HTMLElement | null>): number {
   useEffect(() => {
     const host = ref.current;
     if (host === null) {
-      return;
+      return undefined;
     }
     const probe = document.createElement("span");
     probe.className = "piece-probe";

@@ -7,7 +7,8 @@ export type TextLine = {
   readonly end: number;
 };
 
-const WIDE = /\p{Extended_Pictographic}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6]/u;
+const WIDE =
+  /\p{Extended_Pictographic}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6]/u;
 const ZERO_WIDTH = /\p{Mn}|\p{Me}|\ufe0f/u;
 
 /** Columns a character takes in a monospaced line. Zero-width formats are drawn as a mark of one column. */

@@ -9,7 +9,7 @@ type TextModel = Monaco.editor.ITextModel;
 
 const problemsOf = new WeakMap<TextModel, readonly RecipeProblem[]>();
 
-function rangeOf(problem: RecipeProblem): Monaco.IRange {
+export function rangeOf(problem: RecipeProblem): Monaco.IRange {
   return {
     startLineNumber: problem.line,
     startColumn: problem.column,
@@ -23,7 +23,10 @@ export function showProblems(monaco: typeof Monaco, model: TextModel, problems: 
   const markers = problems.map((problem) => ({
     ...rangeOf(problem),
     // An empty range would draw no squiggle.
-    endColumn: problem.line === problem.endLine && problem.column === problem.endColumn ? problem.endColumn + 1 : problem.endColumn,
+    endColumn:
+      problem.line === problem.endLine && problem.column === problem.endColumn
+        ? problem.endColumn + 1
+        : problem.endColumn,
     severity: problem.severity === "error" ? monaco.MarkerSeverity.Error : monaco.MarkerSeverity.Warning,
     message: problem.message,
     code: problem.code,
@@ -36,7 +39,9 @@ export function provideFixes(monaco: typeof Monaco): Monaco.IDisposable {
   return monaco.languages.registerCodeActionProvider("yaml", {
     provideCodeActions: (model, range) => {
       const actions = (problemsOf.get(model) ?? [])
-        .filter((problem) => problem.suggestion !== null && monaco.Range.areIntersectingOrTouching(rangeOf(problem), range))
+        .filter(
+          (problem) => problem.suggestion !== null && monaco.Range.areIntersectingOrTouching(rangeOf(problem), range),
+        )
         .map((problem) => ({
           title: `Replace by ${problem.suggestion ?? ""}`,
           kind: "quickfix",
@@ -73,7 +78,8 @@ export function showChanges(
         return {
           range: new monaco.Range(line, 1, line, 1),
           options: {
-            linesDecorationsClassName: change.after === 0 ? "recipe-change recipe-change-removed-above" : "recipe-change recipe-change-removed",
+            linesDecorationsClassName:
+              change.after === 0 ? "recipe-change recipe-change-removed-above" : "recipe-change recipe-change-removed",
             linesDecorationsTooltip: `Not here, but in ${baseName}:\n${was}`,
           },
         };

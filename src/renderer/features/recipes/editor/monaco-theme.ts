@@ -16,7 +16,11 @@ function toHex(color: string): string {
   if (resolved.startsWith("#")) {
     return resolved;
   }
-  const parts = /rgba?\(([^)]+)\)/u.exec(resolved)?.[1]?.split(/[\s,/]+/u).map(Number) ?? [];
+  const parts =
+    /rgba?\(([^)]+)\)/u
+      .exec(resolved)?.[1]
+      ?.split(/[\s,/]+/u)
+      .map(Number) ?? [];
   const [red = 128, green = 128, blue = 128, alpha = 1] = parts;
   return `#${[red, green, blue, Math.round(alpha * 255)].map((part) => Math.round(part).toString(16).padStart(2, "0")).join("")}`;
 }
@@ -56,7 +60,9 @@ export function applyEditorTheme(monaco: typeof Monaco, isDark: boolean): void {
       "editor.lineHighlightBorder": "#00000000",
       "editorIndentGuide.background1": token("line"),
       "editorIndentGuide.activeBackground1": token("line"),
-      ...Object.fromEntries([1, 2, 3, 4, 5, 6].map((depth) => [`editorBracketHighlight.foreground${depth}`, token("muted")])),
+      ...Object.fromEntries(
+        [1, 2, 3, 4, 5, 6].map((depth) => [`editorBracketHighlight.foreground${depth}`, token("muted")]),
+      ),
       "editorGutter.background": token("surface"),
       "editorError.foreground": token("bad"),
       "editorWarning.foreground": token("warn"),
@@ -76,7 +82,7 @@ export function applyEditorTheme(monaco: typeof Monaco, isDark: boolean): void {
       "input.background": token("paper"),
       "input.border": token("line"),
       "input.foreground": token("ink"),
-      "focusBorder": token("accent"),
+      focusBorder: token("accent"),
       "scrollbarSlider.background": `${token("faint").slice(0, 7)}55`,
       "scrollbarSlider.hoverBackground": `${token("faint").slice(0, 7)}88`,
       "scrollbarSlider.activeBackground": `${token("faint").slice(0, 7)}aa`,

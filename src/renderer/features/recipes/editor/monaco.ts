@@ -4,8 +4,10 @@
 import * as monaco from "monaco-editor/esm/vs/editor/editor.api";
 import "monaco-editor/esm/vs/editor/edcore.main.js";
 import "monaco-editor/esm/vs/basic-languages/yaml/yaml.contribution.js";
+// oxlint-disable-next-line import/default -- Vite makes a worker class of ?worker
 import EditorWorker from "monaco-editor/esm/vs/editor/editor.worker.js?worker";
-import { configureMonacoYaml, type JSONSchema } from "monaco-yaml";
+import { configureMonacoYaml } from "monaco-yaml";
+// oxlint-disable-next-line import/default -- as above
 import YamlWorker from "monaco-yaml/yaml.worker.js?worker";
 
 globalThis.MonacoEnvironment = {
@@ -25,7 +27,9 @@ const monacoForYaml = {
     createWebWorker: ({ label, createData }: LegacyWorkerOptions) => {
       const worker = label === "yaml" ? new YamlWorker() : new EditorWorker();
       // The first message only opens the worker; the second is what it is made with.
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker, not a window
       worker.postMessage("ignore");
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- as above
       worker.postMessage(createData);
       return monaco.editor.createWebWorker({ worker });
     },
@@ -44,8 +48,7 @@ export function openRecipeLanguage(jsonSchema: Readonly<Record<string, unknown>>
     completion: true,
     hover: true,
     format: { enable: false },
-    // The contract carries the schema as plain JSON; zod made it, so it is one.
-    schemas: [{ uri: "inmemory://schema/recipe.json", fileMatch: ["*"], schema: jsonSchema as JSONSchema }],
+    schemas: [{ uri: "inmemory://schema/recipe.json", fileMatch: ["*"], schema: jsonSchema }],
   });
 }
 

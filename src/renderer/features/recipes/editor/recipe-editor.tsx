@@ -1,23 +1,15 @@
 // The recipe's text in Monaco: the problems as markers with their fixes, differences from the base in the gutter. It
 // owns the editor, its model and the language service, and gives all of them back when it leaves.
-import { type Ref, useEffect, useImperativeHandle, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 import type { RecipeProblem } from "#shared/ipc/recipes.contract";
+import { type RecipeEditorHandle, registerEditor } from "../editor-handle.ts";
 import type { LineChange } from "../line-changes.ts";
+import { provideFixes, rangeOf, showChanges, showProblems } from "./annotations.ts";
 import { monaco, openRecipeLanguage } from "./monaco.ts";
 import { applyEditorTheme, EDITOR_THEME } from "./monaco-theme.ts";
-import { provideFixes, showChanges, showProblems } from "./annotations.ts";
-
-export type RecipeEditorHandle = {
-  focus(): void;
-  reveal(problem: RecipeProblem): void;
-  /** Puts the problem's suggestion in, as an edit that can be undone. */
-  applyFix(problem: RecipeProblem): void;
-};
 
 export type RecipeEditorProps = {
-  readonly ref?: Ref<RecipeEditorHandle>;
-  /** Which document is shown: another one is another model, with its own undo history. */
-  readonly documentKey: string;
+  /** Read once: another text is another editor, by its `key`. */
   readonly initialText: string;
   readonly jsonSchema: Readonly<Record<string, unknown>> | null;
   readonly problems: readonly RecipeProblem[];
@@ -29,22 +21,53 @@ export type RecipeEditorProps = {
   readonly onSave: () => void;
 };
 
+let modelCount = 0;
+
+/** Each text its own: the language service may still speak of the one before. The ending chooses the schema. */
+function nextUri(): monaco.Uri {
+  modelCount += 1;
+  return monaco.Uri.parse(`inmemory://recipes/${modelCount}.yaml`);
+}
+
+function handleOf(editor: monaco.editor.IStandaloneCodeEditor): RecipeEditorHandle {
+  return {
+    reveal: (problem) => {
+      editor.setSelection(rangeOf(problem));
+      editor.revealLineInCenterIfOutsideViewport(problem.line);
+      editor.focus();
+    },
+    applyFix: (problem) => {
+      if (problem.suggestion === null) {
+        return;
+      }
+      editor.pushUndoStop();
+      editor.executeEdits("assay.fix", [{ range: rangeOf(problem), text: problem.suggestion }]);
+      editor.pushUndoStop();
+      editor.setPosition({ lineNumber: problem.line, column: problem.column + problem.suggestion.length });
+      editor.focus();
+    },
+  };
+}
+
 export default function RecipeEditor(props: RecipeEditorProps) {
   const hostRef = useRef<HTMLDivElement>(null);
   const editorRef = useRef<monaco.editor.IStandaloneCodeEditor | null>(null);
   const decorationsRef = useRef<monaco.editor.IEditorDecorationsCollection | null>(null);
   const propsRef = useRef(props);
-  propsRef.current = props;
-  const { documentKey, jsonSchema, problems, changes, baseName, isDark } = props;
+  useLayoutEffect(() => {
+    propsRef.current = props;
+  });
+  const { jsonSchema, problems, changes, baseName, isDark } = props;
 
   useEffect(() => {
     const host = hostRef.current;
     if (host === null) {
-      return;
+      return undefined;
     }
     applyEditorTheme(monaco, propsRef.current.isDark);
+    const model = monaco.editor.createModel(propsRef.current.initialText, "yaml", nextUri());
     const editor = monaco.editor.create(host, {
-      model: null,
+      model,
       theme: EDITOR_THEME,
       ariaLabel: "Recipe text. Ctrl+M lets Tab leave the editor.",
       automaticLayout: true,
@@ -54,6 +77,7 @@ export default function RecipeEditor(props: RecipeEditorProps) {
       fontLigatures: false,
       minimap: { enabled: false },
       scrollBeyondLastLine: false,
+      scrollbar: { verticalScrollbarSize: 10, horizontalScrollbarSize: 10, alwaysConsumeMouseWheel: false },
       padding: { top: 10, bottom: 10 },
       renderLineHighlight: "none",
       overviewRulerBorder: false,
@@ -68,6 +92,9 @@ export default function RecipeEditor(props: RecipeEditorProps) {
       tabSize: 2,
       insertSpaces: true,
       wordWrap: "on",
+      wrappingIndent: "indent",
+      // The window opens nothing outside itself.
+      links: false,
       wordBasedSuggestions: "off",
       quickSuggestions: { other: true, comments: false, strings: true },
       fixedOverflowWidgets: true,
@@ -89,12 +116,17 @@ export default function RecipeEditor(props: RecipeEditorProps) {
       keybindings: [monaco.KeyMod.CtrlCmd | monaco.KeyCode.KeyS],
       run: () => propsRef.current.onSave(),
     });
+    const listener = model.onDidChangeContent(() => propsRef.current.onChange(model.getValue()));
     const fixes = provideFixes(monaco);
+    const unregister = registerEditor(handleOf(editor));
     // Measured before the font has come, columns would be wrong.
     void document.fonts.ready.then(() => monaco.editor.remeasureFonts());
     return () => {
+      unregister();
       fixes.dispose();
+      listener.dispose();
       editor.dispose();
+      model.dispose();
       editorRef.current = null;
       decorationsRef.current = null;
     };
@@ -102,79 +134,29 @@ export default function RecipeEditor(props: RecipeEditorProps) {
 
   useEffect(() => {
     if (jsonSchema === null) {
-      return;
+      return undefined;
     }
     const language = openRecipeLanguage(jsonSchema);
     return () => language.dispose();
   }, [jsonSchema]);
 
   useEffect(() => {
-    const editor = editorRef.current;
-    if (editor === null) {
-      return;
-    }
-    const uri = monaco.Uri.parse(`inmemory://recipes/${encodeURIComponent(documentKey)}.yaml`);
-    monaco.editor.getModel(uri)?.dispose();
-    const model = monaco.editor.createModel(propsRef.current.initialText, "yaml", uri);
-    editor.setModel(model);
-    const listener = model.onDidChangeContent(() => propsRef.current.onChange(model.getValue()));
-    return () => {
-      listener.dispose();
-      if (editorRef.current !== null) {
-        editor.setModel(null);
-      }
-      model.dispose();
-    };
-  }, [documentKey]);
-
-  useEffect(() => {
     const model = editorRef.current?.getModel();
     if (model) {
       showProblems(monaco, model, problems);
     }
-  }, [problems, documentKey]);
+  }, [problems]);
 
   useEffect(() => {
     if (decorationsRef.current !== null) {
       showChanges(monaco, decorationsRef.current, changes, baseName ?? "the preset");
     }
-  }, [changes, baseName, documentKey]);
+  }, [changes, baseName]);
 
   useEffect(() => {
     // The tokens change with an attribute on the document, in the same frame as this property.
     applyEditorTheme(monaco, isDark);
   }, [isDark]);
-
-  useImperativeHandle(
-    props.ref,
-    () => ({
-      focus: () => editorRef.current?.focus(),
-      reveal: (problem) => {
-        const editor = editorRef.current;
-        editor?.setSelection({
-          startLineNumber: problem.line,
-          startColumn: problem.column,
-          endLineNumber: problem.endLine,
-          endColumn: problem.endColumn,
-        });
-        editor?.revealLineInCenterIfOutsideViewport(problem.line);
-        editor?.focus();
-      },
-      applyFix: (problem) => {
-        const editor = editorRef.current;
-        if (editor === null || problem.suggestion === null) {
-          return;
-        }
-        const range = new monaco.Range(problem.line, problem.column, problem.endLine, problem.endColumn);
-        editor.pushUndoStop();
-        editor.executeEdits("assay.fix", [{ range, text: problem.suggestion }]);
-        editor.pushUndoStop();
-        editor.setPosition({ lineNumber: problem.line, column: problem.column + problem.suggestion.length });
-        editor.focus();
-      },
-    }),
-    [],
-  );
 
   return <div ref={hostRef} className="recipe-editor-host" data-testid="recipe-editor" />;
 }

@@ -1,0 +1,112 @@
+// Opens the built window in the real Electron on a workspace of its own, and trains the small run that the Tokenizers and
+// Playground specs look at.
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import AxeBuilder from "@axe-core/playwright";
+import { _electron, test as base, type ElectronApplication, expect, type Page } from "@playwright/test";
+import type { Bridge } from "#shared/ipc/bridge";
+
+const root = path.resolve(import.meta.dirname, "..", "..");
+
+export type OpenWindow = { readonly app: ElectronApplication; readonly page: Page };
+
+type Resolve = (options: { readonly allowFallback: boolean }) => { readonly binary: string } | null;
+
+async function electronBinary(): Promise<string> {
+  // as: a plain script, which carries no types; its own comment gives this one.
+  const script = (await import(pathToFileURL(path.join(root, "scripts/electron-runtime.mjs")).href)) as {
+    readonly resolveElectron: Resolve;
+  };
+  const found = script.resolveElectron({ allowFallback: true });
+  if (found === null) {
+    throw new Error("There is no Electron: run `npm run setup` first.");
+  }
+  return found.binary;
+}
+
+/** Opens at a route, such as "tokenizers/gpt2"; `home` holds the workspace and what the window remembers. */
+export async function openWindow(home: string, route: string, theme: "light" | "dark" = "light"): Promise<OpenWindow> {
+  const flags = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+  const app = await _electron.launch({
+    executablePath: await electronBinary(),
+    args: [...flags, "--disable-gpu", root, `--user-data-dir=${path.join(home, "user-data")}`],
+    env: { ...process.env, ASSAY_HOME: path.join(home, "workspace") },
+  });
+  const page = await app.firstWindow();
+  await ask(page, "app.change-settings", { theme });
+  await page.evaluate((hash) => {
+    window.location.hash = `#/${hash}`;
+  }, route);
+  return { app, page };
+}
+
+/** A request from inside the window, as its own code makes them. */
+export function ask(page: Page, name: string, input: object): Promise<unknown> {
+  return page.evaluate(
+    // as: the preload script puts the bridge there.
+    async ([asked, value]) => (window as unknown as { readonly assay: Bridge }).assay.request(asked, value),
+    [name, input] as const,
+  );
+}
+
+export function sourceRoute(feature: string, source: string): string {
+  return `${feature}/${encodeURIComponent(source)}`;
+}
+
+/** Only the view: the frame around it has its own spec. */
+export async function expectAccessible(page: Page): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).setLegacyMode(true).include("main").include("aside").analyze();
+  expect(
+    violations.map((violation) => `${violation.id}: ${violation.nodes.map((node) => node.html).join(" ")}`),
+  ).toEqual([]);
+}
+
+const recipe = `
+run_name: tiny
+max_seq_len: 64
+model: {name: gpt2, n_layers: 1, n_heads: 2, d_model: 32}
+tokenizer: {train: {type: byte-bpe, vocab_size: 512, min_frequency: 2}}
+data: {train: ${path.join(root, "resources/sample/abstracts.jsonl")}, eval: {fraction: 0.1}}
+optimizer: {name: decoupled_adamw, lr: 3.0e-3}
+scheduler: {name: cosine_with_warmup, t_warmup: 2ba, alpha_f: 0.1}
+max_duration: 9ba
+global_train_batch_size: 4
+eval_interval: 9ba
+save_interval: 3ba
+`;
+
+export const test = base.extend<{ readonly home: string }, { readonly trainedHome: string }>({
+  home: async ({ browserName: _ }, use) => {
+    const home = await mkdtemp(path.join(tmpdir(), "assay-e2e-"));
+    await use(home);
+    await rm(home, { recursive: true, force: true });
+  },
+  /** With one finished run of three checkpoints; shared by a worker's tests, which only read it. */
+  trainedHome: [
+    async ({ browserName: _ }, use) => {
+      const home = await mkdtemp(path.join(tmpdir(), "assay-e2e-trained-"));
+      await mkdir(path.join(home, "workspace"));
+      await writeFile(path.join(home, "tiny.yaml"), recipe);
+      const trained = spawnSync(process.execPath, ["scripts/assay.mjs", "train", path.join(home, "tiny.yaml")], {
+        cwd: root,
+        env: { ...process.env, ASSAY_HOME: path.join(home, "workspace") },
+        encoding: "utf8",
+      });
+      expect(trained.status, trained.stderr).toBe(0);
+      await use(home);
+      await rm(home, { recursive: true, force: true });
+    },
+    { scope: "worker", timeout: 180_000 },
+  ],
+});
+
+export async function runTokenizer(home: string): Promise<string> {
+  const runs = path.join(home, "workspace", "runs");
+  const [run] = (await readdir(runs)).filter((name) => !name.startsWith("."));
+  return path.join(runs, run ?? "", "tokenizer");
+}
+
+export { expect };

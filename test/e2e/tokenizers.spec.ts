@@ -1,0 +1,100 @@
+import path from "node:path";
+import { expect, expectAccessible, openWindow, runTokenizer, sourceRoute, test } from "./feature-window.ts";
+
+test("a text is shown in pieces beside GPT-2's, on the same columns, and a piece tells how it came to be", async ({
+  trainedHome,
+}) => {
+  const { app, page } = await openWindow(trainedHome, sourceRoute("tokenizers", await runTokenizer(trainedHome)));
+  const text = "patients with β-cell µ 😀";
+  await page.getByRole("textbox", { name: "Text to cut into pieces" }).fill(text);
+  const own = page.getByRole("listbox", { name: "Pieces of tiny" });
+  const gpt2 = page.getByRole("listbox", { name: "Pieces of gpt2" });
+  await expect(gpt2.getByRole("option", { name: / with, id 351$/ })).toBeVisible();
+  await expect(page.getByRole("region", { name: "Pieces by gpt2" })).toContainText("bytes/piece");
+
+  // The same word stands at the same place in both rows.
+  const left = async (row: typeof own) => (await row.locator(".piece-line").first().boundingBox())?.x ?? Number.NaN;
+  expect(await left(own)).toBe(await left(gpt2));
+  const widths = await Promise.all(
+    [own, gpt2].map((row) =>
+      row
+        .locator(".piece-line")
+        .first()
+        .evaluate((line) => Array.from(line.children).reduce((sum, run) => sum + run.getBoundingClientRect().width, 0)),
+    ),
+  );
+  expect(Math.abs((widths[0] ?? 0) - (widths[1] ?? 1))).toBeLessThan(1);
+
+  await gpt2.getByRole("option", { name: / with, id 351$/ }).click();
+  const details = page.getByRole("complementary", { name: "Details" });
+  await expect(details).toContainText("␣with");
+  await expect(details).toContainText("20 77 69 74 68");
+  await expect(details).toContainText("8–13");
+  await expect(details.locator(".merges")).toContainText("merge");
+  await app.close();
+});
+
+test("pieces are reached by the arrow keys", async ({ trainedHome }) => {
+  const { app, page } = await openWindow(trainedHome, "tokenizers/gpt2");
+  await page.getByRole("textbox", { name: "Text to cut into pieces" }).fill("one two three");
+  const row = page.getByRole("listbox", { name: "Pieces of gpt2" });
+  await expect(row.getByRole("option")).toHaveCount(3);
+  await row.focus();
+  await page.keyboard.press("End");
+  await expect(page.getByTestId("piece-readout")).toContainText("␣three");
+  await page.keyboard.press("ArrowLeft");
+  await expect(page.getByTestId("piece-readout")).toContainText("␣two");
+  await page.keyboard.press("Escape");
+  await expect(page.getByTestId("piece-readout")).toContainText("Point at a piece");
+  await app.close();
+});
+
+test("a text beyond the limit is shown up to it, and the view says so", async ({ home }) => {
+  const { app, page } = await openWindow(home, "tokenizers/gpt2");
+  await page.getByRole("textbox", { name: "Text to cut into pieces" }).fill("a word ".repeat(30_000));
+  await expect(page.getByText(/^The first 200.000 characters are shown below; 10.000 more are not\./)).toBeVisible();
+  await expect(page.getByRole("region", { name: "Pieces by gpt2" })).toContainText(/5\d.\d{3} pieces/);
+  // Only the lines in view are drawn.
+  expect(await page.locator(".piece").count()).toBeLessThan(4000);
+  await app.close();
+});
+
+test("a tokenizer is trained from files and opens when it is done", async ({ home }) => {
+  const { app, page } = await openWindow(home, "tokenizers");
+  await page.getByRole("button", { name: "Train tokenizer…" }).click();
+  await expect(page.getByRole("button", { name: /^Train tokenizer/ })).toBeDisabled();
+  const corpus = path.resolve(import.meta.dirname, "../../resources/sample/abstracts.jsonl");
+  // The system's own dialog cannot be driven; what it would answer can.
+  await app.evaluate(({ dialog }, file) => {
+    dialog.showOpenDialog = () => Promise.resolve({ canceled: false, filePaths: [file] });
+  }, corpus);
+  await page.getByRole("button", { name: "Add files…" }).click();
+  await expect(page.getByText(corpus)).toBeVisible();
+  await page.getByRole("textbox", { name: "Name" }).fill("sample-400");
+  await page.getByRole("textbox", { name: "Vocabulary size" }).fill("400");
+  await page.getByRole("button", { name: /^Train tokenizer/ }).click();
+  await expect(page.getByRole("heading", { name: "sample-400", level: 1 })).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByText("byte-level BPE, 400 pieces, in this workspace")).toBeVisible();
+
+  // The same name again is refused before anything starts.
+  await page.getByRole("button", { name: "Train tokenizer…" }).click();
+  await page.getByRole("textbox", { name: "Name" }).fill("sample-400");
+  await expect(page.locator("#train-tokenizer-note")).toHaveText("There is a tokenizer sample-400 already.");
+  await app.close();
+});
+
+test("the view is accessible in both themes", async ({ trainedHome }) => {
+  for (const theme of ["light", "dark"] as const) {
+    const { app, page } = await openWindow(trainedHome, "tokenizers", theme);
+    await expect(page.getByRole("link", { name: "tiny" })).toBeVisible();
+    await expectAccessible(page);
+    await page.getByRole("link", { name: "tiny" }).click();
+    await page.getByRole("listbox", { name: "Pieces of tiny" }).getByRole("option").first().click();
+    await expect(page.getByRole("complementary", { name: "Details" })).toContainText("in this text");
+    await expectAccessible(page);
+    await page.getByRole("button", { name: "Train tokenizer…" }).click();
+    await expect(page.getByRole("heading", { name: "Train a tokenizer" })).toBeVisible();
+    await expectAccessible(page);
+    await app.close();
+  }
+});
