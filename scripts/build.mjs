@@ -28,7 +28,11 @@ const bundles = [
   { ...node, entryPoints: { "cli/main": "src/cli/main.ts" }, outdir: "dist" },
   { ...node, entryPoints: { "runner/main": "src/runner/main.ts" }, outdir: "dist" },
   { ...node, entryPoints: { "engine-host/main": "src/engine-host/main.ts" }, outdir: "dist" },
-  { ...node, entryPoints: { "main/main": "src/main/main.ts", "main/runs-worker": "src/main/runs-worker.ts" }, outdir: "dist" },
+  {
+    ...node,
+    entryPoints: { "main/main": "src/main/main.ts", "main/runs-worker": "src/main/runs-worker.ts" },
+    outdir: "dist",
+  },
   // A sandboxed preload can only be CommonJS.
   {
     ...node,

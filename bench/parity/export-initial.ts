@@ -12,7 +12,13 @@ if (run === undefined || out === undefined) {
   process.exit(2);
 }
 const recipe = parse(await readFile(path.join(run, "recipe.yaml"), "utf8"));
-const { d_model: dModel, n_layers: nLayers, n_heads: nHeads, vocab_size: vocabSize, expansion_ratio: expansionRatio } = recipe.model;
+const {
+  d_model: dModel,
+  n_layers: nLayers,
+  n_heads: nHeads,
+  vocab_size: vocabSize,
+  expansion_ratio: expansionRatio,
+} = recipe.model;
 const model = loadAddon().createModel(
   {
     family: "gpt2",
@@ -32,6 +38,13 @@ const model = loadAddon().createModel(
 await model.initialize(recipe.seed);
 await mkdir(out, { recursive: true });
 await model.saveWeights(path.join(out, "model.safetensors"));
-const config = { n_layer: nLayers, n_head: nHeads, n_embd: dModel, n_positions: recipe.max_seq_len, vocab_size: vocabSize, layer_norm_epsilon: 1e-5 };
+const config = {
+  n_layer: nLayers,
+  n_head: nHeads,
+  n_embd: dModel,
+  n_positions: recipe.max_seq_len,
+  vocab_size: vocabSize,
+  layer_norm_epsilon: 1e-5,
+};
 await writeFile(path.join(out, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 model.dispose();

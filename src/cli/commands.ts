@@ -7,8 +7,8 @@ import { evalCommand } from "./commands/evaluate.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
 import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
-import { tokenizerCompareCommand } from "./commands/tokenizer-compare.ts";
 import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
+import { tokenizerCompareCommand } from "./commands/tokenizer-compare.ts";
 import { resumeCommand, trainCommand } from "./commands/train.ts";
 
 export const commands: readonly CommandSpec[] = [

@@ -2,7 +2,7 @@
 // rate and remaining time on standard error, results on standard output.
 import process from "node:process";
 
-const isTerminal = process.stderr.isTTY === true && process.env["TERM"] !== "dumb";
+const isTerminal = process.stderr.isTTY && process.env["TERM"] !== "dumb";
 const useColour = isTerminal && process.env["NO_COLOR"] === undefined;
 
 export function say(line: string): void {

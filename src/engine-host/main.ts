@@ -41,7 +41,8 @@ const handlers = {
 
 serveHandlers(
   {
-    postMessage: (message) => parentPort.postMessage(message),
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a process's port has no origin
+    send: (message) => parentPort.postMessage(message),
     listen: (listener) => parentPort.on("message", (event) => listener(event.data)),
   },
   handlers,

@@ -65,7 +65,8 @@ export class EngineHost implements Host {
       serviceName: "Assay engine host",
     });
     const caller = new RemoteCaller(
-      { postMessage: (message) => child.postMessage(message), listen: (listener) => child.on("message", listener) },
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a process's port has no origin
+      { send: (message) => child.postMessage(message), listen: (listener) => child.on("message", listener) },
       this.#onEvent,
     );
     child.on("exit", (code) => {
@@ -112,17 +113,12 @@ export class RunsWorker implements Host {
     if (this.#caller !== null) {
       return this.#caller;
     }
-    const command = {
-      executable: process.execPath,
-      args: [path.join(import.meta.dirname, "..", "runner", "main.js")],
-      // The app's own binary as plain Node: a runner has no window and outlives this one.
-      env: { ...process.env, ELECTRON_RUN_AS_NODE: "1" },
-    };
     const worker = new Worker(path.join(import.meta.dirname, "runs-worker.js"), {
-      workerData: { workspace: this.#workspace(), command },
+      workerData: { workspace: this.#workspace() },
     });
     const caller = new RemoteCaller(
-      { postMessage: (message) => worker.postMessage(message), listen: (listener) => worker.on("message", listener) },
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
+      { send: (message) => worker.postMessage(message), listen: (listener) => worker.on("message", listener) },
       this.#onEvent,
     );
     const forget = (reason: string): void => {

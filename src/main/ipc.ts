@@ -2,7 +2,7 @@
 // answer is an envelope: Electron would drop the fields of a rejected error.
 import { type BrowserWindow, type IpcMainEvent, type IpcMainInvokeEvent, ipcMain } from "electron";
 import { AppError, toErrorEnvelope } from "#shared/errors";
-import { channels } from "#shared/ipc/bridge";
+import { channels, type StreamAnswer } from "#shared/ipc/bridge";
 import type { Envelope, HandlerContext } from "#shared/ipc/contract";
 import { type Contract, contract } from "#shared/ipc/index";
 import { appOrigin } from "./app-protocol.ts";
@@ -74,31 +74,39 @@ export function serveWindow(
       : refused;
   });
 
-  ipcMain.handle(channels.stream, async (event, id: unknown, name: unknown, input: unknown) => {
+  ipcMain.handle(channels.stream, async (event, id: unknown, name: unknown, input: unknown): Promise<StreamAnswer> => {
     if (!isOurs(event) || typeof id !== "string" || streams.has(id)) {
-      return refused;
+      return { envelope: refused, itemCount: 0 };
     }
     const abort = new AbortController();
     streams.set(id, abort);
     const sender = event.sender;
-    // A window that reloads or closes no longer reads its streams.
+    // A window that reloads or closes no longer reads its streams; one that only goes to another view still does.
     const end = (): void => abort.abort();
+    const endOnReload = (details: { readonly isMainFrame: boolean; readonly isSameDocument: boolean }): void => {
+      if (details.isMainFrame && !details.isSameDocument) {
+        end();
+      }
+    };
     sender.once("destroyed", end);
-    sender.once("did-start-navigation", end);
+    sender.on("did-start-navigation", endOnReload);
+    let itemCount = 0;
     try {
-      return await answer("streams", name, input, handlers.streams, {
+      const envelope = await answer("streams", name, input, handlers.streams, {
         signal: abort.signal,
         emit: (item) => {
           if (!sender.isDestroyed()) {
+            itemCount += 1;
             sender.send(channels.streamItem, id, item);
           }
         },
       });
+      return { envelope, itemCount };
     } finally {
       streams.delete(id);
       if (!sender.isDestroyed()) {
         sender.off("destroyed", end);
-        sender.off("did-start-navigation", end);
+        sender.off("did-start-navigation", endOnReload);
       }
     }
   });

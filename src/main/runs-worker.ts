@@ -4,10 +4,9 @@ import { parentPort, workerData } from "node:worker_threads";
 import { type ServedHandlers, serveHandlers } from "#core/app/remote";
 import { createModelHandlers } from "#core/models/handlers";
 import { createRunHandlers } from "#core/runs/handlers";
-import type { LaunchOptions } from "#core/runs/launch";
 
 // as: main starts this file, and only with this data.
-const data = workerData as { readonly workspace: string; readonly command: LaunchOptions["command"] };
+const data = workerData as { readonly workspace: string };
 const port = parentPort;
 if (port === null) {
   throw new Error("runs-worker is a worker thread.");
@@ -17,7 +16,6 @@ let workspace = data.workspace;
 const runs = createRunHandlers({
   workspace: () => workspace,
   emit: (name, payload) => served.emit(name, payload),
-  ...(data.command === undefined ? {} : { command: data.command }),
 });
 const handlers = {
   requests: {
@@ -31,6 +29,6 @@ const handlers = {
   streams: {},
 } satisfies ServedHandlers;
 const served = serveHandlers(
-  { postMessage: (message) => port.postMessage(message), listen: (listener) => port.on("message", listener) },
+  { send: (message) => port.postMessage(message), listen: (listener) => port.on("message", listener) },
   handlers,
 );

@@ -60,6 +60,11 @@ function keepState(window: BrowserWindow): void {
   }
 }
 
+/** The window's own paper, so that nothing flashes before the page is drawn; as in ui/tokens.css. */
+function paper(): string {
+  return nativeTheme.shouldUseDarkColors ? "#14171a" : "#fbfaf7";
+}
+
 /** No page but ours, no second window, no permission: there is nothing in Assay that would need them. */
 export function forbidEverythingElse(): void {
   app.on("web-contents-created", (_event, contents) => {
@@ -83,7 +88,9 @@ export function createWindow(options: { readonly preload: string; readonly route
     minHeight: 400,
     show: false,
     title: "Assay",
-    backgroundColor: nativeTheme.shouldUseDarkColors ? "#14171a" : "#fbfaf7",
+    // On Linux and Windows Alt shows it; the header and the palette carry what the work needs.
+    autoHideMenuBar: true,
+    backgroundColor: paper(),
     webPreferences: {
       preload: options.preload,
       contextIsolation: true,
@@ -103,7 +110,29 @@ export function createWindow(options: { readonly preload: string; readonly route
     window.maximize();
   }
   window.once("ready-to-show", () => window.show());
-  window.on("close", () => keepState(window));
+  // Kept as it changes too: a window that is killed never closes.
+  let settling: NodeJS.Timeout | undefined;
+  const keepSoon = (): void => {
+    clearTimeout(settling);
+    settling = setTimeout(() => window.isDestroyed() || keepState(window), 500);
+  };
+  window.on("resize", keepSoon);
+  window.on("move", keepSoon);
+  window.on("close", () => {
+    clearTimeout(settling);
+    keepState(window);
+  });
+  const followTheme = (): void => {
+    window.setBackgroundColor(paper());
+  };
+  nativeTheme.on("updated", followTheme);
+  window.on("closed", () => nativeTheme.off("updated", followTheme));
+  window.webContents.on("render-process-gone", (_event, { reason }) => {
+    // Nothing is kept in the page that its processes and files do not hold, so drawing it again loses nothing.
+    if (reason !== "clean-exit" && !window.isDestroyed()) {
+      window.webContents.reload();
+    }
+  });
   void window.loadURL(`${appOrigin}/index.html#${options.route}`);
   return window;
 }

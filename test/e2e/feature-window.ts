@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import AxeBuilder from "@axe-core/playwright";
+import { AxeBuilder } from "@axe-core/playwright";
 import { _electron, test as base, type ElectronApplication, expect, type Page } from "@playwright/test";
 import type { Bridge } from "#shared/ipc/bridge";
 
@@ -79,15 +79,15 @@ save_interval: 3ba
 `;
 
 export const test = base.extend<{ readonly home: string }, { readonly trainedHome: string }>({
-  home: async ({ browserName: _ }, use) => {
-    const home = await mkdtemp(path.join(tmpdir(), "assay-e2e-"));
+  home: async ({ browserName }, use) => {
+    const home = await mkdtemp(path.join(tmpdir(), `assay-e2e-${browserName}-`));
     await use(home);
     await rm(home, { recursive: true, force: true });
   },
   /** With one finished run of three checkpoints; shared by a worker's tests, which only read it. */
   trainedHome: [
-    async ({ browserName: _ }, use) => {
-      const home = await mkdtemp(path.join(tmpdir(), "assay-e2e-trained-"));
+    async ({ browserName }, use) => {
+      const home = await mkdtemp(path.join(tmpdir(), `assay-e2e-trained-${browserName}-`));
       await mkdir(path.join(home, "workspace"));
       await writeFile(path.join(home, "tiny.yaml"), recipe);
       const trained = spawnSync(process.execPath, ["scripts/assay.mjs", "train", path.join(home, "tiny.yaml")], {

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <omp.h>
 #include <vector>
 #if defined(__SSE2__)
@@ -54,6 +55,12 @@ public:
 
 private:
   struct QueryBlock;
+  struct Mapping {
+    void* memory;
+    std::size_t size_bytes;
+  };
+
+  void* map_large(std::size_t size_bytes);
 
   // Work is counted in floats visited (a product: floating-point operations / 32). Below this a team costs more than it
   // gains, and much more where other processes hold a core that a member of the team would wait for.
@@ -156,6 +163,8 @@ private:
   float* workspace_ = nullptr;
   std::size_t workspace_bytes_ = 0;
   std::vector<double> partial_sums_;
+  std::mutex mappings_mutex_;
+  std::vector<Mapping> mappings_; // large blocks, which release() gives back to the system itself
 };
 
 // What a dropout call needs for one sample.

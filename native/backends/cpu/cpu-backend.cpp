@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -88,26 +89,55 @@ void* CpuBackend::allocate(std::size_t size_bytes) {
   if (available > 0 && size_bytes > available) {
     fail_allocation(size_bytes, available);
   }
+  if (size_bytes > SIZE_MAX - 2 * kHugePage) {
+    fail_allocation(size_bytes, available);
+  }
   const bool is_large = size_bytes >= 4 * kHugePage;
   const std::size_t alignment = is_large ? kHugePage : 64;
-  if (size_bytes > SIZE_MAX - alignment) {
-    fail_allocation(size_bytes, available);
-  }
   const std::size_t rounded = (std::max<std::size_t>(size_bytes, 1) + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, rounded);
+  void* memory = is_large ? map_large(rounded) : std::aligned_alloc(alignment, rounded);
   if (memory == nullptr) {
     fail_allocation(size_bytes, available);
-  }
-  if (is_large) {
-    // Advice: pages of 2 MiB spare the matrix products their address translation misses.
-    ::madvise(memory, rounded, MADV_HUGEPAGE);
   }
   // Touches every page now, on the threads that will use it, and never during a step.
   zero(static_cast<float*>(memory), static_cast<std::int64_t>(rounded / sizeof(float)));
   return memory;
 }
 
+// Straight from the system, not from malloc: inside Electron malloc is Chromium's, which ends the process when it is
+// asked for an alignment above 1 MiB or for more than 2 GiB. `size_bytes` is whole huge pages; null when refused.
+void* CpuBackend::map_large(std::size_t size_bytes) {
+  const std::scoped_lock lock(mappings_mutex_);
+  mappings_.reserve(mappings_.size() + 1);
+  void* const mapping =
+      ::mmap(nullptr, size_bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) {
+    return nullptr;
+  }
+  auto* const begin = static_cast<std::byte*>(mapping);
+  const std::size_t over = reinterpret_cast<std::uintptr_t>(mapping) % kHugePage;
+  const std::size_t before = over == 0 ? 0 : kHugePage - over;
+  if (before > 0) {
+    ::munmap(begin, before);
+  }
+  ::munmap(begin + before + size_bytes, kHugePage - before);
+  // Advice: pages of 2 MiB spare the matrix products their address translation misses.
+  ::madvise(begin + before, size_bytes, MADV_HUGEPAGE);
+  mappings_.push_back({begin + before, size_bytes});
+  return begin + before;
+}
+
 void CpuBackend::release(void* memory) noexcept {
+  {
+    const std::scoped_lock lock(mappings_mutex_);
+    const auto found = std::find_if(mappings_.begin(), mappings_.end(),
+                                    [memory](const Mapping& mapping) { return mapping.memory == memory; });
+    if (found != mappings_.end()) {
+      ::munmap(found->memory, found->size_bytes);
+      mappings_.erase(found);
+      return;
+    }
+  }
   std::free(memory);
 }
 

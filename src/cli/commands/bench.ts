@@ -1,8 +1,8 @@
 // assay bench train | tokenizer: ours beside the peers, interleaved in one run; best and median shown.
 import os from "node:os";
-import { trainBench, trainBenchShapes } from "#core/bench/train-bench";
 import type { BenchRow } from "#core/bench/rows";
 import { tokenizerBench } from "#core/bench/tokenizer-bench";
+import { trainBench, trainBenchShapes } from "#core/bench/train-bench";
 import { loadAddon } from "#core/engine/addon";
 import { badRequest, type CommandSpec } from "../arguments.ts";
 import { faint, note, say, sayJson, table } from "../output.ts";
@@ -20,7 +20,12 @@ export const benchCommand: CommandSpec = {
   minOperands: 1,
   maxOperands: 2,
   options: {
-    shape: { type: "string", multiple: true, value: "NAME", help: "train: bench-s, bench-m or gpt2-124m (default: bench-s and gpt2-124m)" },
+    shape: {
+      type: "string",
+      multiple: true,
+      value: "NAME",
+      help: "train: bench-s, bench-m or gpt2-124m (default: bench-s and gpt2-124m)",
+    },
     rounds: { type: "string", value: "N", help: "interleaved rounds (default 3)" },
     threads: { type: "string", value: "N", help: "threads of either side (default: the physical cores)" },
     data: { type: "string", value: "PATH", help: "tokenizer: the text (default: the bundled sample, which is small)" },
@@ -42,10 +47,19 @@ export const benchCommand: CommandSpec = {
     const data = call.text("data");
     const rows: BenchRow[] = [];
     if (call.operands.includes("tokenizer")) {
-      rows.push(...(await tokenizerBench({ ...(data === undefined ? {} : { data }), rounds, threads, onProgress: note })));
+      rows.push(
+        ...(await tokenizerBench({ ...(data === undefined ? {} : { data }), rounds, threads, onProgress: note })),
+      );
     }
     if (call.operands.includes("train")) {
-      rows.push(...trainBench({ shapes: shapes.length > 0 ? shapes : ["bench-s", "gpt2-124m"], rounds, threads, onProgress: note }));
+      rows.push(
+        ...trainBench({
+          shapes: shapes.length > 0 ? shapes : ["bench-s", "gpt2-124m"],
+          rounds,
+          threads,
+          onProgress: note,
+        }),
+      );
     }
     const about = `${machine.cpuModel}, ${threads} threads, ${machine.gemm} ${machine.onednnVersion ?? ""}, Node ${process.versions.node}, ${os.type()} ${os.release()}`;
     if (call.json) {

@@ -16,7 +16,11 @@ export const evalCommand: CommandSpec = {
     model: { type: "string", value: "DIR|RUN", help: "a checkpoint folder or a run (its newest checkpoint)" },
     task: { type: "string", value: "lm", help: "the task; lm is the only one today" },
     data: { type: "string", multiple: true, value: "PATH", help: "folder, glob, .txt, .jsonl or .jsonl.gz" },
-    stride: { type: "string", value: "N", help: "tokens from one window to the next (default: the context, no overlap)" },
+    stride: {
+      type: "string",
+      value: "N",
+      help: "tokens from one window to the next (default: the context, no overlap)",
+    },
     threads: { type: "string", value: "N", help: "threads (default: the physical cores)" },
     out: { type: "string", value: "FILE", help: "write the result as JSON there too" },
   },
@@ -32,7 +36,10 @@ export const evalCommand: CommandSpec = {
     }
     const stride = call.number("stride", { min: 1, integer: true });
     const threads = call.number("threads", { min: 1, max: 1024, integer: true });
-    const loaded = await loadModel(source, { workspace: workspacePath(call.workspace), ...(threads === undefined ? {} : { threads }) });
+    const loaded = await loadModel(source, {
+      workspace: workspacePath(call.workspace),
+      ...(threads === undefined ? {} : { threads }),
+    });
     try {
       const progress = new Progress("evaluating", "bytes");
       const result = await evaluateTexts(loaded, {
@@ -61,7 +68,9 @@ export const evalCommand: CommandSpec = {
       say(`loss           ${result.loss.toFixed(4)} nats/token`);
       say(`perplexity     ${result.perplexity.toFixed(3)}`);
       say(`bits per byte  ${result.bitsPerByte.toFixed(4)}`);
-      say(`on ${formatCount(result.documents)} documents, ${formatCount(result.tokens)} tokens, ${formatCount(result.bytes)} bytes`);
+      say(
+        `on ${formatCount(result.documents)} documents, ${formatCount(result.tokens)} tokens, ${formatCount(result.bytes)} bytes`,
+      );
     } finally {
       loaded.model.dispose();
     }

@@ -1,7 +1,7 @@
 // assay generate: continues a prompt from a checkpoint, token by token as they come.
 import process from "node:process";
-import { loadModel } from "#core/models/load";
 import { generateText } from "#core/models/generate";
+import { loadModel } from "#core/models/load";
 import { workspacePath } from "#core/paths";
 import { badRequest, type CommandSpec } from "../arguments.ts";
 import { faint, note, sayJson } from "../output.ts";
@@ -38,7 +38,10 @@ export const generateCommand: CommandSpec = {
       stopAtEndOfText: true,
     };
     const prompt = call.text("prompt") ?? "";
-    const loaded = await loadModel(source, { workspace: workspacePath(call.workspace), ...(threads === undefined ? {} : { threads }) });
+    const loaded = await loadModel(source, {
+      workspace: workspacePath(call.workspace),
+      ...(threads === undefined ? {} : { threads }),
+    });
     try {
       const tokens: { id: number; logprob: number }[] = [];
       let text = "";
@@ -47,13 +50,18 @@ export const generateCommand: CommandSpec = {
       }
       const interrupt = new AbortController();
       process.once("SIGINT", () => interrupt.abort());
-      const result = await generateText(loaded, { prompt, ...sampling }, (piece) => {
-        text += piece.text;
-        tokens.push({ id: piece.id, logprob: piece.logprob });
-        if (!call.json) {
-          process.stdout.write(piece.text);
-        }
-      }, { signal: interrupt.signal });
+      const result = await generateText(
+        loaded,
+        { prompt, ...sampling },
+        (piece) => {
+          text += piece.text;
+          tokens.push({ id: piece.id, logprob: piece.logprob });
+          if (!call.json) {
+            process.stdout.write(piece.text);
+          }
+        },
+        { signal: interrupt.signal },
+      );
       if (call.json) {
         sayJson({ prompt, text, ...result, ...(call.flag("logprobs") ? { tokens } : {}) });
         return;

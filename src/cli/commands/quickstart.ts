@@ -7,9 +7,9 @@ import process from "node:process";
 import { programRoot, workspacePath } from "#core/paths";
 import { type HeldOutFigures, quickstartReport } from "#core/quickstart/report";
 import { loadRecipeSource } from "#core/recipe/load";
+import { runCaches } from "#core/runs/caches";
 import { createRun } from "#core/runs/directory";
 import { startRun } from "#core/runs/launch";
-import { runCaches } from "#core/runs/caches";
 import { AppError } from "#shared/errors";
 import type { CommandCall, CommandSpec } from "../arguments.ts";
 import { followInTerminal } from "../follow.ts";
@@ -28,7 +28,10 @@ function openWindow(run: string): void {
   if (!existsSync(launcher)) {
     return;
   }
-  const child = spawn(process.execPath, [launcher, "--run", run], { detached: true, stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(process.execPath, [launcher, "--run", run], {
+    detached: true,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   child.unref();
 }
 
@@ -69,7 +72,11 @@ async function quickstart(call: CommandCall): Promise<void> {
     say("");
     say(
       table(
-        [{ title: "model of the same tokens" }, { title: "perplexity", right: true }, { title: "bits/byte", right: true }],
+        [
+          { title: "model of the same tokens" },
+          { title: "perplexity", right: true },
+          { title: "bits/byte", right: true },
+        ],
         [
           row("this model, before training", report.before),
           row("unigram, add-one", report.unigram),
@@ -84,10 +91,15 @@ async function quickstart(call: CommandCall): Promise<void> {
     }
     say("");
     say(`The run lies in ${run.path}`);
-    say(`Go on: npx assay generate --model ${run.id} --prompt "Background:"   ·   npx assay runs show ${run.id}   ·   npm start`);
+    say(
+      `Go on: npx assay generate --model ${run.id} --prompt "Background:"   ·   npx assay runs show ${run.id}   ·   npm start`,
+    );
   }
   if (report.after.perplexity >= report.unigram.perplexity) {
-    throw new AppError("RUN_STATE_WRONG", "The trained model is no better than counting single tokens: something is wrong; please report it.");
+    throw new AppError(
+      "RUN_STATE_WRONG",
+      "The trained model is no better than counting single tokens: something is wrong; please report it.",
+    );
   }
   if (call.flag("open")) {
     openWindow(run.path);

@@ -72,7 +72,11 @@ export const runsShowCommand: CommandSpec = {
   options: {},
   run: async (call) => {
     const run = await findRun(workspacePath(call.workspace), call.operands[0] ?? "");
-    const [summary, manifest, checkpoints] = await Promise.all([readSummary(run), readManifest(run), listCheckpoints(run)]);
+    const [summary, manifest, checkpoints] = await Promise.all([
+      readSummary(run),
+      readManifest(run),
+      listCheckpoints(run),
+    ]);
     if (call.json) {
       sayJson({ summary, manifest, checkpoints });
       return;
@@ -85,7 +89,12 @@ export const runsShowCommand: CommandSpec = {
       ["held-out loss", figure(summary.evalLoss, 4)],
       ["held-out perplexity", figure(summary.evalPerplexity, 2)],
       ["held-out bits/byte", figure(summary.evalBitsPerByte, 4)],
-      ["best", manifest.best === null ? "–" : `${manifest.best.metric} ${manifest.best.value.toFixed(4)} at step ${manifest.best.step}`],
+      [
+        "best",
+        manifest.best === null
+          ? "–"
+          : `${manifest.best.metric} ${manifest.best.value.toFixed(4)} at step ${manifest.best.step}`,
+      ],
       ["created", manifest.created_at],
       ["seed", String(manifest.seed)],
       ["where", run],
@@ -105,8 +114,18 @@ export const runsShowCommand: CommandSpec = {
       say("");
       say(
         table(
-          [{ title: "checkpoint" }, { title: "held-out loss", right: true }, { title: "size", right: true }, { title: "" }],
-          checkpoints.map((each) => [`step ${each.step}`, figure(each.evalLoss, 4), formatBytes(each.sizeBytes), each.isBest ? "best" : ""]),
+          [
+            { title: "checkpoint" },
+            { title: "held-out loss", right: true },
+            { title: "size", right: true },
+            { title: "" },
+          ],
+          checkpoints.map((each) => [
+            `step ${each.step}`,
+            figure(each.evalLoss, 4),
+            formatBytes(each.sizeBytes),
+            each.isBest ? "best" : "",
+          ]),
         ),
       );
     }

@@ -1,6 +1,7 @@
 // assay tokenizer compare: what several tokenizers make of one corpus, a list of terms, or annotated entities.
-import { compareTokenizers } from "#core/tokenizer/inspect";
+
 import { workspacePath } from "#core/paths";
+import { compareTokenizers } from "#core/tokenizer/inspect";
 import { badRequest, type CommandSpec } from "../arguments.ts";
 import { formatCount, say, sayJson, table } from "../output.ts";
 
@@ -12,7 +13,12 @@ export const tokenizerCompareCommand: CommandSpec = {
   maxOperands: 0,
   options: {
     tokenizer: { type: "string", multiple: true, value: "DIR|FILE|gpt2", help: "one of those compared" },
-    input: { type: "string", multiple: true, value: "PATH", help: "a corpus: bytes a token, tokens a word; with --terms also how often each term stands in it" },
+    input: {
+      type: "string",
+      multiple: true,
+      value: "PATH",
+      help: "a corpus: bytes a token, tokens a word; with --terms also how often each term stands in it",
+    },
     terms: { type: "string", value: "FILE", help: "one term a line, leading spaces count: the pieces of each" },
     term: { type: "string", multiple: true, value: "TEXT", help: "one term, as with --terms" },
     iob: { type: "string", value: "FILE", help: "IOB2 file: tokens a word of its entities (BioMegatron, Table 4)" },
@@ -26,7 +32,9 @@ export const tokenizerCompareCommand: CommandSpec = {
     const terms = call.text("terms");
     const iob = call.text("iob");
     if (inputs.length === 0 && terms === undefined && iob === undefined && call.texts("term").length === 0) {
-      throw badRequest("`assay tokenizer compare` needs something to compare on: --input PATH, --terms FILE, --term TEXT or --iob FILE.");
+      throw badRequest(
+        "`assay tokenizer compare` needs something to compare on: --input PATH, --terms FILE, --term TEXT or --iob FILE.",
+      );
     }
     const comparison = await compareTokenizers({
       tokenizers,
@@ -45,8 +53,18 @@ export const tokenizerCompareCommand: CommandSpec = {
       say(`corpus: ${formatCount(documents)} documents, ${formatCount(words)} words, ${formatCount(bytes)} bytes`);
       say(
         table(
-          [{ title: "tokenizer" }, { title: "tokens", right: true }, { title: "bytes/token", right: true }, { title: "tokens/word", right: true }],
-          rows.map((row) => [row.tokenizer, formatCount(row.tokens), (bytes / row.tokens).toFixed(3), (row.tokens / words).toFixed(3)]),
+          [
+            { title: "tokenizer" },
+            { title: "tokens", right: true },
+            { title: "bytes/token", right: true },
+            { title: "tokens/word", right: true },
+          ],
+          rows.map((row) => [
+            row.tokenizer,
+            formatCount(row.tokens),
+            (bytes / row.tokens).toFixed(3),
+            (row.tokens / words).toFixed(3),
+          ]),
         ),
       );
     }
@@ -54,7 +72,11 @@ export const tokenizerCompareCommand: CommandSpec = {
       const names = comparison.tokenizers;
       say(
         table(
-          [{ title: "term" }, ...(comparison.corpus === null ? [] : [{ title: "in corpus", right: true }]), ...names.map((title) => ({ title }))],
+          [
+            { title: "term" },
+            ...(comparison.corpus === null ? [] : [{ title: "in corpus", right: true }]),
+            ...names.map((title) => ({ title })),
+          ],
           comparison.terms.map((row) => [
             JSON.stringify(row.term),
             ...(comparison.corpus === null ? [] : [row.count === 0 ? "absent" : formatCount(row.count ?? 0)]),
@@ -64,7 +86,9 @@ export const tokenizerCompareCommand: CommandSpec = {
       );
     }
     if (comparison.entities !== null) {
-      say(`entities: ${formatCount(comparison.entities.mentions)} mentions, ${formatCount(comparison.entities.words)} words`);
+      say(
+        `entities: ${formatCount(comparison.entities.mentions)} mentions, ${formatCount(comparison.entities.words)} words`,
+      );
       say(
         table(
           [{ title: "tokenizer" }, { title: "tokens", right: true }, { title: "tokens/word", right: true }],

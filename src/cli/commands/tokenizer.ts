@@ -16,7 +16,12 @@ export const tokenizerTrainCommand: CommandSpec = {
     type: { type: "string", value: "byte-bpe", help: "the only type today: byte-level BPE as GPT-2's" },
     "vocab-size": { type: "string", value: "N", help: "tokens in all, end-of-text among them" },
     "min-frequency": { type: "string", value: "N", help: "merge no pair seen less often (default 2)" },
-    input: { type: "string", multiple: true, value: "PATH", help: "folder, glob, .txt, .jsonl or .jsonl.gz (field `text`)" },
+    input: {
+      type: "string",
+      multiple: true,
+      value: "PATH",
+      help: "folder, glob, .txt, .jsonl or .jsonl.gz (field `text`)",
+    },
     out: { type: "string", value: "DIR", help: "the folder to write" },
   },
   run: async (call) => {

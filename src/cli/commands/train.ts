@@ -1,9 +1,9 @@
 // assay train and assay resume: make or find the run, start its runner, and follow it unless told otherwise.
 import process from "node:process";
 import { workspacePath } from "#core/paths";
-import { dryRun } from "#core/runs/dry-run";
 import { loadRecipeSource } from "#core/recipe/load";
 import { createRun, findRun } from "#core/runs/directory";
+import { dryRun } from "#core/runs/dry-run";
 import { resumeRun, startRun } from "#core/runs/launch";
 import { readSummary } from "#core/runs/status";
 import type { RunSummary } from "#shared/domain/run";
@@ -22,9 +22,12 @@ function report(summary: RunSummary, json: boolean): void {
   if (summary.exitReason !== null && process.exitCode === 1) {
     note(`${summary.exitReason.message} (${summary.exitReason.code})`);
   } else if (summary.status === "lost") {
-    note(`The runner of ${summary.name} is gone without a word; \`assay resume ${summary.id}\` goes on from its newest checkpoint.`);
+    note(
+      `The runner of ${summary.name} is gone without a word; \`assay resume ${summary.id}\` goes on from its newest checkpoint.`,
+    );
   }
-  const perplexity = summary.evalPerplexity === null ? "" : `, held-out perplexity ${summary.evalPerplexity.toFixed(2)}`;
+  const perplexity =
+    summary.evalPerplexity === null ? "" : `, held-out perplexity ${summary.evalPerplexity.toFixed(2)}`;
   const bits = summary.evalBitsPerByte === null ? "" : `, ${summary.evalBitsPerByte.toFixed(4)} bits/byte`;
   say(`${summary.name} ${summary.status} at step ${summary.step}${perplexity}${bits}: ${summary.directory}`);
 }
@@ -52,10 +55,14 @@ async function train(call: CommandCall): Promise<void> {
       sayJson(result);
       return;
     }
-    say(`one step       ${formatSeconds(result.secondsPerStep)}, loss ${result.loss.toFixed(3)}, gradient norm ${result.gradNorm.toFixed(3)}`);
+    say(
+      `one step       ${formatSeconds(result.secondsPerStep)}, loss ${result.loss.toFixed(3)}, gradient norm ${result.gradNorm.toFixed(3)}`,
+    );
     say(`rate           ${formatCount(result.tokensPerSecond)} tok/s on ${result.threads} threads`);
     say(`parameters     ${formatCount(result.parameters)}`);
-    say(`memory         ${formatBytes(result.plan.totalBytes)} planned, ${formatBytes(result.peakBytes)} at peak in the process`);
+    say(
+      `memory         ${formatBytes(result.plan.totalBytes)} planned, ${formatBytes(result.peakBytes)} at peak in the process`,
+    );
     for (const [name, bytes] of Object.entries({
       parameters: result.plan.parameterBytes,
       gradients: result.plan.gradientBytes,

@@ -9,7 +9,7 @@ function ports(): readonly [Port, Port] {
   const { port1, port2 } = new MessageChannel();
   open.push(port1, port2);
   const wrap = (port: MessagePort): Port => ({
-    postMessage: (message) => port.postMessage(message),
+    send: (message) => port.postMessage(message),
     listen: (listener) => port.on("message", listener),
   });
   return [wrap(port1), wrap(port2)];

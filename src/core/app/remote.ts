@@ -20,7 +20,7 @@ type AnswerMessage =
   | { readonly kind: "event"; readonly name: string; readonly payload: unknown };
 
 export type Port = {
-  postMessage(message: unknown): void;
+  send(message: unknown): void;
   /** Hears every message of the other side. */
   listen(listener: (message: unknown) => void): void;
 };
@@ -28,7 +28,7 @@ export type Port = {
 /** The serving side. `emit` of its answer sends an event to the caller. */
 export function serveHandlers(port: Port, handlers: ServedHandlers): { emit(name: string, payload: unknown): void } {
   const running = new Map<number, AbortController>();
-  const answer = (message: AnswerMessage): void => port.postMessage(message);
+  const answer = (message: AnswerMessage): void => port.send(message);
   const call = async (message: Extract<CallMessage, { kind: "call" }>): Promise<void> => {
     const { id, name, input } = message;
     const abort = new AbortController();
@@ -107,8 +107,13 @@ export class RemoteCaller {
     this.#nextId += 1;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject, onItem });
-      context.signal.addEventListener("abort", () => this.#port.postMessage({ kind: "cancel", id }), { once: true });
-      this.#port.postMessage({ kind: "call", id, name, input });
+      this.#port.send({ kind: "call", id, name, input });
+      const cancel = (): void => this.#port.send({ kind: "cancel", id });
+      if (context.signal.aborted) {
+        cancel();
+      } else {
+        context.signal.addEventListener("abort", cancel, { once: true });
+      }
     });
   }
 

@@ -20,7 +20,10 @@ function runOnce(command: string, args: readonly string[], cwd: string, threads:
     env: { ...process.env, OMP_NUM_THREADS: String(threads), ...openBlasForOpenMp() },
   });
   if (result.status !== 0) {
-    throw new AppError("NOT_SUPPORTED", `${path.basename(command)} ${args.join(" ")} failed: ${result.stderr.trim().split("\n").at(-1) ?? ""}`);
+    throw new AppError(
+      "NOT_SUPPORTED",
+      `${path.basename(command)} ${args.join(" ")} failed: ${result.stderr.trim().split("\n").at(-1) ?? ""}`,
+    );
   }
   return JSON.parse(result.stdout.trim().split("\n").at(-1) ?? "");
 }
@@ -52,7 +55,16 @@ export function trainBench(options: {
     let torch = "";
     for (let round = 1; round <= options.rounds; round += 1) {
       options.onProgress(`${shape}, round ${round} of ${options.rounds}`);
-      const args = ["--shape", shape, "--steps", String(stepsPerRound(shape)), "--warmup", "2", "--threads", String(options.threads)];
+      const args = [
+        "--shape",
+        shape,
+        "--steps",
+        String(stepsPerRound(shape)),
+        "--warmup",
+        "2",
+        "--threads",
+        String(options.threads),
+      ];
       const mine = runOnce(ours, args, root, options.threads);
       const theirs = runOnce("/usr/bin/python3", ["torch_train_bench.py", ...args], peerFolder, options.threads);
       torch = theirs.torch ?? "";

@@ -41,12 +41,20 @@ function checkEngine(): readonly DoctorCheck[] {
     const isOneDnn = machine.gemm === "onednn";
     return [
       check("engine", true, true, `${machine.engineVersion} on ${machine.cpuModel}`, ""),
-      check("cpu", true, false, `${machine.physicalCores} cores, ${machine.isa.join(" ") || "no vector extensions"}`, ""),
+      check(
+        "cpu",
+        true,
+        false,
+        `${machine.physicalCores} cores, ${machine.isa.join(" ") || "no vector extensions"}`,
+        "",
+      ),
       check(
         "onednn",
         isOneDnn,
         false,
-        isOneDnn ? `${machine.onednnVersion ?? "unknown version"} (${machine.onednnPath ?? "unknown path"})` : "not found; the built-in kernel serves",
+        isOneDnn
+          ? `${machine.onednnVersion ?? "unknown version"} (${machine.onednnPath ?? "unknown path"})`
+          : "not found; the built-in kernel serves",
         "apt-get install -y libdnnl2",
       ),
     ];
@@ -56,7 +64,10 @@ function checkEngine(): readonly DoctorCheck[] {
 }
 
 function sharedLibrary(names: readonly string[]): string | null {
-  const cache = spawnSync("ldconfig", ["-p"], { encoding: "utf8", env: { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/sbin:/usr/sbin` } });
+  const cache = spawnSync("ldconfig", ["-p"], {
+    encoding: "utf8",
+    env: { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/sbin:/usr/sbin` },
+  });
   const lines = (cache.stdout ?? "").split("\n");
   for (const name of names) {
     const line = lines.find((each) => each.trim().startsWith(`${name} `));
@@ -75,8 +86,20 @@ function checkGpu(): readonly DoctorCheck[] {
   const notYet = "this version trains on the CPU only; a CUDA backend is not built yet";
   return [
     check("driver", hasDriver, false, driver, "install NVIDIA's driver if this machine has a GPU"),
-    check("gpu", false, false, hasDriver ? `${driver}; ${notYet}` : notYet, "nothing to do today: recipes use device: cpu"),
-    check("cublaslt", cublas !== null, false, cublas ?? "not found", "nothing to do today: only a CUDA backend would need it"),
+    check(
+      "gpu",
+      false,
+      false,
+      hasDriver ? `${driver}; ${notYet}` : notYet,
+      "nothing to do today: recipes use device: cpu",
+    ),
+    check(
+      "cublaslt",
+      cublas !== null,
+      false,
+      cublas ?? "not found",
+      "nothing to do today: only a CUDA backend would need it",
+    ),
   ];
 }
 
@@ -86,7 +109,13 @@ function checkElectron(): DoctorCheck {
     override !== undefined && override !== "" ? override : path.join(programRoot(), "node_modules", "electron", "dist");
   const binary = path.join(folder, process.platform === "win32" ? "electron.exe" : "electron");
   const ok = existsSync(binary);
-  return check("electron", ok, false, ok ? binary : "its binary is not here; the command line works without it", "node node_modules/electron/install.js");
+  return check(
+    "electron",
+    ok,
+    false,
+    ok ? binary : "its binary is not here; the command line works without it",
+    "node node_modules/electron/install.js",
+  );
 }
 
 function checkTorch(): DoctorCheck {
@@ -106,7 +135,13 @@ function checkTiktoken(): DoctorCheck {
     const found = createRequire(import.meta.url).resolve("tiktoken/encoders/gpt2.json");
     return check("gpt2-vocabulary", true, false, found, "");
   } catch {
-    return check("gpt2-vocabulary", false, false, "the npm package tiktoken is not installed", "npm ci --ignore-scripts");
+    return check(
+      "gpt2-vocabulary",
+      false,
+      false,
+      "the npm package tiktoken is not installed",
+      "npm ci --ignore-scripts",
+    );
   }
 }
 
@@ -132,9 +167,27 @@ function checkWorkspace(workspace: string): readonly DoctorCheck[] {
   const freeGb = (disk.bavail * disk.bsize) / 1e9;
   const state = existing === workspace ? workspace : `${workspace} (will be made on first use)`;
   return [
-    check("workspace", problem === null, true, problem === null ? state : `${workspace}: ${problem}`, "set ASSAY_HOME to a folder you may write"),
-    check("disk", freeGb > 2, false, `${freeGb.toFixed(1)} GB free`, "free some space, or set ASSAY_HOME to another disk"),
-    check("memory", os.totalmem() > 2e9, false, `${(os.totalmem() / 1e9).toFixed(1)} GB, ${(os.freemem() / 1e9).toFixed(1)} GB free`, "close other programs"),
+    check(
+      "workspace",
+      problem === null,
+      true,
+      problem === null ? state : `${workspace}: ${problem}`,
+      "set ASSAY_HOME to a folder you may write",
+    ),
+    check(
+      "disk",
+      freeGb > 2,
+      false,
+      `${freeGb.toFixed(1)} GB free`,
+      "free some space, or set ASSAY_HOME to another disk",
+    ),
+    check(
+      "memory",
+      os.totalmem() > 2e9,
+      false,
+      `${(os.totalmem() / 1e9).toFixed(1)} GB, ${(os.freemem() / 1e9).toFixed(1)} GB free`,
+      "close other programs",
+    ),
   ];
 }
 

@@ -2,8 +2,8 @@
 // very same tokens, and what the model writes.
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { readTokenDocuments } from "#core/baselines/token-documents";
 import { scoreDocuments, trainTrigram, trainUnigram } from "#core/baselines/ngram";
+import { readTokenDocuments } from "#core/baselines/token-documents";
 import { foldMetrics, type MetricRecord, readMetrics } from "#core/runs/metrics";
 import { AppError } from "#shared/errors";
 
@@ -24,7 +24,10 @@ function heldOutFigures(record: MetricRecord | undefined, which: string): HeldOu
   const perplexity = record?.["eval/perplexity"];
   const bitsPerByte = record?.["eval/bits_per_byte"];
   if (perplexity === undefined || bitsPerByte === undefined) {
-    throw new AppError("RUN_STATE_WRONG", `The run has no ${which} evaluation in metrics.jsonl; look into its log.txt.`);
+    throw new AppError(
+      "RUN_STATE_WRONG",
+      `The run has no ${which} evaluation in metrics.jsonl; look into its log.txt.`,
+    );
   }
   return { perplexity, bitsPerByte };
 }

@@ -13,6 +13,9 @@ import { loadSettings } from "./settings-store.ts";
 import { StatusBar } from "./status-bar.tsx";
 import { useMedia } from "./use-media.ts";
 
+const noCrumbs = (): readonly Crumb[] => [];
+const noCount = (): number | null => null;
+
 /** A bug in one view leaves the frame standing and says what happened. */
 class ViewBoundary extends Component<
   { readonly children: ReactNode; readonly name: string },
@@ -39,7 +42,9 @@ class ViewBoundary extends Component<
 }
 
 function SidebarEntry({ feature, isCurrent }: { readonly feature: Feature; readonly isCurrent: boolean }) {
-  const count = feature.useCount?.() ?? null;
+  const useCount = feature.useCount ?? noCount;
+  // oxlint-disable-next-line react/hooks -- an entry is keyed by its feature, whose hook never changes
+  const count = useCount();
   const Icon = feature.icon;
   return (
     <a
@@ -73,8 +78,6 @@ function Sidebar({ current }: { readonly current: Feature }) {
   );
 }
 
-const noCrumbs = (): readonly Crumb[] => [];
-
 function Header({
   feature,
   route,
@@ -85,6 +88,7 @@ function Header({
   readonly onToggleDetails: (() => void) | null;
 }) {
   const useCrumbs = feature.useCrumbs ?? noCrumbs;
+  // oxlint-disable-next-line react/hooks -- the header is keyed by its feature, whose hook never changes
   const crumbs = useCrumbs(route);
   const { Actions } = feature;
   return (
@@ -210,6 +214,7 @@ export function App() {
       <Sidebar current={feature} />
       <div className="body">
         <Header
+          key={feature.id}
           feature={feature}
           route={route}
           onToggleDetails={details !== null && isNarrow ? () => setDetailsOpen((open) => !open) : null}

@@ -83,8 +83,17 @@ export const client = {
   ): Promise<StreamOutput<Contract, N>> {
     listenToItems();
     const id = crypto.randomUUID();
-    // as: main sends this stream's items as the contract says.
-    itemListeners.set(id, (item) => onItem(item as StreamItem<Contract, N>));
+    let receivedCount = 0;
+    let expectedCount = Number.POSITIVE_INFINITY;
+    let settle = (): void => undefined;
+    itemListeners.set(id, (item) => {
+      receivedCount += 1;
+      // as: main sends this stream's items as the contract says.
+      onItem(item as StreamItem<Contract, N>);
+      if (receivedCount >= expectedCount) {
+        settle();
+      }
+    });
     const cancel = (): void => window.assay.cancelStream(id);
     options.signal?.addEventListener("abort", cancel, { once: true });
     try {
@@ -92,7 +101,14 @@ export const client = {
       if (options.signal?.aborted === true) {
         cancel();
       }
-      const envelope = await answer;
+      const { envelope, itemCount } = await answer;
+      // The answer may have overtaken the last items.
+      if (receivedCount < itemCount) {
+        expectedCount = itemCount;
+        await new Promise<void>((resolve) => {
+          settle = resolve;
+        });
+      }
       // as: as above.
       return envelope.ok ? (envelope.value as StreamOutput<Contract, N>) : raise(envelope.error);
     } finally {

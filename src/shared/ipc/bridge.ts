@@ -10,10 +10,15 @@ export const channels = {
   event: "assay:event",
 } as const;
 
+export type StreamAnswer = { readonly envelope: Envelope<unknown>; readonly itemCount: number };
+
 export type Bridge = {
   request(name: string, input: unknown): Promise<Envelope<unknown>>;
-  /** `id` is the caller's own; items of this stream come to `onItem` with it. */
-  stream(id: string, name: string, input: unknown): Promise<Envelope<unknown>>;
+  /**
+   * `id` is the caller's own; items of this stream come to `onItem` with it. Answers and items travel on different
+   * channels, so an answer may overtake the last items: it says how many were sent.
+   */
+  stream(id: string, name: string, input: unknown): Promise<StreamAnswer>;
   cancelStream(id: string): void;
   /** Each returns a function that ends the listening. */
   onItem(listener: (id: string, item: unknown) => void): () => void;

@@ -1,6 +1,7 @@
 // The store against a bridge held in memory: tokens in, text and states out.
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { ErrorEnvelope } from "#shared/errors";
+import type { StreamAnswer } from "#shared/ipc/bridge";
 import { continuationText } from "./stream-text.ts";
 
 type Item = { readonly text: string; readonly id: number; readonly logprob: number; readonly index: number };
@@ -11,6 +12,7 @@ let end: (ending: Ending) => void = () => undefined;
 const asked: Record<string, unknown>[] = [];
 const cancelled: string[] = [];
 let streamId = "";
+let sentCount = 0;
 
 const done: Ending = {
   ok: true,
@@ -29,14 +31,20 @@ vi.stubGlobal("window", {
       ],
     }),
     onItem: (listener: (id: string, item: Item) => void) => {
-      emit = (item) => listener(streamId, item);
+      emit = (item) => {
+        sentCount += 1;
+        listener(streamId, item);
+      };
       return () => undefined;
     },
     cancelStream: (id: string) => cancelled.push(id),
     stream: (id: string, _name: string, input: Record<string, unknown>) => {
       streamId = id;
       asked.push(input);
-      return new Promise<Ending>((resolve) => (end = resolve));
+      sentCount = 0;
+      return new Promise<StreamAnswer>((resolve) => {
+        end = (envelope) => resolve({ envelope, itemCount: sentCount });
+      });
     },
   },
 });
@@ -72,6 +80,17 @@ describe("usePlayground", () => {
     expect(continuationText(store().continuation)).toBe(" were seen");
     expect(store().generation).toMatchObject({ state: "done", result: { newTokens: 2 } });
     expect(asked[0]).toMatchObject({ model: "/c/10", prompt: "The patients", seed: 17 });
+  });
+
+  it("takes the items that an answer has overtaken", async () => {
+    const writing = store().writeOn();
+    emit(token(0, " were"));
+    sentCount = 2;
+    end(done);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    emit(token(1, " seen"));
+    await writing;
+    expect(continuationText(store().continuation)).toBe(" were seen");
   });
 
   it("goes on after what it wrote, and forgets it when the prompt was changed since", async () => {

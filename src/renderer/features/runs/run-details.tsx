@@ -1,24 +1,21 @@
 // The right-hand panel of a run: model, checkpoints, lineage, the recipe that is really used, and where it lies.
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { routeHash } from "../../app/router.ts";
 import { client, messageOf } from "../../lib/client.ts";
 import { formatBytes, formatCount, formatTime } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { Facts, Section } from "../../ui/facts.tsx";
-import { useRuns } from "./store.ts";
+import { type RunShown, useRuns } from "./store.ts";
 
 export function RunDetails() {
   const shown = useRuns((state) => state.shown);
+  // Another run is another panel: what was copied or failed belongs to the one before.
+  return shown === null ? null : <Details key={shown.summary.directory} shown={shown} />;
+}
+
+function Details({ shown }: { readonly shown: RunShown }) {
   const [problem, setProblem] = useState<string | null>(null);
   const [isCopied, setCopied] = useState(false);
-  const directory = shown?.summary.directory;
-  useEffect(() => {
-    setProblem(null);
-    setCopied(false);
-  }, [directory]);
-  if (shown === null) {
-    return null;
-  }
   const { manifest, summary, checkpoints, latest, parameterCount, resumes } = shown;
   const memory = latest["memory/peak_bytes"];
   const copy = (): void => {

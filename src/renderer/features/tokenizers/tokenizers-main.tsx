@@ -79,8 +79,8 @@ function TokenizerList({ list, error }: { readonly list: readonly TokenizerInfo[
           <tr>
             <th>name</th>
             <th>kind</th>
-            <th className="number">pieces</th>
             <th>where</th>
+            <th className="number">pieces</th>
           </tr>
         </thead>
         <tbody>
@@ -90,8 +90,8 @@ function TokenizerList({ list, error }: { readonly list: readonly TokenizerInfo[
                 <a href={routeHash("tokenizers", info.source)}>{tokenizerLabel(info)}</a>
               </td>
               <td className="muted">{kindLabel(info.kind)}</td>
-              <td className="number">{formatCount(info.vocabSize)}</td>
               <td className="muted">{tokenizerPlace(info)}</td>
+              <td className="number">{formatCount(info.vocabSize)}</td>
             </tr>
           ))}
         </tbody>
