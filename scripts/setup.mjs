@@ -133,9 +133,10 @@ function installNpmPackages() {
   }
   step("npm packages", () => {
     // Install scripts are not run: the only one that matters downloads Electron, and it may fail without harm.
+    // Not `npm ci`: it refuses a lock file that leaves out builds for other systems, which some registries do not carry.
     mustRun(
       "npm",
-      ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+      ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
       "Check the network and the disk, then run this again.",
     );
     mkdirSync(path.dirname(marker), { recursive: true });

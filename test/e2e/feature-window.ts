@@ -27,12 +27,19 @@ async function electronBinary(): Promise<string> {
   return found.binary;
 }
 
-/** Opens at a route, such as "tokenizers/gpt2"; `home` holds the workspace and what the window remembers. */
-export async function openWindow(home: string, route: string, theme: "light" | "dark" = "light"): Promise<OpenWindow> {
+type OpenOptions = {
+  readonly theme?: "light" | "dark";
+  /** What the window remembers; its own each time unless given, so that no two windows are the same instance. */
+  readonly userData?: string;
+};
+
+/** Opens at a route, such as "tokenizers/gpt2", on the workspace in `home`. */
+export async function openWindow(home: string, route: string, options: OpenOptions = {}): Promise<OpenWindow> {
+  const { theme = "light", userData = await mkdtemp(path.join(home, "user-data-")) } = options;
   const flags = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
   const app = await _electron.launch({
     executablePath: await electronBinary(),
-    args: [...flags, "--disable-gpu", root, `--user-data-dir=${path.join(home, "user-data")}`],
+    args: [...flags, "--disable-gpu", root, `--user-data-dir=${userData}`],
     env: { ...process.env, ASSAY_HOME: path.join(home, "workspace") },
   });
   const page = await app.firstWindow();
@@ -64,10 +71,11 @@ export async function expectAccessible(page: Page): Promise<void> {
   ).toEqual([]);
 }
 
+/** Slow enough to be stopped in the middle of 4096 tokens. */
 const recipe = `
 run_name: tiny
-max_seq_len: 64
-model: {name: gpt2, n_layers: 1, n_heads: 2, d_model: 32}
+max_seq_len: 256
+model: {name: gpt2, n_layers: 4, n_heads: 4, d_model: 256}
 tokenizer: {train: {type: byte-bpe, vocab_size: 512, min_frequency: 2}}
 data: {train: ${path.join(root, "resources/sample/abstracts.jsonl")}, eval: {fraction: 0.1}}
 optimizer: {name: decoupled_adamw, lr: 3.0e-3}

@@ -75,10 +75,10 @@ test("when the engine host is killed the window stands, keeps the text, says so,
   await expect(page.getByText("checkpoint step 9 of tiny")).toBeVisible();
   await page.getByRole("textbox", { name: "new tokens" }).fill("4096");
   await page.getByRole("checkbox", { name: "stop at end of text" }).uncheck();
-  await writeOn(page, "The patients");
-  await expect(words(page).nth(3)).toBeVisible();
   const pid = await engineHostPid(opened);
   expect(pid).toBeDefined();
+  await writeOn(page, "The patients");
+  await expect(words(page).nth(3)).toBeVisible();
   process.kill(pid ?? 0, "SIGKILL");
   const banner = page.getByRole("main").getByRole("alert");
   await expect(banner).toContainText("The text is kept.");
@@ -101,7 +101,7 @@ test("without a model the view says what belongs here and leads on", async ({ ho
 
 test("the view is accessible in both themes", async ({ trainedHome }) => {
   for (const theme of ["light", "dark"] as const) {
-    const { app, page } = await openWindow(trainedHome, "playground", theme);
+    const { app, page } = await openWindow(trainedHome, "playground", { theme });
     await writeOn(page, "The patients");
     await expect(page.getByTestId("generation-figures")).toContainText("tok/s");
     await words(page).first().click();

@@ -56,7 +56,8 @@ test("keys are completed and explained from the recipe's own schema", async ({ h
 test("unsaved text survives the death of the app, is restored with a notice, and can be discarded", async ({
   home,
 }) => {
-  const first = await openWindow(home, tiny);
+  const userData = path.join(home, "remembered");
+  const first = await openWindow(home, tiny, { userData });
   await typeAtEnd(first.page, "# written just before the crash\n");
   await expect(first.page.getByText("not saved, kept as a draft")).toBeVisible();
   // The draft is written a moment after the last key.
@@ -69,7 +70,7 @@ test("unsaved text survives the death of the app, is restored with a notice, and
   process.kill(first.app.process().pid ?? 0, "SIGKILL");
   await gone;
 
-  const second = await openWindow(home, tiny);
+  const second = await openWindow(home, tiny, { userData });
   await expect(second.page.getByText("Unsaved text of biomedlm-tiny was restored.")).toBeVisible();
   await typeAtEnd(second.page, "");
   await expect(firstLines(second.page)).toContainText("written just before the crash");
@@ -114,7 +115,7 @@ test("a folder of articles becomes a recipe that can be trained", async ({ home 
 
 test("the view is accessible in both themes, the list as well as a recipe", async ({ home }) => {
   for (const theme of ["light", "dark"] as const) {
-    const { app, page } = await openWindow(home, "recipes", theme);
+    const { app, page } = await openWindow(home, "recipes", { theme });
     await expect(page.getByRole("link", { name: "biomedlm-tiny" })).toBeVisible();
     await expectAccessible(page);
     await page.getByRole("link", { name: "biomedlm-tiny" }).click();

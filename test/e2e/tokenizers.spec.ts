@@ -85,7 +85,7 @@ test("a tokenizer is trained from files and opens when it is done", async ({ hom
 
 test("the view is accessible in both themes", async ({ trainedHome }) => {
   for (const theme of ["light", "dark"] as const) {
-    const { app, page } = await openWindow(trainedHome, "tokenizers", theme);
+    const { app, page } = await openWindow(trainedHome, "tokenizers", { theme });
     await expect(page.getByRole("link", { name: "tiny" })).toBeVisible();
     await expectAccessible(page);
     await page.getByRole("link", { name: "tiny" }).click();

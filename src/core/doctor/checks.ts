@@ -140,7 +140,7 @@ function checkTiktoken(): DoctorCheck {
       false,
       false,
       "the npm package tiktoken is not installed",
-      "npm ci --ignore-scripts",
+      "npm install --ignore-scripts",
     );
   }
 }

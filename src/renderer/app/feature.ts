@@ -14,6 +14,9 @@ export type Command = {
   readonly run: () => void;
 };
 
+/** Behind a name in the sidebar; `isLive` says that something is going on now. */
+export type Count = { readonly value: number; readonly isLive: boolean };
+
 export type Feature = {
   /** First part of the route. */
   readonly id: string;
@@ -28,9 +31,10 @@ export type Feature = {
   readonly Actions?: ComponentType<{ readonly route: Route }>;
   /** After the feature's own title. */
   readonly useCrumbs?: (route: Route) => readonly Crumb[];
-  /** A small number beside its name in the sidebar; null for none. */
-  readonly useCount?: () => number | null;
+  readonly useCount?: () => Count | null;
   readonly commands?: () => readonly Command[];
+  /** Once, when the window opens. */
+  readonly start?: () => void;
   /** Details or Bottom only make sense on some routes. */
   readonly hasDetails?: (route: Route) => boolean;
   readonly hasBottom?: (route: Route) => boolean;

@@ -1,6 +1,7 @@
-// A line chart over reduced series: raw thin, smoothed strong, single points with markers; a readout of the step under
-// the pointer; dragging zooms. Recharts draws it, our own search finds the nearest step.
-import { useMemo, useRef, useState } from "react";
+// A line chart over reduced series: raw thin, smoothed strong, single points with markers. The step under the pointer, or
+// chosen by the arrow keys, is read out; dragging zooms, a double click shows the whole again. Recharts draws; the nearest
+// step is found by our own search, so that what is read out is always a point that was logged.
+import { type KeyboardEvent, type PointerEvent, useMemo, useRef, useState } from "react";
 import {
   CartesianGrid,
   Line,
@@ -13,7 +14,7 @@ import {
   YAxis,
 } from "recharts";
 import { formatNumber } from "../../lib/format.ts";
-import { type Axis, axisText, nearestIndex, type Point, ticks, yDomain } from "./view-model.ts";
+import { type Axis, axisText, nearestIndex, nearestPoint, type Point, type Range, ticks, yScale } from "./curves.ts";
 
 export type ChartLine = {
   readonly title: string;
@@ -22,47 +23,54 @@ export type ChartLine = {
   readonly kind: "raw" | "strong" | "points";
 };
 
-export type ChartProps = {
+type ChartProps = {
   readonly lines: readonly ChartLine[];
   readonly axis: Axis;
   readonly isLog: boolean;
-  readonly xDomain: readonly [number, number];
-  readonly height: number | string;
+  readonly xDomain: Range;
+  readonly isZoomed: boolean;
   readonly nonFinite: readonly { readonly x: number; readonly value: string }[];
-  /** x of ticks on the axis. */
+  /** x of ticks on the axis: checkpoints. */
   readonly marks: readonly number[];
-  readonly onZoom: (range: readonly [number, number]) => void;
+  /** Null shows the whole run. */
+  readonly onZoom: (range: Range | null) => void;
   readonly label: string;
 };
 
-function Mark({ cx, cy }: { readonly cx?: number; readonly cy?: number }) {
-  return <rect x={(cx ?? 0) - 1} y={(cy ?? 0) - 4} width={2} height={9} fill="var(--accent)" />;
+const widths = { raw: 1, strong: 2, points: 1.3 } as const;
+const margin = { top: 8, right: 10, bottom: 0, left: 0 };
+const yAxisWidth = 46;
+/** Room on either side of the plot, so that a marker on the edge is whole. */
+const inset = 6;
+const axisText11 = { fill: "var(--muted)", fontSize: 11, fontFamily: "var(--mono)" };
+
+function Mark({ cx = 0, cy = 0 }: { readonly cx?: number; readonly cy?: number }) {
+  return <rect x={cx - 1} y={cy - 4} width={2} height={9} fill="var(--accent)" />;
 }
 
-const widths = { raw: 1, strong: 2, points: 1.3 } as const;
-const margin = { top: 8, right: 8, bottom: 2, left: 0 };
-const yAxisWidth = 44;
-
-export function Chart({ lines, axis, isLog, xDomain, height, nonFinite, marks, onZoom, label }: ChartProps) {
+export function Chart({ lines, axis, isLog, xDomain, isZoomed, nonFinite, marks, onZoom, label }: ChartProps) {
   const [pointed, setPointed] = useState<number | null>(null);
-  const [drag, setDrag] = useState<readonly [number, number] | null>(null);
+  const [drag, setDrag] = useState<Range | null>(null);
   const hostRef = useRef<HTMLDivElement>(null);
-  const domain = useMemo(
+  const drawn = useMemo(
+    () => lines.map((line) => ({ ...line, data: line.points.filter((point) => !isLog || point.y > 0) })),
+    [lines, isLog],
+  );
+  const scale = useMemo(
     () =>
-      yDomain(
-        lines.map((line) => line.points),
+      yScale(
+        drawn.map((line) => line.data),
         isLog,
       ),
-    [lines, isLog],
+    [drawn, isLog],
   );
-  const drawn = useMemo(
-    () =>
-      lines.map((line) => ({ ...line, data: isLog ? line.points.filter((point) => point.y > 0) : [...line.points] })),
-    [lines, isLog],
+  // The line with most points decides which steps can be read out.
+  const main = drawn.reduce<readonly Point[]>(
+    (most, line) => (line.data.length > most.length ? line.data : most),
+    drawn[0]?.data ?? [],
   );
-  const readout =
-    pointed === null ? [] : drawn.flatMap((line) => line.points[nearestIndex(line.points, pointed)] ?? []);
-  const nearestX = readout[0]?.x;
+  const nearestX = pointed === null ? undefined : nearestPoint(main, pointed)?.x;
+  const span = xDomain[1] - xDomain[0];
 
   /** The x value under the pointer, from the plot's own geometry. */
   const xAt = (clientX: number): number => {
@@ -70,21 +78,43 @@ export function Chart({ lines, axis, isLog, xDomain, height, nonFinite, marks, o
     if (box === undefined) {
       return xDomain[0];
     }
-    const from = box.left + yAxisWidth + margin.left;
-    const share = (clientX - from) / (box.right - margin.right - from);
-    return xDomain[0] + Math.min(1, Math.max(0, share)) * (xDomain[1] - xDomain[0]);
+    const from = box.left + margin.left + yAxisWidth + inset;
+    const share = (clientX - from) / (box.right - margin.right - inset - from);
+    return xDomain[0] + Math.min(1, Math.max(0, share)) * span;
+  };
+  const onPointerMove = (event: PointerEvent): void => {
+    const x = xAt(event.clientX);
+    setPointed(x);
+    setDrag((range) => (range === null ? null : [range[0], x]));
+  };
+  const onPointerUp = (): void => {
+    if (drag !== null && Math.abs(drag[1] - drag[0]) > span * 0.01) {
+      onZoom([Math.min(...drag), Math.max(...drag)]);
+    }
+    setDrag(null);
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (step !== 0) {
+      event.preventDefault();
+      const at = pointed === null ? main.length - 1 : nearestIndex(main, pointed) + step * (event.shiftKey ? 20 : 1);
+      setPointed(main[Math.min(main.length - 1, Math.max(0, at))]?.x ?? null);
+    } else if (event.key === "Escape" && (pointed !== null || isZoomed)) {
+      event.stopPropagation();
+      setPointed(null);
+      onZoom(null);
+    }
   };
   return (
     <figure className="chart" aria-label={label}>
+      {/* biome-ignore-start lint/a11y/noNoninteractiveTabindex: arrows read the figure out step by step */}
       <div
         ref={hostRef}
         className="chart-plot"
-        style={{ height }}
-        onPointerMove={(event) => {
-          const x = xAt(event.clientX);
-          setPointed(x);
-          setDrag((range) => (range === null ? null : [range[0], x]));
-        }}
+        role="application"
+        aria-label={`${label}; arrows move from step to step`}
+        tabIndex={0}
+        onPointerMove={onPointerMove}
         onPointerLeave={() => {
           setPointed(null);
           setDrag(null);
@@ -93,12 +123,10 @@ export function Chart({ lines, axis, isLog, xDomain, height, nonFinite, marks, o
           const x = xAt(event.clientX);
           setDrag([x, x]);
         }}
-        onPointerUp={() => {
-          if (drag !== null && Math.abs(drag[1] - drag[0]) > (xDomain[1] - xDomain[0]) * 0.01) {
-            onZoom([Math.min(...drag), Math.max(...drag)]);
-          }
-          setDrag(null);
-        }}
+        onPointerUp={onPointerUp}
+        onDoubleClick={() => onZoom(null)}
+        onKeyDown={onKeyDown}
+        onBlur={() => setPointed(null)}
       >
         <ResponsiveContainer width="100%" height="100%">
           <LineChart margin={margin} accessibilityLayer={false}>
@@ -109,24 +137,27 @@ export function Chart({ lines, axis, isLog, xDomain, height, nonFinite, marks, o
               domain={[...xDomain]}
               ticks={ticks(xDomain, 8)}
               tickFormatter={(value: number) => axisText(axis, value)}
+              padding={{ left: inset, right: inset }}
               allowDataOverflow
               stroke="var(--line-strong)"
               tickLine={false}
-              tick={{ fill: "var(--muted)", fontSize: 11, fontFamily: "var(--mono)" }}
+              tick={axisText11}
               height={24}
             />
             <YAxis
               type="number"
               scale={isLog ? "log" : "linear"}
-              domain={[...domain]}
-              {...(isLog ? {} : { ticks: ticks(domain, 6) })}
-              tickFormatter={(value: number) => formatNumber(value, 3)}
+              domain={[...scale.domain]}
+              ticks={[...scale.ticks]}
+              tickFormatter={scale.format}
+              interval={0}
               allowDataOverflow
               axisLine={false}
               tickLine={false}
-              tick={{ fill: "var(--muted)", fontSize: 11, fontFamily: "var(--mono)" }}
+              tick={axisText11}
               width={yAxisWidth}
             />
+            {nearestX === undefined ? null : <ReferenceLine x={nearestX} stroke="var(--faint)" strokeDasharray="2 3" />}
             {drawn.map((line) => (
               <Line
                 key={line.title}
@@ -148,7 +179,7 @@ export function Chart({ lines, axis, isLog, xDomain, height, nonFinite, marks, o
               />
             ))}
             {marks.map((x) => (
-              <ReferenceDot key={x} x={x} y={domain[0]} r={4} shape={<Mark />} />
+              <ReferenceDot key={x} x={x} y={scale.domain[0]} r={4} shape={<Mark />} />
             ))}
             {nonFinite.map((each) => (
               <ReferenceLine
@@ -158,34 +189,52 @@ export function Chart({ lines, axis, isLog, xDomain, height, nonFinite, marks, o
                 label={{ value: each.value, position: "insideTop", fill: "var(--bad)", fontSize: 11 }}
               />
             ))}
-            {nearestX === undefined ? null : <ReferenceLine x={nearestX} stroke="var(--faint)" strokeDasharray="2 3" />}
             {drag === null ? null : (
               <ReferenceArea x1={drag[0]} x2={drag[1]} fill="var(--accent)" fillOpacity={0.12} stroke="none" />
             )}
           </LineChart>
         </ResponsiveContainer>
         {nearestX === undefined ? null : (
-          <div
-            className={`chart-readout ${(nearestX - xDomain[0]) / (xDomain[1] - xDomain[0]) > 0.6 ? "at-left" : ""}`}
-            data-testid="chart-readout"
-          >
-            <div>
-              {axis === "time" ? "" : `${axis} `}
-              {axisText(axis, nearestX)}
-            </div>
-            {drawn.map((line) => {
-              const point = line.points[nearestIndex(line.points, nearestX)];
-              return point === undefined ? null : (
-                <div key={line.title}>
-                  <span className="swatch" style={{ background: line.colour }} /> {line.title}{" "}
-                  {point.x === nearestX ? "" : `at ${axisText(axis, point.x)} `}
-                  <b>{formatNumber(point.y)}</b>
-                </div>
-              );
-            })}
-          </div>
+          <Readout lines={drawn} axis={axis} x={nearestX} isAtLeft={(nearestX - xDomain[0]) / span > 0.6} />
         )}
       </div>
+      {/* biome-ignore-end lint/a11y/noNoninteractiveTabindex: arrows read the figure out step by step */}
     </figure>
+  );
+}
+
+function Readout({
+  lines,
+  axis,
+  x,
+  isAtLeft,
+}: {
+  readonly lines: readonly ChartLine[];
+  readonly axis: Axis;
+  readonly x: number;
+  readonly isAtLeft: boolean;
+}) {
+  return (
+    <div className={`chart-readout ${isAtLeft ? "at-left" : ""}`} role="status" data-testid="chart-readout">
+      <div className="chart-readout-x">
+        {axis === "time" ? "" : `${axis} `}
+        {axisText(axis, x)}
+      </div>
+      <dl>
+        {lines.map((line) => {
+          const point = nearestPoint(line.points, x);
+          return point === undefined ? null : (
+            <div key={line.title}>
+              <dt>
+                <span className={`legend-line is-${line.kind}`} style={{ color: line.colour }} aria-hidden="true" />{" "}
+                {line.title}
+                {point.x === x ? "" : ` at ${axisText(axis, point.x)}`}
+              </dt>
+              <dd>{formatNumber(point.y)}</dd>
+            </div>
+          );
+        })}
+      </dl>
+    </div>
   );
 }

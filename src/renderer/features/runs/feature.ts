@@ -1,12 +1,12 @@
 import { Activity } from "lucide-react";
 import { aliveStatuses } from "#shared/domain/run";
-import type { Command, Crumb, Feature } from "../../app/feature.ts";
+import type { Command, Count, Crumb, Feature } from "../../app/feature.ts";
 import { go, type Route } from "../../app/router.ts";
 import { RunActions } from "./run-actions.tsx";
 import { RunBottom } from "./run-bottom.tsx";
 import { RunDetails } from "./run-details.tsx";
 import { RunsMain } from "./runs-main.tsx";
-import { controlRun, resumeRun, useRuns } from "./store.ts";
+import { controlRun, listenToRuns, resumeRun, useRuns } from "./store.ts";
 import { actionsFor } from "./view-model.ts";
 
 const hasRun = (route: Route): boolean => route.rest[0] !== undefined;
@@ -17,10 +17,11 @@ function useCrumbs(route: Route): readonly Crumb[] {
   return run === undefined ? [] : [{ label: name ?? run }];
 }
 
-function useCount(): number | null {
-  return useRuns(
-    (state) => state.list?.filter((run) => aliveStatuses.has(run.status) || run.status === "queued").length ?? null,
-  );
+/** Runs that are under way or wait for their turn. */
+function useCount(): Count | null {
+  const running = useRuns((state) => state.list?.filter((run) => aliveStatuses.has(run.status)).length ?? 0);
+  const queued = useRuns((state) => state.list?.filter((run) => run.status === "queued").length ?? 0);
+  return running + queued === 0 ? null : { value: running + queued, isLive: running > 0 };
 }
 
 function commands(): readonly Command[] {
@@ -65,6 +66,7 @@ export const runsFeature: Feature = {
   useCrumbs,
   useCount,
   commands,
+  start: listenToRuns,
   hasDetails: hasRun,
   hasBottom: hasRun,
 };

@@ -1,48 +1,81 @@
-// The right-hand panel of a run: model, checkpoints, lineage, the recipe that is really used, and where it lies.
-import { useState } from "react";
+// The right-hand panel of a run: its model, what it came from, its checkpoints, its times and where it lies.
+import { useMemo, useState } from "react";
 import { routeHash } from "../../app/router.ts";
 import { client, messageOf } from "../../lib/client.ts";
-import { formatBytes, formatCount, formatTime } from "../../lib/format.ts";
+import { formatBytes, formatCount, formatLarge, formatTime } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
+import { CopyButton } from "../../ui/copy-button.tsx";
 import { Facts, Section } from "../../ui/facts.tsx";
+import { recipeFacts } from "./recipe-facts.ts";
 import { type RunShown, useRuns } from "./store.ts";
 
 export function RunDetails() {
   const shown = useRuns((state) => state.shown);
-  // Another run is another panel: what was copied or failed belongs to the one before.
-  return shown === null ? null : <Details key={shown.summary.directory} shown={shown} />;
-}
-
-function Details({ shown }: { readonly shown: RunShown }) {
-  const [problem, setProblem] = useState<string | null>(null);
-  const [isCopied, setCopied] = useState(false);
-  const { manifest, summary, checkpoints, latest, parameterCount, resumes } = shown;
+  const recipe = shown?.recipeYaml ?? "";
+  const facts = useMemo(() => recipeFacts(recipe), [recipe]);
+  if (shown === null) {
+    return null;
+  }
+  const { manifest, summary, latest, parameterCount } = shown;
   const memory = latest["memory/peak_bytes"];
-  const copy = (): void => {
-    navigator.clipboard.writeText(summary.directory).then(
-      () => setCopied(true),
-      (error: unknown) => setProblem(messageOf(error)),
-    );
-  };
-  const reveal = (): void => {
-    client.request("app.reveal", { path: summary.directory }).catch((error: unknown) => setProblem(messageOf(error)));
-  };
   return (
     <>
       <Section title="Model">
         <Facts
           rows={[
-            ["parameters", parameterCount === null ? "–" : formatCount(parameterCount)],
-            ["seed", String(manifest.seed)],
+            ...facts.model,
+            ["parameters", parameterCount === null ? "–" : formatLarge(parameterCount).join("\u2009")],
             ["memory, peak", typeof memory === "number" ? formatBytes(memory) : "–"],
-            ...Object.entries(manifest.versions).map(([name, version]) => [name, version] as const),
           ]}
         />
       </Section>
-      <Section title="Checkpoints">
-        {checkpoints.length === 0 ? (
-          <p className="details-note">None yet; the recipe says when, and “Checkpoint now” writes one at once.</p>
-        ) : (
+      {facts.lineage.length === 0 ? null : (
+        <Section title="Lineage">
+          <ol className="lineage">
+            {facts.lineage.map((each) => (
+              <li key={each.note} title={each.path ?? ""}>
+                {each.name} <span className="muted">{each.note}</span>
+              </li>
+            ))}
+            <li className="lineage-own">{summary.name}</li>
+          </ol>
+        </Section>
+      )}
+      <Checkpoints shown={shown} />
+      <Section title="Times">
+        <Facts
+          rows={[
+            ["created", formatTime(manifest.created_at)],
+            ["started", manifest.started_at === null ? "–" : formatTime(manifest.started_at)],
+            ["ended", manifest.ended_at === null ? "–" : formatTime(manifest.ended_at)],
+            ...(manifest.resumes === 0 ? [] : [["resumed", `${manifest.resumes} ×`] as const]),
+          ]}
+        />
+      </Section>
+      <Place key={summary.directory} directory={summary.directory} />
+      {summary.exitReason === null ? null : (
+        <Section title="Ended because">
+          <p>{summary.exitReason.message}</p>
+        </Section>
+      )}
+      <Section title="Made with">
+        <Facts rows={[["seed", String(manifest.seed)], ...Object.entries(manifest.versions)]} />
+      </Section>
+    </>
+  );
+}
+
+function Checkpoints({ shown: { checkpoints, summary } }: { readonly shown: RunShown }) {
+  return (
+    <Section title="Checkpoints">
+      {checkpoints.length === 0 ? (
+        <p className="details-note">
+          {summary.status === "running" || summary.status === "paused"
+            ? "None yet; the recipe says when, and “Checkpoint now” writes one at once."
+            : "None."}
+        </p>
+      ) : (
+        <>
           <ul className="checkpoint-list">
             {checkpoints.toReversed().map((checkpoint) => (
               <li key={checkpoint.step}>
@@ -52,38 +85,36 @@ function Details({ shown }: { readonly shown: RunShown }) {
                 >
                   step {formatCount(checkpoint.step)}
                 </a>
-                {checkpoint.isBest ? <span className="ok"> best</span> : null}
+                {checkpoint.isBest ? <span className="ok">best</span> : null}
                 <span className="mono">{checkpoint.evalLoss === null ? "" : checkpoint.evalLoss.toFixed(3)}</span>
               </li>
             ))}
           </ul>
-        )}
-      </Section>
-      <Section title="Times">
-        <Facts
-          rows={[
-            ["created", formatTime(manifest.created_at)],
-            ["started", manifest.started_at === null ? "–" : formatTime(manifest.started_at)],
-            ["ended", manifest.ended_at === null ? "–" : formatTime(manifest.ended_at)],
-            ...resumes.map(
-              (resume) => [`resumed (${resume.resumed})`, `from step ${formatCount(resume.fromStep)}`] as const,
-            ),
-          ]}
-        />
-      </Section>
-      <Section title="Where it lies">
-        <p className="path mono">{summary.directory}</p>
-        <div className="button-row">
-          <Button onClick={copy}>{isCopied ? "Copied" : "Copy path"}</Button>
-          <Button onClick={reveal}>Open folder</Button>
-        </div>
-        {problem === null ? null : <p className="bad">{problem}</p>}
-      </Section>
-      {summary.exitReason === null ? null : (
-        <Section title="Ended because">
-          <p>{summary.exitReason.message}</p>
-        </Section>
+          <p className="details-note">Held-out loss. One opens in the playground.</p>
+        </>
       )}
-    </>
+    </Section>
+  );
+}
+
+function Place({ directory }: { readonly directory: string }) {
+  const [problem, setProblem] = useState<string | null>(null);
+  const reveal = (): void => {
+    setProblem(null);
+    client.request("app.reveal", { path: directory }).catch((error: unknown) => setProblem(messageOf(error)));
+  };
+  return (
+    <Section title="Where it lies">
+      <p className="path mono">{directory}</p>
+      <div className="button-row">
+        <CopyButton className="small" text={() => directory}>
+          Copy path
+        </CopyButton>
+        <Button className="small" onClick={reveal}>
+          Open folder
+        </Button>
+      </div>
+      {problem === null ? null : <p className="bad">{problem}</p>}
+    </Section>
   );
 }

@@ -5,7 +5,8 @@ import type { RunSummary } from "#shared/domain/run";
 import type { RequestOutput } from "#shared/ipc/contract";
 import type { runsContract, Series } from "#shared/ipc/runs.contract";
 import { client, messageOf } from "../../lib/client.ts";
-import { type Axis, evalLossKey, lossKey, smallCharts } from "./view-model.ts";
+import type { Axis, Range } from "./curves.ts";
+import { evalLossKey, lossKey, smallFigures } from "./view-model.ts";
 
 export type RunShown = RequestOutput<typeof runsContract, "runs.show">;
 export type RunSample = RequestOutput<typeof runsContract, "runs.samples">[number];
@@ -22,7 +23,7 @@ type RunsState = {
   readonly axis: Axis;
   readonly isLog: boolean;
   readonly smoothing: number;
-  readonly zoom: readonly [number, number] | null;
+  readonly zoom: Range | null;
   /** An action under way, such as `stop`. */
   readonly acting: string | null;
   readonly actionError: string | null;
@@ -51,12 +52,14 @@ export const useRuns = create<RunsState>(() => ({
 
 const lossBuckets = 400;
 const smallBuckets = 120;
-const minIntervalMs = 250;
+/** Four times a second is as fast as a curve is redrawn for news, sixteen while a hand moves a control. */
+const newsIntervalMs = 250;
+const handIntervalMs = 60;
 const logTailBytes = 200_000;
 let logCursor: number | undefined;
 
 /** Runs `work` now, or once after the interval if it was just run; calls in between are one. */
-function coalesced(work: () => Promise<void>): () => void {
+function coalesced(work: () => Promise<void>, minIntervalMs: number): () => void {
   let lastStart = -Infinity;
   let isPlanned = false;
   let isRunning = false;
@@ -92,7 +95,7 @@ async function readList(): Promise<void> {
   }
 }
 
-export async function readSeries(run: string): Promise<void> {
+async function readSeries(run: string): Promise<void> {
   const { axis, smoothing, zoom } = useRuns.getState();
   const range = zoom === null ? {} : { from: zoom[0], to: zoom[1] };
   const [loss, others] = await Promise.all([
@@ -106,13 +109,15 @@ export async function readSeries(run: string): Promise<void> {
     }),
     client.request("runs.series", {
       run,
-      keys: smallCharts.map((chart) => chart.key),
+      keys: smallFigures.map((figure) => figure.key),
       x: axis,
       buckets: smallBuckets,
       ...range,
     }),
   ]);
-  if (useRuns.getState().open === run) {
+  const now = useRuns.getState();
+  // An answer to what is no longer asked would make the figure jump.
+  if (now.open === run && now.axis === axis && now.smoothing === smoothing && now.zoom === zoom) {
     useRuns.setState({
       series: Object.fromEntries([...loss.series, ...others.series].map((each) => [each.key, each])),
     });
@@ -152,12 +157,18 @@ async function readOpen(): Promise<void> {
   }
 }
 
-export const refreshList = coalesced(readList);
-export const refreshOpen = coalesced(readOpen);
+export const refreshList = coalesced(readList, newsIntervalMs);
+export const refreshOpen = coalesced(readOpen, newsIntervalMs);
+const refreshSeries = coalesced(async () => {
+  const { open } = useRuns.getState();
+  if (open !== null) {
+    await readSeries(open).catch((error: unknown) => useRuns.setState({ actionError: messageOf(error) }));
+  }
+}, handIntervalMs);
 
 let isListening = false;
 
-/** Once, when a view of runs is first drawn. */
+/** Once, when the window opens; more calls change nothing. */
 export function listenToRuns(): void {
   if (isListening) {
     return;
@@ -190,9 +201,8 @@ export function openRun(run: string | null): void {
 export function changeChart(part: Partial<Pick<RunsState, "axis" | "isLog" | "smoothing" | "zoom">>): void {
   // A zoom is in the units of its axis.
   useRuns.setState("axis" in part ? { ...part, zoom: null } : part);
-  const { open } = useRuns.getState();
-  if (open !== null && !("isLog" in part)) {
-    readSeries(open).catch((error: unknown) => useRuns.setState({ actionError: messageOf(error) }));
+  if (!("isLog" in part)) {
+    refreshSeries();
   }
 }
 

@@ -1,0 +1,64 @@
+// What a run's own recipe says about its model and where it came from, for the panel beside it. A recipe that cannot be
+// read gives nothing rather than a guess.
+import { parse } from "yaml";
+import { formatCount } from "../../lib/format.ts";
+
+export type RecipeFacts = {
+  readonly model: readonly (readonly [string, string])[];
+  /** From the text to the model, the oldest first. */
+  readonly lineage: readonly { readonly name: string; readonly note: string; readonly path: string | null }[];
+};
+
+type Tree = Readonly<Record<string, unknown>>;
+
+function branch(value: unknown, key: string): Tree {
+  const below: unknown = typeof value === "object" && value !== null ? (value as Tree)[key] : undefined;
+  // as: an object's keys are read one by one, and every value is checked before it is used.
+  return typeof below === "object" && below !== null ? (below as Tree) : {};
+}
+
+function lastPart(path: string): string {
+  return path.split(/[\\/]/u).findLast((part) => part !== "") ?? path;
+}
+
+const families: Readonly<Record<string, string>> = { gpt2: "GPT-2" };
+
+function modelFacts(recipe: Tree): (readonly [string, string])[] {
+  const { name, n_layers: layers, d_model: width, n_heads: heads, dropout } = branch(recipe, "model");
+  const family = typeof name === "string" ? (families[name] ?? name) : "model";
+  const context = recipe["max_seq_len"];
+  const facts: (readonly [string, string])[] = [];
+  if (typeof layers === "number" && typeof width === "number" && typeof heads === "number") {
+    facts.push([`${family}, layers × width × heads`, `${layers} × ${width} × ${heads}`]);
+  }
+  if (typeof context === "number") {
+    facts.push(["context", formatCount(context)]);
+  }
+  if (typeof dropout === "number" && dropout > 0) {
+    facts.push(["dropout", String(dropout)]);
+  }
+  return facts;
+}
+
+export function recipeFacts(text: string): RecipeFacts {
+  let recipe: Tree;
+  try {
+    recipe = branch({ recipe: parse(text) as unknown }, "recipe");
+  } catch {
+    return { model: [], lineage: [] };
+  }
+  const data = branch(recipe, "data")["train"];
+  const tokenizer = branch(recipe, "tokenizer");
+  const { vocab_size: vocabSize } = branch(tokenizer, "train");
+  const tokenizerPath = tokenizer["path"];
+  const lineage: RecipeFacts["lineage"][number][] = [];
+  if (typeof data === "string") {
+    lineage.push({ name: lastPart(data), note: "text", path: data });
+  }
+  if (typeof vocabSize === "number") {
+    lineage.push({ name: "its own tokenizer", note: `byte-level BPE, up to ${formatCount(vocabSize)} pieces`, path: null });
+  } else if (typeof tokenizerPath === "string") {
+    lineage.push({ name: lastPart(tokenizerPath), note: "tokenizer", path: tokenizerPath });
+  }
+  return { model: modelFacts(recipe), lineage };
+}
