@@ -15,7 +15,7 @@ export type OpenWindow = { readonly app: ElectronApplication; readonly page: Pag
 
 type Resolve = (options: { readonly allowFallback: boolean }) => { readonly binary: string } | null;
 
-async function electronBinary(): Promise<string> {
+export async function electronBinary(): Promise<string> {
   // as: a plain script, which carries no types; its own comment gives this one.
   const script = (await import(pathToFileURL(path.join(root, "scripts/electron-runtime.mjs")).href)) as {
     readonly resolveElectron: Resolve;

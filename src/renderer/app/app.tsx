@@ -1,156 +1,21 @@
 // The frame: sidebar of objects, the object itself, details to the right, a folding panel below, the status line.
-import { ChevronLeft, ChevronRight, PanelRight } from "lucide-react";
-import { Component, type ReactNode, useEffect, useState } from "react";
-import { Group, Panel, Separator, useDefaultLayout } from "react-resizable-panels";
+import { ChevronDown, ChevronUp } from "lucide-react";
+import { type ReactNode, useCallback, useEffect, useState } from "react";
+import { Group, Panel, Separator, useDefaultLayout, usePanelRef } from "react-resizable-panels";
 import { client } from "../lib/client.ts";
 import { Button } from "../ui/button.tsx";
-import { ErrorState } from "../ui/states.tsx";
-import type { Crumb, Feature } from "./feature.ts";
+import { IconButton } from "../ui/icon-button.tsx";
+import type { Feature } from "./feature.ts";
 import { features } from "./features.ts";
-import { CommandPalette, modifier, ShortcutSheet, usePalette } from "./palette.tsx";
-import { go, type Route, routeHash, useRoute } from "./router.ts";
+import { Header } from "./header.tsx";
+import { CommandPalette, ShortcutSheet } from "./palette.tsx";
+import { type Route, useRoute } from "./router.ts";
 import { loadSettings } from "./settings-store.ts";
+import { useShortcuts } from "./shortcuts.ts";
+import { Sidebar } from "./sidebar.tsx";
 import { StatusBar } from "./status-bar.tsx";
 import { useMedia } from "./use-media.ts";
-
-const noCrumbs = (): readonly Crumb[] => [];
-const noCount = (): number | null => null;
-
-/** A bug in one view leaves the frame standing and says what happened. */
-class ViewBoundary extends Component<
-  { readonly children: ReactNode; readonly name: string },
-  { readonly error: Error | null }
-> {
-  override state: { readonly error: Error | null } = { error: null };
-
-  static getDerivedStateFromError(error: Error): { readonly error: Error } {
-    return { error };
-  }
-
-  override render(): ReactNode {
-    const { error } = this.state;
-    return error === null ? (
-      this.props.children
-    ) : (
-      <ErrorState
-        title={`${this.props.name} could not be drawn`}
-        message={`${error.message}. This is a bug; runs are not touched by it.`}
-        actions={<Button onClick={() => this.setState({ error: null })}>Draw it again</Button>}
-      />
-    );
-  }
-}
-
-function SidebarEntry({ feature, isCurrent }: { readonly feature: Feature; readonly isCurrent: boolean }) {
-  const useCount = feature.useCount ?? noCount;
-  // oxlint-disable-next-line react/hooks -- an entry is keyed by its feature, whose hook never changes
-  const count = useCount();
-  const Icon = feature.icon;
-  return (
-    <a
-      className={`sidebar-entry ${isCurrent ? "is-current" : ""}`}
-      href={routeHash(feature.id)}
-      aria-current={isCurrent ? "page" : undefined}
-    >
-      <Icon size={16} strokeWidth={1.6} aria-hidden="true" />
-      <span className="sidebar-label">{feature.title}</span>
-      {count === null || count === 0 ? null : <span className="sidebar-count">{count}</span>}
-    </a>
-  );
-}
-
-function Sidebar({ current }: { readonly current: Feature }) {
-  return (
-    <nav className="sidebar" aria-label="Objects">
-      <div className="sidebar-brand">ASSAY</div>
-      {features
-        .filter((feature) => feature.id !== "settings")
-        .map((feature) => (
-          <SidebarEntry key={feature.id} feature={feature} isCurrent={feature === current} />
-        ))}
-      <span className="sidebar-space" />
-      {features
-        .filter((feature) => feature.id === "settings")
-        .map((feature) => (
-          <SidebarEntry key={feature.id} feature={feature} isCurrent={feature === current} />
-        ))}
-    </nav>
-  );
-}
-
-function Header({
-  feature,
-  route,
-  onToggleDetails,
-}: {
-  readonly feature: Feature;
-  readonly route: Route;
-  readonly onToggleDetails: (() => void) | null;
-}) {
-  const useCrumbs = feature.useCrumbs ?? noCrumbs;
-  // oxlint-disable-next-line react/hooks -- the header is keyed by its feature, whose hook never changes
-  const crumbs = useCrumbs(route);
-  const { Actions } = feature;
-  return (
-    <header className="header">
-      <button type="button" className="header-arrow" aria-label="Back" onClick={() => window.history.back()}>
-        <ChevronLeft size={16} />
-      </button>
-      <button type="button" className="header-arrow" aria-label="Forward" onClick={() => window.history.forward()}>
-        <ChevronRight size={16} />
-      </button>
-      <nav className="crumbs" aria-label="Where you are">
-        {crumbs.length === 0 ? <strong>{feature.title}</strong> : <a href={routeHash(feature.id)}>{feature.title}</a>}
-        {crumbs.map((crumb, at) => (
-          <span key={crumb.label} className="crumb">
-            <span className="faint-slash" aria-hidden="true">
-              /
-            </span>
-            {at === crumbs.length - 1 || crumb.hash === undefined ? (
-              <strong>{crumb.label}</strong>
-            ) : (
-              <a href={crumb.hash}>{crumb.label}</a>
-            )}
-          </span>
-        ))}
-      </nav>
-      <button type="button" className="palette-button" onClick={() => usePalette.setState({ isOpen: true })}>
-        <span>Search or run a command</span> <kbd>{modifier}K</kbd>
-      </button>
-      {Actions === undefined ? null : <Actions route={route} />}
-      {onToggleDetails === null ? null : (
-        <button type="button" className="header-arrow" aria-label="Show or hide details" onClick={onToggleDetails}>
-          <PanelRight size={16} />
-        </button>
-      )}
-    </header>
-  );
-}
-
-function useShortcuts(onToggleSidebar: () => void): void {
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent): void => {
-      if (!(window.assay.platform === "darwin" ? event.metaKey : event.ctrlKey) || event.altKey) {
-        return;
-      }
-      const actions: Readonly<Record<string, () => void>> = {
-        KeyK: () => usePalette.setState((state) => ({ isOpen: !state.isOpen })),
-        KeyP: () => usePalette.setState({ isOpen: true }),
-        KeyB: onToggleSidebar,
-        Comma: () => go("settings"),
-        Slash: () => usePalette.setState((state) => ({ isHelpOpen: !state.isHelpOpen })),
-      };
-      const isInEditor = event.target instanceof Element && event.target.closest(".monaco-editor") !== null;
-      const action = event.code === "Slash" && isInEditor ? undefined : actions[event.code];
-      if (action !== undefined && (event.code !== "KeyP" || event.shiftKey)) {
-        event.preventDefault();
-        action();
-      }
-    };
-    window.addEventListener("keydown", onKey, { capture: true });
-    return () => window.removeEventListener("keydown", onKey, { capture: true });
-  }, [onToggleSidebar]);
-}
+import { ViewBoundary } from "./view-boundary.tsx";
 
 function Notices() {
   const [lost, setLost] = useState<string | null>(null);
@@ -163,92 +28,149 @@ function Notices() {
   );
 }
 
-export function App() {
-  const route = useRoute();
-  const feature = features.find((each) => each.id === route.feature) ?? features[0];
-  const isNarrow = useMedia("(max-width: 900px)");
-  const [isSidebarFolded, setSidebarFolded] = useState(false);
-  const [areDetailsOpen, setDetailsOpen] = useState(false);
-  const [toggleSidebar] = useState(() => () => setSidebarFolded((folded) => !folded));
-  useShortcuts(toggleSidebar);
-  useEffect(() => {
-    loadSettings().catch((error: unknown) => console.error(error));
-  }, []);
-  const columns = useDefaultLayout({ id: "assay-columns", storage: window.localStorage });
+const foldedPx = 36;
+
+/** The object, with the panel below it where the view has one. */
+function ObjectAndBottom({ main, bottom }: { readonly main: ReactNode; readonly bottom: ReactNode | null }) {
   const rows = useDefaultLayout({ id: "assay-rows", storage: window.localStorage });
-  if (feature === undefined) {
-    return null;
+  const bottomRef = usePanelRef();
+  const [isFolded, setFolded] = useState(false);
+  if (bottom === null) {
+    return main;
   }
+  const toggle = (): void => (isFolded ? bottomRef.current?.expand() : bottomRef.current?.collapse());
+  return (
+    <Group
+      orientation="vertical"
+      defaultLayout={rows.defaultLayout}
+      onLayoutChanged={rows.onLayoutChanged}
+      id="assay-rows"
+    >
+      <Panel id="object" minSize="30%">
+        {main}
+      </Panel>
+      <Separator className="separator-row" aria-label="Height of the panel below" />
+      <Panel
+        id="bottom"
+        panelRef={bottomRef}
+        defaultSize="26%"
+        minSize="96px"
+        collapsible
+        collapsedSize={`${foldedPx}px`}
+        onResize={(size) => setFolded(size.inPixels <= foldedPx + 1)}
+        className={`bottom ${isFolded ? "is-folded-down" : ""}`}
+      >
+        {bottom}
+        <span className="bottom-fold">
+          <IconButton label={isFolded ? "Unfold the panel" : "Fold the panel"} onClick={toggle}>
+            {isFolded ? <ChevronUp size={16} /> : <ChevronDown size={16} />}
+          </IconButton>
+        </span>
+      </Panel>
+    </Group>
+  );
+}
+
+type BodyProps = { readonly feature: Feature; readonly route: Route };
+
+function Body({ feature, route }: BodyProps) {
+  const isNarrow = useMedia("(max-width: 900px)");
+  const [isOverOpen, setOverOpen] = useState(false);
+  const [isColumnFolded, setColumnFolded] = useState(false);
+  const columns = useDefaultLayout({ id: "assay-columns", storage: window.localStorage });
+  const detailsRef = usePanelRef();
   const { Main } = feature;
   const Details = feature.hasDetails?.(route) === false ? undefined : feature.Details;
   const Bottom = feature.hasBottom?.(route) === false ? undefined : feature.Bottom;
-  const main = (
-    <main className="main" aria-label={feature.title}>
-      <ViewBoundary key={route.feature} name={feature.title}>
-        <Main route={route} />
-      </ViewBoundary>
-    </main>
-  );
   const details = Details === undefined ? null : <Details route={route} />;
-  const object =
-    Bottom === undefined ? (
-      main
-    ) : (
-      <Group
-        orientation="vertical"
-        defaultLayout={rows.defaultLayout}
-        onLayoutChanged={rows.onLayoutChanged}
-        id="assay-rows"
-      >
-        <Panel id="object" minSize="30%">
-          {main}
-        </Panel>
-        <Separator className="separator-row" />
-        <Panel id="bottom" defaultSize="28%" minSize="36px" collapsible collapsedSize="36px" className="bottom">
-          <Bottom route={route} />
-        </Panel>
-      </Group>
-    );
+  const object = (
+    <ObjectAndBottom
+      main={
+        <main className="main" aria-label={feature.title}>
+          <ViewBoundary key={route.feature} name={feature.title}>
+            <Main route={route} />
+          </ViewBoundary>
+        </main>
+      }
+      bottom={Bottom === undefined ? null : <Bottom route={route} />}
+    />
+  );
+  const toggleDetails = (): void => {
+    if (isNarrow) {
+      setOverOpen(!isOverOpen);
+    } else if (isColumnFolded) {
+      detailsRef.current?.expand();
+    } else {
+      detailsRef.current?.collapse();
+    }
+  };
   return (
-    <div className={`frame ${isSidebarFolded ? "is-folded" : ""}`}>
-      <Sidebar current={feature} />
-      <div className="body">
-        <Header
-          key={feature.id}
-          feature={feature}
-          route={route}
-          onToggleDetails={details !== null && isNarrow ? () => setDetailsOpen((open) => !open) : null}
-        />
-        {details === null || isNarrow ? (
-          <div className="content">
+    <div className="body">
+      <Header
+        key={feature.id}
+        feature={feature}
+        route={route}
+        onToggleDetails={details === null ? null : toggleDetails}
+        areDetailsShown={isNarrow ? isOverOpen : !isColumnFolded}
+      />
+      {details === null || isNarrow ? (
+        <div className="content">
+          {object}
+          {details !== null && isOverOpen ? (
+            <aside className="details details-over" aria-label="Details">
+              {details}
+            </aside>
+          ) : null}
+        </div>
+      ) : (
+        <Group
+          orientation="horizontal"
+          className="content"
+          defaultLayout={columns.defaultLayout}
+          onLayoutChanged={columns.onLayoutChanged}
+          id="assay-columns"
+        >
+          <Panel id="centre" minSize="45%">
             {object}
-            {details !== null && areDetailsOpen ? (
-              <aside className="details details-over" aria-label="Details">
-                {details}
-              </aside>
-            ) : null}
-          </div>
-        ) : (
-          <Group
-            orientation="horizontal"
-            className="content"
-            defaultLayout={columns.defaultLayout}
-            onLayoutChanged={columns.onLayoutChanged}
-            id="assay-columns"
+          </Panel>
+          <Separator className="separator-column" aria-label="Width of the details" />
+          <Panel
+            id="details"
+            panelRef={detailsRef}
+            defaultSize="280px"
+            minSize="220px"
+            maxSize="45%"
+            collapsible
+            onResize={(size) => setColumnFolded(size.inPixels < 1)}
           >
-            <Panel id="centre" minSize="45%">
-              {object}
-            </Panel>
-            <Separator className="separator-column" />
-            <Panel id="details" defaultSize="280px" minSize="220px" maxSize="45%">
-              <aside className="details" aria-label="Details">
-                {details}
-              </aside>
-            </Panel>
-          </Group>
-        )}
-        <Notices />
-      </div>
+            <aside className="details" aria-label="Details">
+              {details}
+            </aside>
+          </Panel>
+        </Group>
+      )}
+      <Notices />
+    </div>
+  );
+}
+
+export function App() {
+  const route = useRoute();
+  const feature = features.find((each) => each.id === route.feature) ?? features[0];
+  const isSmall = useMedia("(max-width: 640px)");
+  const [isSidebarFolded, setSidebarFolded] = useState(false);
+  const toggleSidebar = useCallback(() => setSidebarFolded((folded) => !folded), []);
+  useShortcuts(toggleSidebar);
+  useEffect(() => {
+    loadSettings().catch((error: unknown) => console.error(error));
+    for (const each of features) {
+      each.start?.();
+    }
+  }, []);
+  return feature === undefined ? null : (
+    <div className={`frame ${isSidebarFolded || isSmall ? "is-folded" : ""}`}>
+      <Sidebar current={feature} />
+      <Body feature={feature} route={route} />
       <StatusBar />
       <CommandPalette />
       <ShortcutSheet />

@@ -4,6 +4,7 @@ import type { appContract } from "#shared/ipc/app.contract";
 import type { RequestOutput } from "#shared/ipc/contract";
 import { client } from "../lib/client.ts";
 import { formatBytes } from "../lib/format.ts";
+import { routeHash } from "./router.ts";
 
 type Info = RequestOutput<typeof appContract, "app.info">;
 type Status = RequestOutput<typeof appContract, "app.status">;
@@ -61,9 +62,9 @@ export function StatusBar() {
       <span className="status-space" />
       {status === null ? null : (
         <>
-          <span>
+          <a href={routeHash("runs")}>
             {status.running} running{status.queued > 0 ? `, ${status.queued} queued` : ""}
-          </span>
+          </a>
           <span>{formatBytes(status.freeBytes)} free</span>
         </>
       )}

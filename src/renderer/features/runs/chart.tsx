@@ -170,7 +170,14 @@ export function Chart({ lines, axis, isLog, xDomain, isZoomed, nonFinite, marks,
                 {...(line.kind === "points" ? { strokeDasharray: "5 3" } : {})}
                 dot={
                   line.kind === "points"
-                    ? { r: 3, fill: "var(--paper)", stroke: line.colour, strokeWidth: 1.5, strokeDasharray: "0" }
+                    ? {
+                        r: 3,
+                        fill: "var(--paper)",
+                        stroke: line.colour,
+                        strokeWidth: 1.5,
+                        strokeDasharray: "0",
+                        clipDot: false,
+                      }
                     : false
                 }
                 activeDot={false}

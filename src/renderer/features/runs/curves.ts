@@ -58,7 +58,11 @@ export function ticks([from, to]: Range, count: number): number[] {
   return values;
 }
 
-export type Scale = { readonly domain: Range; readonly ticks: readonly number[]; readonly format: (value: number) => string };
+export type Scale = {
+  readonly domain: Range;
+  readonly ticks: readonly number[];
+  readonly format: (value: number) => string;
+};
 
 function spanOf(lines: readonly (readonly Point[])[], isLog: boolean): Range | null {
   let min = Infinity;
@@ -112,7 +116,7 @@ function logScale(lines: readonly (readonly Point[])[], count: number): Scale {
     }
     const inside = values.filter((value) => value >= domain[0] && value <= domain[1]);
     if (inside.length >= Math.min(3, count)) {
-      return { domain, ticks: inside, format: formatTick(Math.min(...inside)) };
+      return { domain, ticks: inside, format: (value) => formatTick(10 ** Math.floor(Math.log10(value)))(value) };
     }
   }
   const round = ticks(domain, count);
@@ -137,12 +141,15 @@ export function axisText(axis: Axis, value: number): string {
   return axis === "time" ? formatDuration(value) : formatCount(value);
 }
 
-/** `2 560 of 2 560 points, extremes kept`. */
+/** `1 600 of 40 000 points, extremes kept`; a reduction that drops nothing says so. */
 export function pointsText(series: Series | undefined): string {
   if (series === undefined || series.totalPoints === 0) {
     return "";
   }
-  return `${formatCount(series.y.length)} of ${formatCount(series.totalPoints)} points, extremes kept`;
+  // A zoomed curve has its neighbours outside the range too.
+  return series.y.length >= series.totalPoints
+    ? `all ${formatCount(series.totalPoints)} points`
+    : `${formatCount(series.y.length)} of ${formatCount(series.totalPoints)} points, extremes kept`;
 }
 
 export type FigureRow = { readonly x: number; readonly values: readonly (number | null)[] };

@@ -71,7 +71,7 @@ export function LossFigure({ shown }: { readonly shown: RunShown }) {
         <Controls isTable={isTable} onTable={setTable} />
       </div>
       {isTable ? (
-        <FigureTable lines={lines} axis={axis} />
+        <FigureTable lines={lines} axis={axis} range={xDomain} />
       ) : (
         <Chart
           lines={lines}
@@ -121,7 +121,10 @@ function Controls({ isTable, onTable }: { readonly isTable: boolean; readonly on
       </label>
       <label className="chart-control">
         y:
-        <select value={isLog ? "log" : "linear"} onChange={(event) => changeChart({ isLog: event.target.value === "log" })}>
+        <select
+          value={isLog ? "log" : "linear"}
+          onChange={(event) => changeChart({ isLog: event.target.value === "log" })}
+        >
           <option>linear</option>
           <option>log</option>
         </select>
@@ -145,8 +148,16 @@ function Controls({ isTable, onTable }: { readonly isTable: boolean; readonly on
   );
 }
 
-function FigureTable({ lines, axis }: { readonly lines: readonly ChartLine[]; readonly axis: Axis }) {
-  const rows = figureTable(lines);
+function FigureTable({
+  lines,
+  axis,
+  range,
+}: {
+  readonly lines: readonly ChartLine[];
+  readonly axis: Axis;
+  readonly range: Range;
+}) {
+  const rows = figureTable(lines).filter((row) => row.x >= range[0] && row.x <= range[1]);
   const head = [axis, ...lines.map((line) => line.title)];
   return (
     <>

@@ -25,11 +25,16 @@ const families: Readonly<Record<string, string>> = { gpt2: "GPT-2" };
 
 function modelFacts(recipe: Tree): (readonly [string, string])[] {
   const { name, n_layers: layers, d_model: width, n_heads: heads, dropout } = branch(recipe, "model");
-  const family = typeof name === "string" ? (families[name] ?? name) : "model";
   const context = recipe["max_seq_len"];
   const facts: (readonly [string, string])[] = [];
-  if (typeof layers === "number" && typeof width === "number" && typeof heads === "number") {
-    facts.push([`${family}, layers × width × heads`, `${layers} × ${width} × ${heads}`]);
+  if (typeof name === "string") {
+    facts.push(["family", families[name] ?? name]);
+  }
+  if (typeof layers === "number" && typeof heads === "number") {
+    facts.push(["layers × heads", `${layers} × ${heads}`]);
+  }
+  if (typeof width === "number") {
+    facts.push(["width", formatCount(width)]);
   }
   if (typeof context === "number") {
     facts.push(["context", formatCount(context)]);
@@ -56,7 +61,11 @@ export function recipeFacts(text: string): RecipeFacts {
     lineage.push({ name: lastPart(data), note: "text", path: data });
   }
   if (typeof vocabSize === "number") {
-    lineage.push({ name: "its own tokenizer", note: `byte-level BPE, up to ${formatCount(vocabSize)} pieces`, path: null });
+    lineage.push({
+      name: "its own tokenizer",
+      note: `byte-level BPE, up to ${formatCount(vocabSize)} pieces`,
+      path: null,
+    });
   } else if (typeof tokenizerPath === "string") {
     lineage.push({ name: lastPart(tokenizerPath), note: "tokenizer", path: tokenizerPath });
   }

@@ -68,7 +68,10 @@ function useProblems() {
   const shown = useRuns((state) => state.shown);
   const series = useRuns((state) => state.series);
   const log = useRuns((state) => state.log);
-  return useMemo(() => (shown === null ? [] : problemsOf(shown, Object.values(series), logLines(log))), [shown, series, log]);
+  return useMemo(
+    () => (shown === null ? [] : problemsOf(shown, Object.values(series), logLines(log))),
+    [shown, series, log],
+  );
 }
 
 function Problems() {

@@ -90,7 +90,7 @@ function Checkpoints({ shown: { checkpoints, summary } }: { readonly shown: RunS
               </li>
             ))}
           </ul>
-          <p className="details-note">Held-out loss. One opens in the playground.</p>
+          <p className="details-note">With their held-out loss; each opens in the playground.</p>
         </>
       )}
     </Section>

@@ -58,7 +58,9 @@ export function RunList() {
           </>
         }
       >
-        <p>A run is one training and everything about it, in a folder of its own. It goes on when this window closes.</p>
+        <p>
+          A run is one training and everything about it, in a folder of its own. It goes on when this window closes.
+        </p>
       </EmptyState>
     );
   }

@@ -8,7 +8,7 @@ import { ErrorState } from "../../ui/states.tsx";
 import { toPoints, xRange } from "./curves.ts";
 import { LossFigure } from "./loss-figure.tsx";
 import { SmallChart } from "./small-chart.tsx";
-import { refreshOpen, type RunShown, useRuns } from "./store.ts";
+import { type RunShown, refreshOpen, useRuns } from "./store.ts";
 import { positionText, smallFigures, spokenText, toneOf } from "./view-model.ts";
 
 function Headline({ value, unit, label }: { readonly value: string; readonly unit?: string; readonly label: string }) {

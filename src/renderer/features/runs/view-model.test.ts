@@ -1,15 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RunSummary } from "#shared/domain/run";
-import {
-  actionsFor,
-  figureTable,
-  nearestIndex,
-  phaseText,
-  positionText,
-  ticks,
-  toPoints,
-  yDomain,
-} from "./view-model.ts";
+import { actionsFor, phaseShare, phaseText, positionText, spokenText } from "./view-model.ts";
 
 const summary: RunSummary = {
   id: "20261121-1-x-0000",
@@ -54,36 +45,15 @@ describe("run views", () => {
     expect(actionsFor("completed")).toMatchObject({ canResume: false, canStop: false, canCheckpoint: false });
   });
 
-  it("find the nearest point by halving", () => {
-    const points = toPoints([0, 10, 20], [1, 2, 3]);
-    expect(nearestIndex(points, -5)).toBe(0);
-    expect(nearestIndex(points, 14)).toBe(1);
-    expect(nearestIndex(points, 16)).toBe(2);
-    expect(nearestIndex(points, 99)).toBe(2);
-    expect(nearestIndex([], 1)).toBe(-1);
+  it("tell how far a phase is only where its end is known", () => {
+    expect(phaseShare({ phase: { name: "tokenizing", done: 1, total: 4 } })).toBe(0.25);
+    expect(phaseShare({ phase: { name: "tokenizing", done: 1 } })).toBeNull();
+    expect(phaseShare({ phase: null })).toBeNull();
   });
 
-  it("leave out of a log axis what has no logarithm", () => {
-    const [low, high] = yDomain([toPoints([0, 1, 2], [-1, 10, 100])], true);
-    expect(low).toBeGreaterThan(0);
-    expect(low).toBeLessThan(10);
-    expect(high).toBeGreaterThan(100);
-  });
-
-  it("choose round ticks", () => {
-    expect(ticks([0, 4000], 8)).toEqual([0, 500, 1000, 1500, 2000, 2500, 3000, 3500, 4000]);
-    expect(ticks([2.6, 9.2], 6)).toEqual([4, 6, 8]);
-  });
-
-  it("turn a figure into a table with a row a step", () => {
-    expect(
-      figureTable([
-        { title: "train", points: toPoints([0, 1], [9, 8]) },
-        { title: "held out", points: toPoints([1], [8.5]) },
-      ]),
-    ).toEqual([
-      { x: 0, values: [9, null] },
-      { x: 1, values: [8, 8.5] },
-    ]);
+  it("speak a run in words with its newest figures", () => {
+    expect(spokenText({ ...summary, evalPerplexity: 31.42 })).toMatch(
+      /^x running, step 2.560 of 4.000, .*, loss 3\.00, held-out perplexity 31\.4$/,
+    );
   });
 });

@@ -5,7 +5,12 @@ import { formatBytes, formatCount, formatDuration } from "../../lib/format.ts";
 export const lossKey = "train/loss";
 export const evalLossKey = "eval/loss";
 
-export type SmallFigure = { readonly key: string; readonly title: string; readonly unit: string; readonly isBytes: boolean };
+export type SmallFigure = {
+  readonly key: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly isBytes: boolean;
+};
 
 /** The small figures below the loss, in order; a run that has not logged a key does not show it. */
 export const smallFigures: readonly SmallFigure[] = [
