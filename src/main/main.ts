@@ -15,10 +15,10 @@ const dist = path.join(import.meta.dirname, "..");
 let window: BrowserWindow | null = null;
 
 /** `--run DIR` opens the window on that run. */
-function routeFromArguments(words: readonly string[]): string {
+function routeFromArguments(words: readonly string[]): string | null {
   const at = words.indexOf("--run");
   const run = at < 0 ? undefined : words[at + 1];
-  return run === undefined ? "/" : `/runs/${encodeURIComponent(path.basename(run))}`;
+  return run === undefined ? null : `/runs/${encodeURIComponent(path.basename(run))}`;
 }
 
 /** Each request and stream goes to the place that answers it. */
@@ -76,8 +76,9 @@ async function start(): Promise<void> {
       window.restore();
     }
     window.focus();
-    if (words.includes("--run")) {
-      void window.webContents.loadURL(`app://assay/index.html#${routeFromArguments(words)}`);
+    const asked = routeFromArguments(words);
+    if (asked !== null) {
+      void window.webContents.loadURL(`app://assay/index.html#${asked}`);
     }
   });
   app.on("activate", () => {

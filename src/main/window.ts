@@ -10,9 +10,11 @@ type WindowState = {
   readonly x?: number;
   readonly y?: number;
   readonly isMaximized: boolean;
+  /** What was open last, such as `/runs/<id>`. */
+  readonly route: string;
 };
 
-const defaultState: WindowState = { width: 1440, height: 900, isMaximized: false };
+const defaultState: WindowState = { width: 1440, height: 900, isMaximized: false, route: "/" };
 
 function stateFile(): string {
   return path.join(app.getPath("userData"), "window.json");
@@ -29,11 +31,12 @@ function readState(): WindowState {
     if (typeof state !== "object" || state === null) {
       return defaultState;
     }
-    const { width, height, x, y, isMaximized } = state as Record<string, unknown>;
+    const { width, height, x, y, isMaximized, route } = state as Record<string, unknown>;
     if (!isNumber(width) || !isNumber(height) || width < 480 || height < 360) {
       return defaultState;
     }
-    const base = { width, height, isMaximized: isMaximized === true };
+    const lastRoute = typeof route === "string" && route.startsWith("/") ? route : "/";
+    const base = { width, height, isMaximized: isMaximized === true, route: lastRoute };
     if (!isNumber(x) || !isNumber(y)) {
       return base;
     }
@@ -52,7 +55,8 @@ function readState(): WindowState {
 }
 
 function keepState(window: BrowserWindow): void {
-  const state: WindowState = { ...window.getNormalBounds(), isMaximized: window.isMaximized() };
+  const route = new URL(window.webContents.getURL()).hash.slice(1);
+  const state: WindowState = { ...window.getNormalBounds(), isMaximized: window.isMaximized(), route };
   try {
     writeFileSync(stateFile(), JSON.stringify(state));
   } catch {
@@ -78,7 +82,8 @@ export function forbidEverythingElse(): void {
   });
 }
 
-export function createWindow(options: { readonly preload: string; readonly route: string }): BrowserWindow {
+/** `route` null: what was open last. */
+export function createWindow(options: { readonly preload: string; readonly route: string | null }): BrowserWindow {
   const state = readState();
   const window = new BrowserWindow({
     width: state.width,
@@ -118,6 +123,7 @@ export function createWindow(options: { readonly preload: string; readonly route
   };
   window.on("resize", keepSoon);
   window.on("move", keepSoon);
+  window.webContents.on("did-navigate-in-page", keepSoon);
   window.on("close", () => {
     clearTimeout(settling);
     keepState(window);
@@ -133,7 +139,7 @@ export function createWindow(options: { readonly preload: string; readonly route
       window.webContents.reload();
     }
   });
-  void window.loadURL(`${appOrigin}/index.html#${options.route}`);
+  void window.loadURL(`${appOrigin}/index.html#${options.route ?? state.route}`);
   return window;
 }
 

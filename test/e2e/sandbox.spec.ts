@@ -1,118 +1,80 @@
-// The window as an ordinary user meets it: Chromium's sandbox on. As root, who gets none, the test becomes `nobody`.
-import { spawn, spawnSync } from "node:child_process";
-import { chmod, cp, mkdtemp, readFile, rm } from "node:fs/promises";
+// Assay never needs --no-sandbox: here it runs as an ordinary user with Chromium's sandbox on, and trains nothing.
+import { spawnSync } from "node:child_process";
+import { chown, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { chromium } from "@playwright/test";
-import { electronBinary, expect, test } from "./feature-window.ts";
+import { expect, test } from "@playwright/test";
+import { electronBinary, launchWindow, root } from "./electron.ts";
 
-const root = path.resolve(import.meta.dirname, "..", "..");
+const isRoot = process.getuid?.() === 0;
+const nobody = Number(spawnSync("id", ["-u", "nobody"], { encoding: "utf8" }).stdout.trim() || "65534");
 
-/** Command lines of all processes below `pid`. */
-async function commandLines(pid: number): Promise<readonly string[]> {
-  const listed = spawnSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" }).stdout;
-  const children = new Map<number, number[]>();
-  for (const line of listed.trim().split("\n")) {
-    const [child = 0, parent = 0] = line.trim().split(/\s+/).map(Number);
-    children.set(parent, [...(children.get(parent) ?? []), child]);
-  }
-  const all = [pid];
-  for (const each of all) {
-    all.push(...(children.get(each) ?? []));
-  }
-  return Promise.all(
-    all.map((each) =>
-      readFile(`/proc/${each}/cmdline`, "utf8").then(
-        (text) => text.replaceAll("\0", " "),
-        () => "",
-      ),
-    ),
-  );
-}
-
-test("the window opens for a user who is not root, with Chromium's sandbox on", async () => {
-  const folder = await mkdtemp(path.join(tmpdir(), "assay-sandbox-"));
-  const isRoot = process.getuid?.() === 0;
+test("an ordinary user opens the window with Chromium's sandbox on", async () => {
+  const home = await mkdtemp(path.join(tmpdir(), "assay-e2e-sandbox-"));
   try {
-    // What root built may lie where nobody else can read.
-    const electron = path.join(folder, "electron");
-    await cp(path.dirname(await electronBinary()), electron, { recursive: true });
-    for (const part of ["dist", "resources", "package.json"]) {
-      await cp(path.join(root, part), path.join(folder, "app", part), { recursive: true });
-    }
-    await cp(
-      path.join(root, "build/native/binding/assay.node"),
-      path.join(folder, "app/build/native/binding/assay.node"),
-    );
-    await cp(path.join(root, "node_modules/tiktoken"), path.join(folder, "app/node_modules/tiktoken"), {
-      recursive: true,
-    });
-    await chmod(folder, 0o755);
-    spawnSync("chmod", ["-R", "a+rX", folder]);
-    const home = path.join(folder, "home");
-    spawnSync("mkdir", ["-m", "777", home]);
-    const words = [
-      path.join(electron, "electron"),
-      "--disable-gpu",
-      "--remote-debugging-port=0",
-      path.join(folder, "app"),
-      `--user-data-dir=${path.join(home, "data")}`,
-    ];
-    const [command = "", ...args] = isRoot
-      ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...words]
-      : words;
-    const child = spawn(command, args, {
-      env: {
-        ...process.env,
-        HOME: home,
-        ASSAY_HOME: path.join(home, "workspace"),
-        XDG_RUNTIME_DIR: home,
-        XAUTHORITY: await readableAuthority(home),
-      },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    try {
-      let said = "";
-      const address = await new Promise<string>((resolve, reject) => {
-        child.stderr.on("data", (chunk) => {
-          said += String(chunk);
-          const found = /DevTools listening on (ws:\S+)/.exec(said);
-          if (found?.[1] !== undefined) {
-            resolve(found[1]);
-          }
-        });
-        child.once("exit", () => reject(new Error(`Electron ended: ${said}`)));
-      });
-      const browser = await chromium.connectOverCDP(address);
-      const [context] = browser.contexts();
-      const page = context?.pages()[0] ?? (await context?.waitForEvent("page"));
-      if (page === undefined) {
-        throw new Error("The window has no page.");
+    let executable = await electronBinary();
+    let program = root;
+    if (isRoot) {
+      // The user may not read root's folders, so the program and Electron are copied to where everyone may.
+      await cp(path.dirname(executable), path.join(home, "electron"), { recursive: true, verbatimSymlinks: true });
+      program = path.join(home, "program");
+      for (const part of [
+        "package.json",
+        "dist",
+        "resources",
+        "build/native/binding/assay.node",
+        "native/CMakeLists.txt",
+      ]) {
+        await cp(path.join(root, part), path.join(program, part), { recursive: true });
       }
-      await expect(page.getByRole("navigation", { name: "Objects" })).toBeVisible();
-      const lines = await commandLines(child.pid ?? 0);
-      expect(lines.some((line) => line.includes("--type=renderer"))).toBe(true);
-      expect(lines.filter((line) => line.includes("--no-sandbox"))).toEqual([]);
-      await browser.close();
-    } finally {
-      child.kill("SIGKILL");
+      executable = path.join(home, "electron", path.basename(executable));
+    }
+    for (const folder of ["user", "user/data", "user/workspace"]) {
+      await mkdir(path.join(home, folder));
       if (isRoot) {
-        spawnSync("pkill", ["-KILL", "-f", folder]);
+        await chown(path.join(home, folder), nobody, nobody);
       }
     }
+    const asUser = path.join(home, "electron-as-user");
+    const display = path.join(home, "user", ".Xauthority");
+    if (isRoot) {
+      const granted = process.env["XAUTHORITY"];
+      if (granted !== undefined) {
+        await cp(granted, display);
+        await chown(display, nobody, nobody);
+      }
+      const line = `exec setpriv --reuid=${nobody} --regid=${nobody} --clear-groups "${executable}" "$@"`;
+      await writeFile(asUser, `#!/bin/sh\n${line}\n`);
+      spawnSync("chmod", ["-R", "a+rX", home]);
+      spawnSync("chmod", ["a+x", asUser]);
+    }
+    const { app, page } = await launchWindow({
+      program,
+      workspace: path.join(home, "user/workspace"),
+      userData: path.join(home, "user/data"),
+      ...(isRoot
+        ? {
+            executable: asUser,
+            env: { HOME: path.join(home, "user"), XDG_CONFIG_HOME: path.join(home, "user"), XAUTHORITY: display },
+          }
+        : { executable }),
+    });
+    await expect(page.getByRole("heading", { name: "A language model of your own field" })).toBeVisible();
+    // The engine host answers, native addon and all.
+    await expect(page.getByRole("contentinfo", { name: "Status" })).toContainText("threads");
+    const facts = await app.evaluate(({ app: electron, BrowserWindow }) => ({
+      user: process.getuid?.(),
+      isUnsandboxed: electron.commandLine.hasSwitch("no-sandbox"),
+      renderer: BrowserWindow.getAllWindows()[0]?.webContents.getOSProcessId() ?? 0,
+    }));
+    expect(facts.user).not.toBe(0);
+    expect(facts.isUnsandboxed).toBe(false);
+    const rendererStatus = await readFile(`/proc/${facts.renderer}/status`, "utf8");
+    // 2: system calls are filtered; two pids: it lives in a process namespace of its own.
+    expect(rendererStatus).toMatch(/^Seccomp:\s+2$/m);
+    expect(rendererStatus).toMatch(/^NSpid:(\s+\d+){2,}$/m);
+    await app.close();
   } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    await rm(home, { recursive: true, force: true });
   }
 });
-
-/** xvfb-run's cookie belongs to who called it; the other user gets a copy. */
-async function readableAuthority(home: string): Promise<string> {
-  const own = process.env["XAUTHORITY"];
-  if (own === undefined) {
-    return "";
-  }
-  const copy = path.join(home, "authority");
-  await cp(own, copy);
-  await chmod(copy, 0o644);
-  return copy;
-}

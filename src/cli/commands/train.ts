@@ -117,10 +117,13 @@ export const resumeCommand: CommandSpec = {
   operands: "RUN",
   minOperands: 1,
   maxOperands: 1,
-  options: { detach: detachOption },
+  options: {
+    set: { ...setOption, help: "change a key that does not make it another run, such as max_duration" },
+    detach: detachOption,
+  },
   run: async (call) => {
     const run = await findRun(workspacePath(call.workspace), call.operands[0] ?? "");
-    await resumeRun(run);
+    await resumeRun(run, { set: call.texts("set") });
     await follow(run, call);
   },
 };

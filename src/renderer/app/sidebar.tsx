@@ -3,12 +3,13 @@ import type { Count, Feature } from "./feature.ts";
 import { features } from "./features.ts";
 import { routeHash } from "./router.ts";
 
-function CountOf({ useCount, what }: { readonly useCount: () => Count | null; readonly what: string }) {
+function CountOf({ useCount }: { readonly useCount: () => Count | null }) {
   // oxlint-disable-next-line react/hooks -- a feature's hook never changes: features are a constant list
   const count = useCount();
   return count === null ? null : (
-    <span className="sidebar-count" aria-label={`${count.value} ${what} under way`}>
+    <span className="sidebar-count">
       {count.value}
+      <span className="sr-only"> under way</span>
       {count.isLive ? <span className="live-dot" aria-hidden="true" /> : null}
     </span>
   );
@@ -24,9 +25,7 @@ function Entry({ feature, isCurrent }: { readonly feature: Feature; readonly isC
     >
       <Icon size={16} strokeWidth={1.6} aria-hidden="true" />
       <span className="sidebar-label">{feature.title}</span>
-      {feature.useCount === undefined ? null : (
-        <CountOf useCount={feature.useCount} what={feature.title.toLowerCase()} />
-      )}
+      {feature.useCount === undefined ? null : <CountOf useCount={feature.useCount} />}
     </a>
   );
 }
