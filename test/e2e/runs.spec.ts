@@ -1,5 +1,7 @@
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { expect, test } from "./feature-window.ts";
+import { root } from "./electron.ts";
+import { ask, expect, test } from "./feature-window.ts";
 import {
   curveSteps,
   expectNoGap,
@@ -36,6 +38,8 @@ test("from first start to a model in training: the curve grows, and the run is p
   await page.getByRole("button", { name: "Pause" }).click();
   await expect(status(page)).toHaveText("paused");
   const paused = (await manifest(directory)).step;
+  await page.waitForTimeout(1500);
+  expect((await manifest(directory)).step).toBe(paused);
   await page.getByRole("button", { name: "Go on" }).click();
   await expect(status(page)).toHaveText("running");
   await expect.poll(async () => (await manifest(directory)).step).toBeGreaterThan(paused);
@@ -140,7 +144,41 @@ test("log, samples, problems and the recipe that was really used lie below the r
   await app.close();
 });
 
-test("a run that is not there, and a folder that cannot be read, are said in a sentence", async ({ trainedHome }) => {
+test("a run that fails says why, and one that this version cannot read is listed with a sentence", async ({ home }) => {
+  const { app, page } = await openAssay(home, "runs");
+  await expect(page.getByRole("heading", { name: "No runs yet" })).toBeVisible();
+  const recipeText = `
+run_name: exploding
+max_seq_len: 64
+model: {name: gpt2, n_layers: 2, n_heads: 2, d_model: 32}
+tokenizer: {train: {type: byte-bpe, vocab_size: 300}}
+data: {train: ${path.join(root, "resources/sample/abstracts.jsonl")}, eval: {fraction: 0.1}}
+optimizer: {name: decoupled_adamw, lr: 1.0e+30}
+scheduler: {name: cosine_with_warmup, t_warmup: 1ba, alpha_f: 0.1}
+gradient_clipping: null
+max_duration: 50ba
+global_train_batch_size: 4
+eval_interval: 50ba
+`;
+  expect(await ask(page, "runs.start", { recipeText, recipeFile: null })).toMatchObject({ ok: true });
+  await page.getByRole("link", { name: "exploding" }).click();
+  await expect(status(page)).toHaveText("failed");
+  await expect(page.getByTestId("exit-reason")).toContainText("LOSS_NOT_FINITE");
+  await page.getByRole("tab", { name: /^Problems/ }).click();
+  await expect(page.getByRole("region", { name: "Problems", exact: true })).toContainText("not finite");
+  await expect(page.getByRole("button", { name: "Resume run" })).toBeVisible();
+
+  const directory = await runDirectory(home);
+  await writeFile(
+    path.join(directory, "run.json"),
+    JSON.stringify({ ...(await manifest(directory)), format_version: 99 }),
+  );
+  await page.getByRole("link", { name: "Runs", exact: true }).first().click();
+  await expect(page.getByText("cannot be read")).toBeVisible();
+  await app.close();
+});
+
+test("a run that is not there is said in a sentence that leads on", async ({ trainedHome }) => {
   const { app, page } = await openAssay(trainedHome, "runs/20261121-000000-nowhere-0000");
   await expect(page.getByRole("alert")).toContainText("nowhere");
   await page.getByRole("link", { name: "All runs" }).click();
