@@ -24,7 +24,7 @@ SHAPES = {
 
 
 def tuned_environment(threads: int) -> dict[str, str]:
-    """The environment to run in; what the caller has set himself stays."""
+    """The environment to run in; it wins over the caller's, which may name a slower BLAS kernel."""
     tuned = {
         "OMP_NUM_THREADS": str(threads),
         "MALLOC_MMAP_THRESHOLD_": "2000000000",
@@ -36,7 +36,7 @@ def tuned_environment(threads: int) -> dict[str, str]:
             tuned["OPENBLAS_CORETYPE"] = "SkylakeX"
     except OSError:
         pass
-    return tuned | dict(os.environ)
+    return dict(os.environ) | tuned
 
 
 def blas_libraries() -> list[str]:
