@@ -2,9 +2,26 @@
 // chosen by the arrow keys, is read out; dragging zooms, a double click shows the whole again. Recharts draws; the nearest
 // step is found by our own search, so that what is read out is always a point that was logged.
 import { type KeyboardEvent, type PointerEvent, useMemo, useRef, useState } from "react";
+import {
+  CartesianGrid,
+  Line,
+  LineChart,
+  ReferenceArea,
+  ReferenceDot,
+  ReferenceLine,
+  ResponsiveContainer,
+  XAxis,
+  YAxis,
+} from "recharts";
 import { formatNumber } from "../../lib/format.ts";
-import { type Axis, axisText, nearestIndex, nearestPoint, type Point, type Range, yScale } from "./curves.ts";
-import { type ChartLine, Plot, plotLeft, plotRight } from "./plot.tsx";
+import { type Axis, axisText, nearestIndex, nearestPoint, type Point, type Range, ticks, yScale } from "./curves.ts";
+
+export type ChartLine = {
+  readonly title: string;
+  readonly points: readonly Point[];
+  readonly colour: string;
+  readonly kind: "raw" | "strong" | "points";
+};
 
 type ChartProps = {
   readonly lines: readonly ChartLine[];
@@ -20,9 +37,15 @@ type ChartProps = {
   readonly label: string;
 };
 
-/** Where a share of the x axis stands in the figure's box. */
-function leftOf(share: number): string {
-  return `calc(${plotLeft}px + (100% - ${plotLeft + plotRight}px) * ${Math.min(1, Math.max(0, share))})`;
+const widths = { raw: 1, strong: 2, points: 1.3 } as const;
+const margin = { top: 8, right: 10, bottom: 0, left: 0 };
+const yAxisWidth = 46;
+/** Room on either side of the plot, so that a marker on the edge is whole. */
+const inset = 6;
+const axisText11 = { fill: "var(--muted)", fontSize: 11, fontFamily: "var(--mono)" };
+
+function Mark({ cx = 0, cy = 0 }: { readonly cx?: number; readonly cy?: number }) {
+  return <rect x={cx - 1} y={cy - 4} width={2} height={9} fill="var(--accent)" />;
 }
 
 export function Chart({ lines, axis, isLog, xDomain, isZoomed, nonFinite, marks, onZoom, label }: ChartProps) {
@@ -55,8 +78,8 @@ export function Chart({ lines, axis, isLog, xDomain, isZoomed, nonFinite, marks,
     if (box === undefined) {
       return xDomain[0];
     }
-    const from = box.left + plotLeft;
-    const share = (clientX - from) / (box.right - plotRight - from);
+    const from = box.left + margin.left + yAxisWidth + inset;
+    const share = (clientX - from) / (box.right - margin.right - inset - from);
     return xDomain[0] + Math.min(1, Math.max(0, share)) * span;
   };
   const onPointerMove = (event: PointerEvent): void => {
@@ -105,28 +128,79 @@ export function Chart({ lines, axis, isLog, xDomain, isZoomed, nonFinite, marks,
         onKeyDown={onKeyDown}
         onBlur={() => setPointed(null)}
       >
-        <Plot
-          lines={drawn}
-          axis={axis}
-          isLog={isLog}
-          scale={scale}
-          from={xDomain[0]}
-          to={xDomain[1]}
-          marks={marks}
-          nonFinite={nonFinite}
-        />
-        {nearestX === undefined ? null : (
-          <span className="chart-pointer" style={{ left: leftOf((nearestX - xDomain[0]) / span) }} />
-        )}
-        {drag === null ? null : (
-          <span
-            className="chart-drag"
-            style={{
-              left: leftOf((Math.min(...drag) - xDomain[0]) / span),
-              width: `calc((100% - ${plotLeft + plotRight}px) * ${Math.abs(drag[1] - drag[0]) / span})`,
-            }}
-          />
-        )}
+        <ResponsiveContainer width="100%" height="100%">
+          <LineChart margin={margin} accessibilityLayer={false}>
+            <CartesianGrid vertical={false} stroke="var(--line)" />
+            <XAxis
+              type="number"
+              dataKey="x"
+              domain={[...xDomain]}
+              ticks={ticks(xDomain, 8)}
+              tickFormatter={(value: number) => axisText(axis, value)}
+              padding={{ left: inset, right: inset }}
+              allowDataOverflow
+              stroke="var(--line-strong)"
+              tickLine={false}
+              tick={axisText11}
+              height={24}
+            />
+            <YAxis
+              type="number"
+              scale={isLog ? "log" : "linear"}
+              domain={[...scale.domain]}
+              ticks={[...scale.ticks]}
+              tickFormatter={scale.format}
+              interval={0}
+              allowDataOverflow
+              axisLine={false}
+              tickLine={false}
+              tick={axisText11}
+              width={yAxisWidth}
+            />
+            {nearestX === undefined ? null : <ReferenceLine x={nearestX} stroke="var(--faint)" strokeDasharray="2 3" />}
+            {drawn.map((line) => (
+              <Line
+                key={line.title}
+                data={line.data}
+                dataKey="y"
+                type="linear"
+                stroke={line.colour}
+                strokeWidth={widths[line.kind]}
+                strokeOpacity={line.kind === "raw" ? 0.45 : 1}
+                {...(line.kind === "points" ? { strokeDasharray: "5 3" } : {})}
+                dot={
+                  line.kind === "points"
+                    ? {
+                        r: 3,
+                        fill: "var(--paper)",
+                        stroke: line.colour,
+                        strokeWidth: 1.5,
+                        strokeDasharray: "0",
+                        clipDot: false,
+                      }
+                    : false
+                }
+                activeDot={false}
+                isAnimationActive={false}
+                connectNulls
+              />
+            ))}
+            {marks.map((x) => (
+              <ReferenceDot key={x} x={x} y={scale.domain[0]} r={4} shape={<Mark />} />
+            ))}
+            {nonFinite.map((each) => (
+              <ReferenceLine
+                key={`${each.x}`}
+                x={each.x}
+                stroke="var(--bad)"
+                label={{ value: each.value, position: "insideTop", fill: "var(--bad)", fontSize: 11 }}
+              />
+            ))}
+            {drag === null ? null : (
+              <ReferenceArea x1={drag[0]} x2={drag[1]} fill="var(--accent)" fillOpacity={0.12} stroke="none" />
+            )}
+          </LineChart>
+        </ResponsiveContainer>
         {nearestX === undefined ? null : (
           <Readout lines={drawn} axis={axis} x={nearestX} isAtLeft={(nearestX - xDomain[0]) / span > 0.6} />
         )}

@@ -3,9 +3,8 @@ import { useMemo, useState } from "react";
 import { formatCount, formatNumber } from "../../lib/format.ts";
 import { tableText } from "../../lib/table-text.ts";
 import { CopyButton } from "../../ui/copy-button.tsx";
-import { Chart } from "./chart.tsx";
+import { Chart, type ChartLine } from "./chart.tsx";
 import { type Axis, axisText, figureTable, pointsText, type Range, toPoints, xRange } from "./curves.ts";
-import type { ChartLine } from "./plot.tsx";
 import { changeChart, type RunShown, useRuns } from "./store.ts";
 import { evalLossKey, lossKey, noCurveText } from "./view-model.ts";
 import { Waiting } from "./waiting.tsx";
@@ -46,13 +45,11 @@ export function LossFigure({ shown }: { readonly shown: RunShown }) {
       axis,
       summary.totalSteps,
     );
-  const [from, to] = xDomain;
-  // The figure is drawn again when these change, so they keep their identity while they are the same.
-  const marks = useMemo(
-    () => (axis === "step" ? checkpoints.map(({ step }) => step).filter((step) => step >= from && step <= to) : []),
-    [axis, checkpoints, from, to],
-  );
-  const nonFinite = useMemo(() => [...(train?.nonFinite ?? []), ...(evaluation?.nonFinite ?? [])], [train, evaluation]);
+  const marks =
+    axis === "step"
+      ? checkpoints.map((checkpoint) => checkpoint.step).filter((step) => step >= xDomain[0] && step <= xDomain[1])
+      : [];
+  const nonFinite = [...(train?.nonFinite ?? []), ...(evaluation?.nonFinite ?? [])];
   if (lines.length === 0 && nonFinite.length === 0) {
     const never = noCurveText(summary.status);
     return (
