@@ -1,6 +1,5 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { root } from "./electron.ts";
 import { ask, expect, test } from "./feature-window.ts";
 import {
   curveSteps,
@@ -147,25 +146,25 @@ test("log, samples, problems and the recipe that was really used lie below the r
 test("a run that fails says why, and one that this version cannot read is listed with a sentence", async ({ home }) => {
   const { app, page } = await openAssay(home, "runs");
   await expect(page.getByRole("heading", { name: "No runs yet" })).toBeVisible();
+  const text = path.join(home, "short.txt");
+  await writeFile(text, "Too short to fill one context.");
   const recipeText = `
-run_name: exploding
-max_seq_len: 64
-model: {name: gpt2, n_layers: 2, n_heads: 2, d_model: 32}
-tokenizer: {train: {type: byte-bpe, vocab_size: 300}}
-data: {train: ${path.join(root, "resources/sample/abstracts.jsonl")}, eval: {fraction: 0.1}}
-optimizer: {name: decoupled_adamw, lr: 1.0e+30}
-scheduler: {name: cosine_with_warmup, t_warmup: 1ba, alpha_f: 0.1}
-gradient_clipping: null
-max_duration: 50ba
-global_train_batch_size: 4
-eval_interval: 50ba
+run_name: starved
+max_seq_len: 256
+model: {name: gpt2, n_layers: 1, n_heads: 2, d_model: 32}
+tokenizer: {path: gpt2}
+data: {train: ${text}, eval: ${text}}
+optimizer: {name: decoupled_adamw, lr: 1.0e-3}
+global_train_batch_size: 1
+max_duration: 5ba
 `;
   expect(await ask(page, "runs.start", { recipeText, recipeFile: null })).toMatchObject({ ok: true });
-  await page.getByRole("link", { name: "exploding" }).click();
+  await page.getByRole("link", { name: "starved" }).click();
   await expect(status(page)).toHaveText("failed");
-  await expect(page.getByTestId("exit-reason")).toContainText("LOSS_NOT_FINITE");
+  await expect(page.getByTestId("exit-reason")).toContainText("TEXT_SHORTER_THAN_CONTEXT");
+  await expect(page.getByText("It ended before its first step, so there is no curve.")).toBeVisible();
   await page.getByRole("tab", { name: /^Problems/ }).click();
-  await expect(page.getByRole("region", { name: "Problems", exact: true })).toContainText("not finite");
+  await expect(page.getByRole("region", { name: "Problems", exact: true })).toContainText("max_seq_len 256 needs 257");
   await expect(page.getByRole("button", { name: "Resume run" })).toBeVisible();
 
   const directory = await runDirectory(home);

@@ -145,6 +145,8 @@ suite(`a run on a disk of its own${canMount ? "" : " (skipped: mounting a tmpfs 
     expect(await readManifest(directory)).toEqual(before);
     execFileSync("mount", ["-o", "remount,rw", disk]);
     expect((await runToEnd(directory)).status).toBe("completed");
-    expect(await outcomeOf(directory)).toEqual(reference);
+    // The stop saved a checkpoint of its own, at whatever step it came: which steps are left depends on it.
+    const { weights, records } = await outcomeOf(directory);
+    expect({ weights, records }).toEqual({ weights: reference.weights, records: reference.records });
   });
 });
