@@ -71,7 +71,8 @@ std::span<const float> DecodingSession::feed(std::span<const std::int32_t> token
   backend.copy_to_backend(tokens_, tokens.data(), tokens.size_bytes());
   run_layers(count);
   position_ += count;
-  backend.logits(norm_ + (count - 1) * c.d_model, model_.weights().wte, logits_, 1, c.d_model, c.vocab_size);
+  backend.logits(norm_ + (count - 1) * c.d_model, model_.weights().wte, nullptr, logits_, 1, c.d_model, c.vocab_size,
+                 false);
   backend.copy_to_host(host_logits_.data(), logits_, host_logits_.size() * sizeof(float));
   return host_logits_;
 }
@@ -103,7 +104,7 @@ void DecodingSession::run_layers(std::int64_t count) {
     call.weight = weight;
     call.bias = bias;
     call.output = output;
-    call.gelu = gelu;
+    call.activation = gelu ? Activation::kGeluNew : Activation::kNone;
     call.rows = count;
     call.in = in;
     call.out = out;
@@ -133,7 +134,7 @@ void DecodingSession::run_layers(std::int64_t count) {
     attention.key_cache = keys;
     attention.value_cache = values;
     attention.output = attention_;
-    attention.past = position_;
+    attention.past = std::span(&position_, 1);
     attention.count = count;
     attention.capacity = capacity_;
     attention.heads = c.n_heads;

@@ -52,14 +52,15 @@ void Gpt2Model::forward_only(const Inference& s, std::int64_t batch, std::int64_
     norm(branch, w.ln_1_weight, w.ln_1_bias);
     branch = s.branch;
     backend_.linear_forward(
-        {s.norm, w.c_attn_weight, w.c_attn_bias, s.wide, nullptr, false, rows, c.d_model, 3 * c.d_model});
+        {s.norm, w.c_attn_weight, w.c_attn_bias, s.wide, nullptr, Activation::kNone, rows, c.d_model, 3 * c.d_model});
     backend_.attention_forward({s.wide, s.attention, nullptr, batch, seq_len, c.n_heads, c.d_model / c.n_heads, {}});
-    backend_.linear_forward(
-        {s.attention, w.attn_c_proj_weight, w.attn_c_proj_bias, s.branch, nullptr, false, rows, c.d_model, c.d_model});
+    backend_.linear_forward({s.attention, w.attn_c_proj_weight, w.attn_c_proj_bias, s.branch, nullptr,
+                             Activation::kNone, rows, c.d_model, c.d_model});
     norm(branch, w.ln_2_weight, w.ln_2_bias);
-    backend_.linear_forward({s.norm, w.c_fc_weight, w.c_fc_bias, s.wide, nullptr, true, rows, c.d_model, c.d_inner});
     backend_.linear_forward(
-        {s.wide, w.mlp_c_proj_weight, w.mlp_c_proj_bias, s.branch, nullptr, false, rows, c.d_inner, c.d_model});
+        {s.norm, w.c_fc_weight, w.c_fc_bias, s.wide, nullptr, Activation::kGeluNew, rows, c.d_model, c.d_inner});
+    backend_.linear_forward({s.wide, w.mlp_c_proj_weight, w.mlp_c_proj_bias, s.branch, nullptr, Activation::kNone, rows,
+                             c.d_inner, c.d_model});
   }
   norm(branch, weights_.ln_f_weight, weights_.ln_f_bias);
 }
@@ -115,8 +116,8 @@ std::vector<float> Gpt2Model::logits(std::span<const std::int32_t> tokens) {
   std::vector<float> all(static_cast<std::size_t>(seq_len * config_.vocab_size));
   for (std::int64_t first = 0; first < seq_len; first += group) {
     const std::int64_t here = std::min(group, seq_len - first);
-    backend_.logits(inference.norm + first * config_.d_model, weights_.wte, rows_on_backend.floats(), here,
-                    config_.d_model, config_.vocab_size);
+    backend_.logits(inference.norm + first * config_.d_model, weights_.wte, nullptr, rows_on_backend.floats(), here,
+                    config_.d_model, config_.vocab_size, false);
     backend_.copy_to_host(all.data() + first * config_.vocab_size, rows_on_backend.floats(),
                           static_cast<std::size_t>(here * config_.vocab_size) * sizeof(float));
   }

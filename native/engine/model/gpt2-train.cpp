@@ -120,7 +120,8 @@ double Gpt2Model::run_microbatch(const Microbatch& micro, PhaseSeconds& phases) 
   const auto linear = [&](const float* input, const float* weight, const float* bias, float* output,
                           float* pre_activation, std::int64_t in, std::int64_t out) {
     timed(phases.linear_forward, [&] {
-      backend_.linear_forward({input, weight, bias, output, pre_activation, false, rows, in, out});
+      backend_.linear_forward({input, weight, bias, output, pre_activation,
+                               pre_activation != nullptr ? Activation::kGeluNew : Activation::kNone, rows, in, out});
     });
   };
   const auto norm = [&](const float* residual, const float* branch, float* sum, const float* weight, const float* bias,
