@@ -45,12 +45,12 @@ DecoupledAdamWOptions read_optimizer(const Napi::Object& object, const char* whe
 
 } // namespace
 
-Gpt2Config read_model_config(const Napi::Object& object) {
+ModelConfig read_model_config(const Napi::Object& object) {
   constexpr const char* kWhere = "createModel";
   if (const std::string family = string_field(object, "family", kWhere); family != "gpt2") {
     bad_argument(kWhere, "family must be \"gpt2\", not \"" + family + "\"");
   }
-  Gpt2Config config;
+  ModelConfig config;
   config.vocab_size = integer_field(object, "vocabSize", kWhere, 1, kLargestInt32);
   config.max_seq_len = integer_field(object, "maxSeqLen", kWhere, 1, kLargestInt32);
   config.n_layers = integer_field(object, "nLayers", kWhere, 1, kLargestInt32);

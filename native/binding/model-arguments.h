@@ -2,13 +2,13 @@
 #pragma once
 
 #include "engine/infer/generation.h"
-#include "engine/model/gpt2.h"
+#include "engine/model/transformer.h"
 
 #include <napi.h>
 
 namespace assay::binding {
 
-Gpt2Config read_model_config(const Napi::Object& object);
+ModelConfig read_model_config(const Napi::Object& object);
 TrainingOptions read_training_options(const Napi::Object& object, const char* where);
 GenerationRequest read_generation_request(const Napi::Object& object);
 

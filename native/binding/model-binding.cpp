@@ -8,7 +8,7 @@
 
 #include "backends/cpu/cpu-backend.h"
 #include "engine/base/error.h"
-#include "engine/checkpoint/gpt2-checkpoint.h"
+#include "engine/checkpoint/model-checkpoint.h"
 #include "engine/infer/evaluation.h"
 
 #include <cmath>
@@ -93,7 +93,7 @@ void Model::define(Napi::Env env, Napi::Object exports) {
 
 Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
   guarded(info.Env(), [&] {
-    const Gpt2Config config = read_model_config(object_argument(info, 0, "createModel", "config"));
+    const ModelConfig config = read_model_config(object_argument(info, 0, "createModel", "config"));
     const Napi::Object options = object_argument(info, 1, "createModel", "options");
     const auto threads = static_cast<int>(integer_field(options, "threads", "createModel", 0, 1024));
     auto live = static_cast<LiveThreads*>(info.Data())->shared_from_this();
@@ -127,7 +127,7 @@ template <typename Work> Napi::Value Model::promise(const Napi::CallbackInfo& in
 Napi::Value Model::parameters(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    const ParameterLayout layout = gpt2_parameter_layout(alive().config());
+    const ParameterLayout layout = parameter_layout(alive().config());
     Napi::Array list = Napi::Array::New(env, layout.tensors.size());
     for (std::size_t index = 0; index < layout.tensors.size(); ++index) {
       const ParameterTensor& tensor = layout.tensors[index];
@@ -191,7 +191,7 @@ Napi::Value Model::read_tensor(const Napi::CallbackInfo& info) {
     return promise(
         info,
         [name = string_argument(info, 0, "readTensor", "name")](ModelState& state) {
-          const Gpt2Model& model = state.require_model();
+          const TransformerModel& model = state.require_model();
           std::vector<float> values(static_cast<std::size_t>(model.parameters().find(name).count));
           model.read_parameter(name, values);
           return values;
@@ -215,7 +215,7 @@ Napi::Value Model::read_gradient(const Napi::CallbackInfo& info) {
         info,
         [name = string_argument(info, 0, "readGradient", "name")](ModelState& state) {
           state.require_training();
-          const Gpt2Model& model = state.require_model();
+          const TransformerModel& model = state.require_model();
           std::vector<float> values(static_cast<std::size_t>(model.parameters().find(name).count));
           model.read_gradient(name, values);
           return values;
@@ -229,7 +229,7 @@ Napi::Value Model::plan_training(const Napi::CallbackInfo& info) {
     const TrainingOptions options =
         read_training_options(object_argument(info, 0, "planTraining", "options"), "planTraining");
     const ModelThread& thread = alive();
-    return to_object(info.Env(), Gpt2Model::plan_training(thread.backend(), thread.config(), options));
+    return to_object(info.Env(), TransformerModel::plan_training(thread.backend(), thread.config(), options));
   });
 }
 

@@ -15,7 +15,7 @@ const Failure kDisposed = {"ENGINE_DISPOSED", "This model is disposed; make a ne
 
 } // namespace
 
-Gpt2Model& ModelState::require_model() {
+TransformerModel& ModelState::require_model() {
   if (!model.has_value()) {
     model.emplace(*backend, config);
   }
@@ -49,7 +49,7 @@ void LiveThreads::stop_all() {
 }
 
 ModelThread::ModelThread(Napi::Env env, std::shared_ptr<LiveThreads> live, std::unique_ptr<Backend> backend,
-                         const Gpt2Config& config)
+                         const ModelConfig& config)
     : env_(env), live_(std::move(live)) {
   state_.backend = std::move(backend);
   state_.config = config;

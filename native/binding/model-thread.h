@@ -6,7 +6,7 @@
 #include "binding/failure.h"
 
 #include "engine/data/token-cache.h"
-#include "engine/model/gpt2.h"
+#include "engine/model/transformer.h"
 
 #include <napi.h>
 
@@ -28,12 +28,12 @@ namespace assay::binding {
 // What lives on the model's thread. The model itself is made by the first job, so that planning needs no memory.
 struct ModelState {
   std::unique_ptr<Backend> backend;
-  Gpt2Config config;
-  std::optional<Gpt2Model> model;
+  ModelConfig config;
+  std::optional<TransformerModel> model;
   std::optional<TrainingOptions> training;
   std::vector<std::int32_t> batch;
 
-  Gpt2Model& require_model();
+  TransformerModel& require_model();
   const TrainingOptions& require_training() const;
 };
 
@@ -63,14 +63,14 @@ public:
   using Delivery = std::function<void(Napi::Env)>;
 
   ModelThread(Napi::Env env, std::shared_ptr<LiveThreads> live, std::unique_ptr<Backend> backend,
-              const Gpt2Config& config);
+              const ModelConfig& config);
   // On the JavaScript thread. Waits for the job that is running.
   ~ModelThread();
   ModelThread(const ModelThread&) = delete;
   ModelThread& operator=(const ModelThread&) = delete;
 
   // For questions that need no work: the configuration and the backend's arithmetic, which never change.
-  const Gpt2Config& config() const noexcept { return state_.config; }
+  const ModelConfig& config() const noexcept { return state_.config; }
   const Backend& backend() const noexcept { return *state_.backend; }
 
   // On the JavaScript thread. Throws ENGINE_DISPOSED, or ENGINE_BUSY when too many jobs wait.

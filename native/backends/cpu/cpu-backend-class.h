@@ -53,6 +53,9 @@ public:
   void add(float* target, const float* values, std::int64_t count) override;
   void dropout(float* values, std::int64_t rows, std::int64_t channels, std::int64_t rows_per_sample,
                const Dropout& dropout) override;
+  void copy_columns(float* target, std::int64_t target_stride, const float* source, std::int64_t source_stride,
+                    std::int64_t rows, std::int64_t columns, bool add) override;
+  void activation_forward(float* output, const float* input, std::int64_t count, Activation activation) override;
   void activation_backward(float* gradient, const float* pre_activation, std::int64_t count,
                            Activation activation) override;
   void gather_rows(const float* source, const std::int32_t* indices, float* output, std::int64_t rows,

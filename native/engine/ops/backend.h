@@ -315,6 +315,12 @@ public:
   // call on the gradient.
   virtual void dropout(float* values, std::int64_t rows, std::int64_t channels, std::int64_t rows_per_sample,
                        const Dropout& dropout) = 0;
+  // Rows of `columns` values from one place to another: target[r · target_stride + c] = (or with `add` +=)
+  // source[r · source_stride + c].
+  virtual void copy_columns(float* target, std::int64_t target_stride, const float* source, std::int64_t source_stride,
+                            std::int64_t rows, std::int64_t columns, bool add) = 0;
+  // output = activation(input); may work in place.
+  virtual void activation_forward(float* output, const float* input, std::int64_t count, Activation activation) = 0;
   // d *= activation'(pre_activation)
   virtual void activation_backward(float* gradient, const float* pre_activation, std::int64_t count,
                                    Activation activation) = 0;
