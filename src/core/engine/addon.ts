@@ -8,8 +8,21 @@ import { fileURLToPath } from "node:url";
 
 import { AppError } from "#shared/errors";
 
+export type ModelFamily = "gpt2" | "bert" | "megatron_bert";
+
+export type ModelHead =
+  | "causal-lm"
+  | "masked-lm"
+  /** Masked language model and sentence order. */
+  | "pretraining"
+  | "multiple-choice"
+  | "sequence-classification"
+  | "token-classification"
+  | "span-qa";
+
 export type NativeModelConfig = {
-  readonly family: "gpt2";
+  readonly family: ModelFamily;
+  readonly head: ModelHead;
   readonly vocabSize: number;
   readonly maxSeqLen: number;
   readonly nLayers: number;
@@ -17,10 +30,31 @@ export type NativeModelConfig = {
   readonly dModel: number;
   /** Width of the feed-forward layer, as a rule 4 · dModel. */
   readonly dInner: number;
+  /** Token types of a BERT; 0 for GPT-2. */
+  readonly typeVocabSize: number;
+  /** Classes of a classification head; 1 where the head has none. */
+  readonly labels: number;
   readonly layerNormEps: number;
   readonly embdPdrop: number;
   readonly attnPdrop: number;
   readonly residPdrop: number;
+  readonly classifierPdrop: number;
+  readonly activation: "gelu_new" | "gelu";
+};
+
+export type NativeLoraOptions = {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly dropout: number;
+  /** Ends of module names, as PEFT's target_modules. */
+  readonly targets: readonly string[];
+};
+
+export type NativeModelOptions = {
+  readonly threads: number;
+  /** How linear weights and the token embedding are kept; other than fp32 they are frozen. */
+  readonly weights?: "fp32" | "bf16" | "int8";
+  readonly lora?: NativeLoraOptions | null;
 };
 
 export type NativeMachine = {
@@ -59,6 +93,48 @@ export type NativeTrainingOptions = {
     readonly noDecay: readonly string[];
   };
   readonly gradientClipping: number | null;
+  readonly precision: "fp32" | "amp_bf16";
+  /** Activation checkpointing: a block's inner activations are computed again in the backward pass. */
+  readonly recompute: boolean;
+  readonly optimizerState: "fp32" | "8bit";
+  /** Glob patterns over tensor names that are not trained. */
+  readonly frozen: readonly string[];
+  readonly labelSmoothing: number;
+  readonly classWeights: readonly number[] | null;
+  /** Causal training: attention and positions stop at end-of-text. */
+  readonly documentMask: boolean;
+  /** Of masked language models. */
+  readonly masking: NativeMasking | null;
+};
+
+export type NativeMasking = {
+  readonly probability: number;
+  readonly wholeWord: boolean;
+  /** Pairs of neighbouring texts, half of them swapped. */
+  readonly sentenceOrder: boolean;
+  readonly maskId: number;
+  readonly clsId: number;
+  readonly sepId: number;
+  readonly padId: number;
+  /** One a token of the vocabulary: 1 where it begins a word. */
+  readonly wordStarts: Uint8Array;
+  /** Ids that are never masked nor put in the place of another. */
+  readonly specials: Uint32Array;
+};
+
+/** `batch` sequences of `seqLen` tokens, row by row. */
+export type NativeBatch = {
+  readonly tokens: Int32Array;
+  readonly batch: number;
+  readonly seqLen: number;
+  readonly tokenTypes?: Int32Array;
+  /** Equal neighbouring numbers attend to each other; -1 is padding. */
+  readonly segments?: Int32Array;
+  readonly positions?: Int32Array;
+  /** By head: (B,T) tokens or labels, (B), (B/choices) or (B,2); negative is not scored. */
+  readonly targets?: Int32Array;
+  readonly sentenceTargets?: Int32Array;
+  readonly choices?: number;
 };
 
 export type NativeStepResult = {
@@ -118,10 +194,21 @@ export interface NativeModel {
   parameters(): readonly NativeTensorInfo[];
   /** As GPT-2: normal 0.02, residual projections 0.02 / √(2 · layers), biases 0, layer norms 1 and 0. */
   initialize(seed: number): Promise<void>;
-  /** safetensors in F32, F16 or BF16; names with or without "transformer."; a mismatch names the tensor. */
-  loadWeights(file: string): Promise<void>;
+  /**
+   * A folder, safetensors (whole or sharded) or pytorch_model.bin, in F32, F16 or BF16; names with or without the model's
+   * prefix; a mismatch names the tensor. A missing head is an error unless allowed: it then keeps what it has.
+   */
+  loadWeights(
+    path: string,
+    options?: { readonly allowMissingHead?: boolean },
+  ): Promise<{ readonly missing: readonly string[]; readonly unexpected: readonly string[] }>;
   /** safetensors, F32, fsynced. */
   saveWeights(file: string): Promise<void>;
+  /** The LoRA tensors alone, as PEFT's adapter_model.safetensors. */
+  saveAdapter(file: string): Promise<void>;
+  loadAdapter(file: string): Promise<void>;
+  /** Adds LoRA into the weights; the model has none afterwards. */
+  mergeAdapter(): Promise<void>;
   readTensor(name: string): Promise<Float32Array>;
   writeTensor(name: string, values: Float32Array): Promise<void>;
   /** Arithmetic only. */
@@ -143,6 +230,16 @@ export interface NativeModel {
     readonly batch: number;
     readonly seqLen: number;
   }): Promise<{ readonly loss: number }>;
+  /** One update from a batch that the caller made. */
+  trainBatch(request: {
+    readonly batch: NativeBatch;
+    readonly step: number;
+    readonly lr: number;
+  }): Promise<NativeStepResult>;
+  /** As computeGradients, with targets of any head. */
+  computeBatchGradients(batch: NativeBatch): Promise<{ readonly loss: number }>;
+  /** The head's logits: (B,T,V), (B,labels), (B,T,labels), (B/choices,choices) or (B,T,2). */
+  predict(batch: NativeBatch): Promise<Float32Array>;
   readGradient(name: string): Promise<Float32Array>;
   /** Clips and applies the gradients of computeGradients. */
   applyUpdate(request: { readonly step: number; readonly lr: number }): Promise<{ readonly gradNorm: number }>;
@@ -217,7 +314,13 @@ export type NativeSafetensorsHeader = {
 
 export interface NativeAddon {
   machine(): NativeMachine;
-  createModel(config: NativeModelConfig, options: { readonly threads: number }): NativeModel;
+  createModel(config: NativeModelConfig, options: NativeModelOptions): NativeModel;
+  /** Arithmetic only: allocates nothing, whatever the model's size. */
+  planTraining(
+    config: NativeModelConfig,
+    options: NativeModelOptions,
+    training: NativeTrainingOptions,
+  ): NativeMemoryPlan;
   openTokenData(directory: string): NativeTokenData;
   /** The permutation of one epoch, for the shared test vectors. */
   dataOrder(request: {
