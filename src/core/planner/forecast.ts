@@ -151,7 +151,7 @@ export function forecast(recipe: ShapedRecipe, facts: ForecastFacts): Forecast {
     parameters: { value: parameters, how: parametersHow(config, parameters) },
     tokensTotal: {
       value: tokensTotal,
-      how: `${grouped(steps)} steps × ${batch} windows × ${context} tokens; ${(tokensTotal / parameters).toPrecision(2)} tokens a parameter.`,
+      how: `${grouped(steps)} steps × ${batch} windows × ${context} tokens; ${Number((tokensTotal / parameters).toPrecision(2))} tokens a parameter.`,
     },
     steps: { value: steps, how: stepsHow },
     flopsPerToken: {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AppError } from "#shared/errors";
 import { programRoot } from "../paths.ts";
 import { loadRecipe, loadRecipeSource } from "./load.ts";
-import { readPreset } from "./presets.ts";
+import { listPresets } from "./presets.ts";
 import { toYaml } from "./resolve.ts";
 
 const minimal = `run_name: small
@@ -250,8 +250,19 @@ describe("loadRecipeSource", () => {
   });
 
   it("reads every preset without a problem, and each has a summary", async () => {
-    for (const name of ["bench-m", "bench-s", "biomedlm-tiny", "gpt2-124m", "gpt2-s"]) {
-      const preset = await readPreset(name);
+    const presets = await listPresets();
+    for (const name of [
+      "biomedlm-2.7b",
+      "biomegatron-345m",
+      "biomegatron-800m",
+      "biomegatron-1.2b",
+      "gpt2-xl",
+      "bert-large",
+    ]) {
+      expect(presets.map((preset) => preset.name)).toContain(name);
+    }
+    for (const preset of presets) {
+      const { name } = preset;
       expect(preset.summary.length, name).toBeGreaterThan(20);
       expect((await loadRecipeSource(name)).problems, name).toEqual([]);
     }
