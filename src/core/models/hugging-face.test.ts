@@ -7,6 +7,11 @@ import { gpt2Config, readModelConfig, writeModelFiles } from "./hugging-face.ts"
 
 const config: NativeModelConfig = {
   family: "gpt2",
+  head: "causal-lm",
+  typeVocabSize: 0,
+  labels: 1,
+  classifierPdrop: 0,
+  activation: "gelu_new",
   vocabSize: 300,
   maxSeqLen: 32,
   nLayers: 2,

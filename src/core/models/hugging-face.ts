@@ -99,6 +99,11 @@ export async function readModelConfig(folder: string): Promise<NativeModelConfig
   }
   return {
     family: "gpt2",
+    head: "causal-lm",
+    typeVocabSize: 0,
+    labels: 1,
+    classifierPdrop: config.resid_pdrop,
+    activation: "gelu_new",
     vocabSize: config.vocab_size,
     maxSeqLen: config.n_positions,
     nLayers: config.n_layer,
