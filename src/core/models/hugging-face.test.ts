@@ -197,7 +197,7 @@ describe("config.json", () => {
       [gpt2, { activation_function: "relu" }, "activation_function relu"],
       [gpt2, { activation_function: "constructor" }, "activation_function constructor"],
       [gpt2, { tie_word_embeddings: false }, "tie_word_embeddings: false"],
-      [gpt2, { scale_attn_by_inverse_layer_idx: true }, "attention scaling"],
+      [gpt2, { scale_attn_weights: false }, "scale_attn_weights"],
       [gpt2, { add_cross_attention: true }, "add_cross_attention"],
       [gpt2, { quantization_config: { load_in_8bit: true } }, "quantization_config"],
       [bert, { position_embedding_type: "relative_key" }, "position_embedding_type relative_key"],

@@ -30,6 +30,8 @@ export type ModelFolder = {
   /** The labels' names by their number, where the head has labels and the model names them. */
   readonly labels: readonly string[] | null;
   readonly special: SpecialIds;
+  /** Attention scores of layer i are also divided by i + 1, as in BioMedLM. */
+  readonly scalesByInverseLayer: boolean;
   /** config.json as it stands. */
   readonly json: ConfigJson;
 };
@@ -143,6 +145,7 @@ export async function readModelFolder(
     hasHead: own === head,
     labels: hasLabels(head) ? labelsOf(fields, file) : null,
     special: specialIds(fields),
+    scalesByInverseLayer: json["scale_attn_by_inverse_layer_idx"] === true,
     json,
   };
 }

@@ -47,7 +47,7 @@ export function readGpt2Config(
   const activation = activationOf(fields.activation_function);
   const unsupported =
     unsupportedFeature(fields) ??
-    (!fields.scale_attn_weights || fields.scale_attn_by_inverse_layer_idx ? "unusual attention scaling" : null);
+    (fields.scale_attn_weights ? null : "attention without scaling (scale_attn_weights: false)");
   if (unsupported !== null || activation === null) {
     throw notSupported(file, unsupported ?? `activation_function ${fields.activation_function}`);
   }
