@@ -4,6 +4,7 @@ import { benchCommand } from "./commands/bench.ts";
 import { controlCommands } from "./commands/control.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
+import { fetchCommand } from "./commands/fetch.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
 import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
@@ -23,6 +24,7 @@ export const commands: readonly CommandSpec[] = [
   tokenizerCompareCommand,
   evalCommand,
   generateCommand,
+  fetchCommand,
   benchCommand,
   doctorCommand,
 ];
