@@ -52,11 +52,13 @@ export type NativeLora = {
   readonly targets: readonly string[];
 };
 
+export type NativeWeightType = "fp32" | "bf16" | "int8";
+
 export type NativeModelOptions = {
   /** 0: one for each core. */
   readonly threads: number;
   /** How linear weights and the token embedding are stored; narrower than fp32 they are frozen. */
-  readonly weights?: "fp32" | "bf16" | "int8";
+  readonly weights?: NativeWeightType;
   readonly lora?: NativeLora | null;
 };
 
@@ -171,7 +173,15 @@ export interface NativeTokenData {
 
 export type NativeTensorInfo = { readonly name: string; readonly shape: readonly number[] };
 
-export type NativeGeneratedToken = { readonly id: number; readonly logprob: number; readonly index: number };
+export type NativeAlternative = { readonly id: number; readonly logprob: number };
+
+export type NativeGeneratedToken = {
+  readonly id: number;
+  readonly logprob: number;
+  readonly index: number;
+  /** The `topLogprobs` likeliest tokens in its place, the likeliest first. */
+  readonly alternatives?: readonly NativeAlternative[];
+};
 
 export type NativeGenerationRequest = {
   /** May be empty if `endOfTextId` is given, which then starts the text. Longer than the context: its end is kept. */
@@ -186,6 +196,10 @@ export type NativeGenerationRequest = {
   readonly topP: number;
   readonly seed: number;
   readonly stopIds: Uint32Array;
+  /** Divides (or, below zero, multiplies) the logits of tokens that are in the text already; 1 is none. */
+  readonly repetitionPenalty?: number;
+  /** How many alternatives a token comes with. */
+  readonly topLogprobs?: number;
 };
 
 export type NativeGenerationResult = {
@@ -200,13 +214,28 @@ export type NativeGenerationResult = {
   readonly windowSlides: number;
 };
 
+/** One entry of a GGUF file's metadata. */
+export type NativeGgufEntry = { readonly key: string } & (
+  | { readonly type: "string"; readonly value: string }
+  | { readonly type: "u32" | "i32" | "f32"; readonly value: number }
+  | { readonly type: "bool"; readonly value: boolean }
+  | { readonly type: "strings"; readonly value: readonly string[] }
+  | { readonly type: "i32s"; readonly value: Int32Array }
+);
+
+export type NativeTensorHeaders = {
+  readonly format: "safetensors" | "pytorch" | "gguf";
+  readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+};
+
 export interface NativeModel {
   /** Hugging Face GPT2LMHeadModel names, Conv1D layout (in, out); lm_head is tied to wte and not listed. */
   parameters(): readonly NativeTensorInfo[];
   /** As GPT-2: normal 0.02, residual projections 0.02 / √(2 · layers), biases 0, layer norms 1 and 0. */
   initialize(seed: number): Promise<void>;
   /**
-   * F32, F16 or BF16; names with or without the base's prefix; a mismatch names the tensor. With `allowMissingHead` the
+   * A folder, safetensors (sharded too) or pytorch_model.bin, in F32, F16 or BF16; names with or without the base's prefix; a mismatch names the tensor. With `allowMissingHead` the
    * file may have another head or none: what is missing stays as it is.
    */
   loadWeights(
@@ -220,6 +249,12 @@ export interface NativeModel {
   loadAdapter(file: string): Promise<void>;
   /** Adds the adapters to the weights; the model computes the same, and its adapters change nothing any more. */
   mergeAdapter(): Promise<void>;
+  /** llama.cpp's names and layout; `metadata` follows the keys that name architecture and shape. */
+  exportGguf(request: {
+    readonly file: string;
+    readonly type: "f32" | "f16" | "q8_0";
+    readonly metadata: readonly NativeGgufEntry[];
+  }): Promise<void>;
   readTensor(name: string): Promise<Float32Array>;
   writeTensor(name: string, values: Float32Array): Promise<void>;
   /** Arithmetic only. */
@@ -281,6 +316,8 @@ export interface NativeModel {
     readonly sentenceNats: number;
     readonly sentenceCount: number;
   }>;
+  /** Continues several prompts together; the results are in their order. */
+  generateBatch(requests: readonly NativeGenerationRequest[]): Promise<readonly NativeGenerationResult[]>;
   generate(
     request: NativeGenerationRequest,
     onToken: (token: NativeGeneratedToken) => void,
@@ -366,6 +403,8 @@ export interface NativeAddon {
   loadVocabAndMerges(vocabFile: string, mergesFile: string): NativeTokenizer;
   tokenizerFromRanks(tokens: readonly Uint8Array[], specialTokens: Readonly<Record<string, number>>): NativeTokenizer;
   readSafetensorsHeader(file: string): NativeSafetensorsHeader;
+  /** Headers only, of any size of model: a folder, a file or an index as loadWeights takes it, or a GGUF. */
+  readTensorHeaders(path: string): NativeTensorHeaders;
 }
 
 const ADDON_PATH_IN_REPOSITORY = path.join("build", "native", "binding", "assay.node");

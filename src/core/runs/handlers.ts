@@ -18,6 +18,7 @@ import { asFileError, systemErrorCode } from "./durable-file.ts";
 import { type LaunchOptions, resumeRun, startRun } from "./launch.ts";
 import { readManifest } from "./manifest.ts";
 import { readLines } from "./metrics.ts";
+import { previewChange } from "./preview-change.ts";
 import { reduceSeries } from "./series.ts";
 import { SeriesStore } from "./series-store.ts";
 import { listRuns, readSummary } from "./status.ts";
@@ -29,7 +30,7 @@ export type RunEvents = {
 };
 
 export type RunHandlers = {
-  readonly requests: RequestHandlers<typeof runsContract>;
+  readonly requests: Omit<RequestHandlers<typeof runsContract>, "runs.branch">;
   /** Ends the watching. Closing twice is fine. */
   close(): void;
 };
@@ -66,7 +67,7 @@ export function createRunHandlers(options: {
     return { run: created.id, directory: created.path, status };
   };
 
-  const requests: RequestHandlers<typeof runsContract> = {
+  const requests: RunHandlers["requests"] = {
     "runs.list": async () => {
       watcher.followList();
       return listRuns(workspace());
@@ -145,11 +146,13 @@ export function createRunHandlers(options: {
       return {};
     },
 
-    "runs.resume": async ({ run }) => {
+    "runs.resume": async ({ run, set = [] }) => {
       const directory = await find(run);
-      await resumeRun(directory, launch());
+      await resumeRun(directory, { ...launch(), set });
       return { run: idOf(directory) };
     },
+
+    "runs.preview-change": async ({ run, set }) => previewChange(await find(run), set),
   };
   return { requests, close: () => watcher.close() };
 }
