@@ -1,6 +1,7 @@
 // Exporting a model: in which format and precision, into how large files and where; then its progress, and what reading
 // the export back has shown.
 import { useEffect, useState } from "react";
+import { assertNever } from "#shared/errors";
 import { routeHash } from "../../app/router.ts";
 import { useSettings } from "../../app/settings-store.ts";
 import { client, messageOf } from "../../lib/client.ts";
@@ -149,8 +150,10 @@ function Outcome({ exporting }: { readonly exporting: ExportState }) {
       );
     case "done":
       return <Done result={exporting.result} />;
-    default:
+    case "idle":
       return null;
+    default:
+      return assertNever(exporting);
   }
 }
 

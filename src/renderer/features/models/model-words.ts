@@ -7,6 +7,7 @@ import type {
   ModelHeadName,
   ModelInfo,
 } from "#shared/domain/model";
+import { assertNever } from "#shared/errors";
 import { formatCount, formatLarge } from "../../lib/format.ts";
 
 export const familyNames: Readonly<Record<ModelFamilyName, string>> = {
@@ -76,8 +77,10 @@ export function findTensors(
       return found.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
     case "size":
       return found.toSorted((a, b) => b.sizeBytes - a.sizeBytes);
-    default:
+    case "file":
       return found;
+    default:
+      return assertNever(order);
   }
 }
 
