@@ -18,6 +18,11 @@ describe("planMemory", () => {
     const native = loadAddon().createModel(
       {
         family: "gpt2",
+        head: "causal-lm",
+        typeVocabSize: 0,
+        labels: 1,
+        classifierPdrop: 0,
+        activation: "gelu_new",
         vocabSize,
         maxSeqLen: recipe.max_seq_len,
         nLayers: model.n_layers,

@@ -10,16 +10,21 @@ export const TINY_END_OF_TEXT = 96;
 export function tinyConfig(changes: Partial<NativeModelConfig> = {}): NativeModelConfig {
   return {
     family: "gpt2",
+    head: "causal-lm",
     vocabSize: TINY_VOCABULARY,
     maxSeqLen: 32,
     nLayers: 2,
     nHeads: 2,
     dModel: 32,
     dInner: 128,
+    typeVocabSize: 0,
+    labels: 1,
     layerNormEps: 1e-5,
     embdPdrop: 0,
     attnPdrop: 0,
     residPdrop: 0,
+    classifierPdrop: 0,
+    activation: "gelu_new",
     ...changes,
   };
 }

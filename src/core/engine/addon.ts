@@ -8,8 +8,21 @@ import { fileURLToPath } from "node:url";
 
 import { AppError } from "#shared/errors";
 
+export type NativeFamily = "gpt2" | "bert" | "megatron_bert";
+
+export type NativeHead =
+  | "causal-lm"
+  | "masked-lm"
+  /** Masked LM and sentence order. */
+  | "pretraining"
+  | "multiple-choice"
+  | "sequence-classification"
+  | "token-classification"
+  | "span-qa";
+
 export type NativeModelConfig = {
-  readonly family: "gpt2";
+  readonly family: NativeFamily;
+  readonly head: NativeHead;
   readonly vocabSize: number;
   readonly maxSeqLen: number;
   readonly nLayers: number;
@@ -17,10 +30,34 @@ export type NativeModelConfig = {
   readonly dModel: number;
   /** Width of the feed-forward layer, as a rule 4 · dModel. */
   readonly dInner: number;
+  /** 0 for gpt2. */
+  readonly typeVocabSize: number;
+  /** 1 where the head has none. */
+  readonly labels: number;
   readonly layerNormEps: number;
   readonly embdPdrop: number;
   readonly attnPdrop: number;
   readonly residPdrop: number;
+  readonly classifierPdrop: number;
+  /** gelu_new is the tanh form, gelu the exact one. */
+  readonly activation: "gelu_new" | "gelu";
+};
+
+export type NativeWeightType = "fp32" | "bf16" | "int8";
+
+export type NativeLora = {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly dropout: number;
+  /** As PEFT's target_modules: the end of a module's Hugging Face name. */
+  readonly targets: readonly string[];
+};
+
+export type NativeModelOptions = {
+  readonly threads: number;
+  /** Of linear weights and the token embedding; anything but fp32 is frozen. */
+  readonly weights?: NativeWeightType;
+  readonly lora?: NativeLora | null;
 };
 
 export type NativeMachine = {
@@ -84,7 +121,15 @@ export interface NativeTokenData {
 
 export type NativeTensorInfo = { readonly name: string; readonly shape: readonly number[] };
 
-export type NativeGeneratedToken = { readonly id: number; readonly logprob: number; readonly index: number };
+export type NativeAlternative = { readonly id: number; readonly logprob: number };
+
+export type NativeGeneratedToken = {
+  readonly id: number;
+  readonly logprob: number;
+  readonly index: number;
+  /** The `topLogprobs` likeliest tokens in its place, the likeliest first. */
+  readonly alternatives?: readonly NativeAlternative[];
+};
 
 export type NativeGenerationRequest = {
   /** May be empty if `endOfTextId` is given, which then starts the text. Longer than the context: its end is kept. */
@@ -99,6 +144,10 @@ export type NativeGenerationRequest = {
   readonly topP: number;
   readonly seed: number;
   readonly stopIds: Uint32Array;
+  /** Divides (or, below zero, multiplies) the logits of tokens that are in the text already; 1 is none. */
+  readonly repetitionPenalty?: number;
+  /** How many alternatives a token comes with. */
+  readonly topLogprobs?: number;
 };
 
 export type NativeGenerationResult = {
@@ -113,15 +162,64 @@ export type NativeGenerationResult = {
   readonly windowSlides: number;
 };
 
+/** Sequences of equal length; what is absent is as a model takes it by default. */
+export type NativeBatch = {
+  /** (batch, seqLen) */
+  readonly tokens: Int32Array;
+  readonly batch: number;
+  readonly seqLen: number;
+  readonly tokenTypes?: Int32Array;
+  /** Attends to equal, adjacent segment numbers only; -1 is padding. */
+  readonly segments?: Int32Array;
+  readonly positions?: Int32Array;
+  readonly targets?: Int32Array;
+  readonly sentenceTargets?: Int32Array;
+  readonly choices?: number;
+};
+
+/** One entry of a GGUF file's metadata. */
+export type NativeGgufEntry = { readonly key: string } & (
+  | { readonly type: "string"; readonly value: string }
+  | { readonly type: "u32" | "i32" | "f32"; readonly value: number }
+  | { readonly type: "bool"; readonly value: boolean }
+  | { readonly type: "strings"; readonly value: readonly string[] }
+  | { readonly type: "i32s"; readonly value: Int32Array }
+);
+
+export type NativeTensorHeaders = {
+  readonly format: "safetensors" | "pytorch" | "gguf";
+  readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+};
+
 export interface NativeModel {
-  /** Hugging Face GPT2LMHeadModel names, Conv1D layout (in, out); lm_head is tied to wte and not listed. */
+  /** Hugging Face names and layouts (Conv1D is (in, out), Linear (out, in)); tied weights are listed once. */
   parameters(): readonly NativeTensorInfo[];
   /** As GPT-2: normal 0.02, residual projections 0.02 / √(2 · layers), biases 0, layer norms 1 and 0. */
   initialize(seed: number): Promise<void>;
-  /** safetensors in F32, F16 or BF16; names with or without "transformer."; a mismatch names the tensor. */
-  loadWeights(file: string): Promise<void>;
+  /**
+   * A folder, safetensors (sharded too) or pytorch_model.bin, in F32, F16 or BF16; names with or without the base
+   * model's prefix; a mismatch names the tensor. `missing` can hold only tensors of the head, when that is allowed.
+   */
+  loadWeights(
+    path: string,
+    options?: { readonly allowMissingHead?: boolean },
+  ): Promise<{ readonly missing: readonly string[]; readonly unexpected: readonly string[] }>;
   /** safetensors, F32, fsynced. */
   saveWeights(file: string): Promise<void>;
+  /** PEFT's adapter_model.safetensors. */
+  saveAdapter(file: string): Promise<void>;
+  loadAdapter(file: string): Promise<void>;
+  /** Adds LoRA to the weights it sits on; there is no LoRA afterwards. */
+  mergeAdapter(): Promise<void>;
+  /** llama.cpp's names and layout; `metadata` follows the keys that name architecture and shape. */
+  exportGguf(request: {
+    readonly file: string;
+    readonly type: "f32" | "f16" | "q8_0";
+    readonly metadata: readonly NativeGgufEntry[];
+  }): Promise<void>;
+  /** The head's logits: (B,T,V) | (B,labels) | (B,T,labels) | (B/choices,choices) | (B,T,2). */
+  predict(batch: NativeBatch): Promise<Float32Array>;
   readTensor(name: string): Promise<Float32Array>;
   writeTensor(name: string, values: Float32Array): Promise<void>;
   /** Arithmetic only. */
@@ -157,6 +255,8 @@ export interface NativeModel {
     readonly fromDocument?: number;
     readonly toDocument?: number;
   }): Promise<{ readonly nats: number; readonly tokenCount: number }>;
+  /** Continues several prompts together; the results are in their order. */
+  generateBatch(requests: readonly NativeGenerationRequest[]): Promise<readonly NativeGenerationResult[]>;
   generate(
     request: NativeGenerationRequest,
     onToken: (token: NativeGeneratedToken) => void,
@@ -217,7 +317,7 @@ export type NativeSafetensorsHeader = {
 
 export interface NativeAddon {
   machine(): NativeMachine;
-  createModel(config: NativeModelConfig, options: { readonly threads: number }): NativeModel;
+  createModel(config: NativeModelConfig, options: NativeModelOptions): NativeModel;
   openTokenData(directory: string): NativeTokenData;
   /** The permutation of one epoch, for the shared test vectors. */
   dataOrder(request: {
@@ -236,6 +336,8 @@ export interface NativeAddon {
   loadVocabAndMerges(vocabFile: string, mergesFile: string): NativeTokenizer;
   tokenizerFromRanks(tokens: readonly Uint8Array[], specialTokens: Readonly<Record<string, number>>): NativeTokenizer;
   readSafetensorsHeader(file: string): NativeSafetensorsHeader;
+  /** Headers only, of any size of model: a folder, a file or an index as loadWeights takes it, or a GGUF. */
+  readTensorHeaders(path: string): NativeTensorHeaders;
 }
 
 const ADDON_PATH_IN_REPOSITORY = path.join("build", "native", "binding", "assay.node");
