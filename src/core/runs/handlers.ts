@@ -60,6 +60,10 @@ export function createRunHandlers(options: {
     watcher.followRun(directory);
     return directory;
   };
+  const nameOfRun = async (id: string | null): Promise<string | null> => {
+    const directory = id === null ? null : await findRun(workspace(), id).catch(() => null);
+    return directory === null ? null : ((await readManifest(directory).catch(() => null))?.name ?? null);
+  };
   const start = async (recipeRun: Parameters<typeof createRun>[0]) => {
     const created = await createRun(recipeRun);
     await startRun(created.path, launch());
@@ -88,6 +92,7 @@ export function createRunHandlers(options: {
         recipeYaml,
         checkpoints,
         parameterCount: await parameterCount(recipeYaml, checkpoints[0]?.path),
+        parentName: await nameOfRun(manifest.parent?.run ?? null),
         latest: Object.fromEntries(
           Object.entries(table.latest()).map(([key, value]) => [key, Number.isFinite(value) ? value : String(value)]),
         ),
