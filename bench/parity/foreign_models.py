@@ -33,7 +33,8 @@ def config_of(folder: Path) -> Config:
     if found["model_type"] == "gpt2":
         width = found["n_embd"]
         return Config("gpt2", "causal-lm", found["vocab_size"], found["n_positions"], found["n_layer"], found["n_head"], width,
-                      found.get("n_inner") or 4 * width, layer_norm_eps=found["layer_norm_epsilon"])
+                      found.get("n_inner") or 4 * width, layer_norm_eps=found["layer_norm_epsilon"],
+                      inverse_layer_scale=found.get("scale_attn_by_inverse_layer_idx", False))
     family = {"bert": "bert", "megatron-bert": "megatron_bert"}[found["model_type"]]
     return Config(family, "masked-lm", found["vocab_size"], found["max_position_embeddings"], found["num_hidden_layers"],
                   found["num_attention_heads"], found["hidden_size"], found["intermediate_size"], found["type_vocab_size"],
@@ -60,7 +61,8 @@ def logits_of(folder: Path, out: Path) -> None:
 
 
 def biomedlm_config(width: int) -> Config:
-    return Config("gpt2", "causal-lm", BIOMEDLM_VOCABULARY, BIOMEDLM_CONTEXT, BIOMEDLM_LAYERS, BIOMEDLM_HEADS, width, 4 * width)
+    return Config("gpt2", "causal-lm", BIOMEDLM_VOCABULARY, BIOMEDLM_CONTEXT, BIOMEDLM_LAYERS, BIOMEDLM_HEADS, width, 4 * width,
+                  inverse_layer_scale=True)
 
 
 def biomedlm_config_json(width: int) -> dict[str, object]:

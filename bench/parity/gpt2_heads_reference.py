@@ -15,16 +15,17 @@ from reference_parts import Conv1D, Linear, attention, attention_mask, gelu_new
 
 
 class Attention(nn.Module):
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
         self.heads = config.n_heads
+        self.scale = 1.0 / (layer + 1) if config.inverse_layer_scale else 1.0
         self.c_attn = Conv1D(config.d_model, 3 * config.d_model)
         self.c_proj = Conv1D(config.d_model, config.d_model)
         self.product = torch.matmul
 
     def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
         query, key, value = self.c_attn(x).split(x.shape[-1], dim=-1)
-        return self.c_proj(attention(query, key, value, self.heads, allowed, self.product))
+        return self.c_proj(attention(query, key, value, self.heads, allowed, self.product, self.scale))
 
 
 class FeedForward(nn.Module):
@@ -38,10 +39,10 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(config.d_model, eps=config.layer_norm_eps)
-        self.attn = Attention(config)
+        self.attn = Attention(config, layer)
         self.ln_2 = nn.LayerNorm(config.d_model, eps=config.layer_norm_eps)
         self.mlp = FeedForward(config)
 
@@ -55,7 +56,7 @@ class Gpt2Model(nn.Module):
         super().__init__()
         self.wte = nn.Embedding(config.vocab_size, config.d_model)
         self.wpe = nn.Embedding(config.max_seq_len, config.d_model)
-        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.ln_f = nn.LayerNorm(config.d_model, eps=config.layer_norm_eps)
 
     def forward(self, batch: Batch) -> Tensor:

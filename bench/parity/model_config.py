@@ -23,6 +23,7 @@ class Config:
     type_vocab_size: int = 0
     labels: int = 1
     layer_norm_eps: float = 1e-5
+    inverse_layer_scale: bool = False  # attention scores of layer i, from 0, divided by i + 1 (BioMedLM)
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -31,4 +32,5 @@ class Config:
             "typeVocabSize": self.type_vocab_size, "labels": self.labels, "layerNormEps": self.layer_norm_eps,
             "embdPdrop": 0, "attnPdrop": 0, "residPdrop": 0, "classifierPdrop": 0,
             "activation": "gelu_new" if self.family == "gpt2" else "gelu",
+            **({"scaleAttentionByInverseLayer": True} if self.inverse_layer_scale else {}),
         }

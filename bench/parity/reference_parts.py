@@ -116,15 +116,15 @@ def attention_mask(segments_BT: Tensor, causal: bool) -> Tensor:
 
 
 def attention(query_BTC: Tensor, key_BTC: Tensor, value_BTC: Tensor, heads: int, allowed_BTT: Tensor,
-              product: Product) -> Tensor:
-    """A query that may attend nothing gives zero."""
+              product: Product, scale: float = 1.0) -> Tensor:
+    """`scale` besides 1 / sqrt(D). A query that may attend nothing gives zero."""
     b, t, c = query_BTC.shape
     d = c // heads
 
     def split(x: Tensor) -> Tensor:
         return x.reshape(b, t, heads, d).transpose(1, 2)
 
-    scores = product(split(query_BTC), split(key_BTC).transpose(2, 3)) / math.sqrt(d)
+    scores = product(split(query_BTC), split(key_BTC).transpose(2, 3)) * (scale / math.sqrt(d))
     allowed = allowed_BTT[:, None]
     has_any = allowed.any(-1, keepdim=True)
     weights = torch.softmax(scores.masked_fill(~allowed & has_any, -math.inf), dim=-1) * has_any
