@@ -1,6 +1,6 @@
 // The training loop: a call of the engine for each optimizer step, and between steps whatever is due. Everything that
 // decides anything is a function of the step, so that a resumed run repeats an uninterrupted one bit for bit.
-import type { BaseReference } from "#core/runs/adapter-files";
+import type { BaseReference } from "#core/runs/adapter-base";
 import { formatRecord, type MetricRecord, type MetricsWriter, metricsFile } from "#core/runs/metrics";
 import { peakMemoryBytes } from "#core/runs/peak-memory";
 import type { PreparedTraining, TrainingModel } from "#core/runs/prepare";

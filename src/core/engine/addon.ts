@@ -8,12 +8,12 @@ import { fileURLToPath } from "node:url";
 
 import { AppError } from "#shared/errors";
 
-export type ModelFamily = "gpt2" | "bert" | "megatron_bert";
+export type NativeFamily = "gpt2" | "bert" | "megatron_bert";
 
-export type ModelHead =
+export type NativeHead =
   | "causal-lm"
   | "masked-lm"
-  /** Masked language model and sentence order. */
+  /** Masked LM and sentence order. */
   | "pretraining"
   | "multiple-choice"
   | "sequence-classification"
@@ -21,8 +21,8 @@ export type ModelHead =
   | "span-qa";
 
 export type NativeModelConfig = {
-  readonly family: ModelFamily;
-  readonly head: ModelHead;
+  readonly family: NativeFamily;
+  readonly head: NativeHead;
   readonly vocabSize: number;
   readonly maxSeqLen: number;
   readonly nLayers: number;
@@ -30,31 +30,34 @@ export type NativeModelConfig = {
   readonly dModel: number;
   /** Width of the feed-forward layer, as a rule 4 · dModel. */
   readonly dInner: number;
-  /** Token types of a BERT; 0 for GPT-2. */
+  /** 0 for gpt2. */
   readonly typeVocabSize: number;
-  /** Classes of a classification head; 1 where the head has none. */
+  /** 1 where the head has none. */
   readonly labels: number;
   readonly layerNormEps: number;
   readonly embdPdrop: number;
   readonly attnPdrop: number;
   readonly residPdrop: number;
   readonly classifierPdrop: number;
+  /** gelu_new is the tanh form, gelu the exact one. */
   readonly activation: "gelu_new" | "gelu";
 };
 
-export type NativeLoraOptions = {
+export type NativeWeightType = "fp32" | "bf16" | "int8";
+
+export type NativeLora = {
   readonly rank: number;
   readonly alpha: number;
   readonly dropout: number;
-  /** Ends of module names, as PEFT's target_modules. */
+  /** As PEFT's target_modules: the end of a module's Hugging Face name. */
   readonly targets: readonly string[];
 };
 
 export type NativeModelOptions = {
   readonly threads: number;
-  /** How linear weights and the token embedding are kept; other than fp32 they are frozen. */
-  readonly weights?: "fp32" | "bf16" | "int8";
-  readonly lora?: NativeLoraOptions | null;
+  /** Of linear weights and the token embedding; anything but fp32 is frozen. */
+  readonly weights?: NativeWeightType;
+  readonly lora?: NativeLora | null;
 };
 
 export type NativeMachine = {
@@ -122,21 +125,6 @@ export type NativeMasking = {
   readonly specials: Uint32Array;
 };
 
-/** `batch` sequences of `seqLen` tokens, row by row. */
-export type NativeBatch = {
-  readonly tokens: Int32Array;
-  readonly batch: number;
-  readonly seqLen: number;
-  readonly tokenTypes?: Int32Array;
-  /** Equal neighbouring numbers attend to each other; -1 is padding. */
-  readonly segments?: Int32Array;
-  readonly positions?: Int32Array;
-  /** By head: (B,T) tokens or labels, (B), (B/choices) or (B,2); negative is not scored. */
-  readonly targets?: Int32Array;
-  readonly sentenceTargets?: Int32Array;
-  readonly choices?: number;
-};
-
 export type NativeStepResult = {
   /** Mean over all tokens of the global batch, before the update. */
   readonly loss: number;
@@ -160,7 +148,15 @@ export interface NativeTokenData {
 
 export type NativeTensorInfo = { readonly name: string; readonly shape: readonly number[] };
 
-export type NativeGeneratedToken = { readonly id: number; readonly logprob: number; readonly index: number };
+export type NativeAlternative = { readonly id: number; readonly logprob: number };
+
+export type NativeGeneratedToken = {
+  readonly id: number;
+  readonly logprob: number;
+  readonly index: number;
+  /** The `topLogprobs` likeliest tokens in its place, the likeliest first. */
+  readonly alternatives?: readonly NativeAlternative[];
+};
 
 export type NativeGenerationRequest = {
   /** May be empty if `endOfTextId` is given, which then starts the text. Longer than the context: its end is kept. */
@@ -175,6 +171,10 @@ export type NativeGenerationRequest = {
   readonly topP: number;
   readonly seed: number;
   readonly stopIds: Uint32Array;
+  /** Divides (or, below zero, multiplies) the logits of tokens that are in the text already; 1 is none. */
+  readonly repetitionPenalty?: number;
+  /** How many alternatives a token comes with. */
+  readonly topLogprobs?: number;
 };
 
 export type NativeGenerationResult = {
@@ -189,14 +189,44 @@ export type NativeGenerationResult = {
   readonly windowSlides: number;
 };
 
+/** Sequences of equal length; what is absent is as a model takes it by default. */
+export type NativeBatch = {
+  /** (batch, seqLen) */
+  readonly tokens: Int32Array;
+  readonly batch: number;
+  readonly seqLen: number;
+  readonly tokenTypes?: Int32Array;
+  /** Attends to equal, adjacent segment numbers only; -1 is padding. */
+  readonly segments?: Int32Array;
+  readonly positions?: Int32Array;
+  readonly targets?: Int32Array;
+  readonly sentenceTargets?: Int32Array;
+  readonly choices?: number;
+};
+
+/** One entry of a GGUF file's metadata. */
+export type NativeGgufEntry = { readonly key: string } & (
+  | { readonly type: "string"; readonly value: string }
+  | { readonly type: "u32" | "i32" | "f32"; readonly value: number }
+  | { readonly type: "bool"; readonly value: boolean }
+  | { readonly type: "strings"; readonly value: readonly string[] }
+  | { readonly type: "i32s"; readonly value: Int32Array }
+);
+
+export type NativeTensorHeaders = {
+  readonly format: "safetensors" | "pytorch" | "gguf";
+  readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+};
+
 export interface NativeModel {
-  /** Hugging Face GPT2LMHeadModel names, Conv1D layout (in, out); lm_head is tied to wte and not listed. */
+  /** Hugging Face names and layouts (Conv1D is (in, out), Linear (out, in)); tied weights are listed once. */
   parameters(): readonly NativeTensorInfo[];
   /** As GPT-2: normal 0.02, residual projections 0.02 / √(2 · layers), biases 0, layer norms 1 and 0. */
   initialize(seed: number): Promise<void>;
   /**
-   * A folder, safetensors (whole or sharded) or pytorch_model.bin, in F32, F16 or BF16; names with or without the model's
-   * prefix; a mismatch names the tensor. A missing head is an error unless allowed: it then keeps what it has.
+   * A folder, safetensors (sharded too) or pytorch_model.bin, in F32, F16 or BF16; names with or without the base
+   * model's prefix; a mismatch names the tensor. `missing` can hold only tensors of the head, when that is allowed.
    */
   loadWeights(
     path: string,
@@ -204,11 +234,19 @@ export interface NativeModel {
   ): Promise<{ readonly missing: readonly string[]; readonly unexpected: readonly string[] }>;
   /** safetensors, F32, fsynced. */
   saveWeights(file: string): Promise<void>;
-  /** The LoRA tensors alone, as PEFT's adapter_model.safetensors. */
+  /** PEFT's adapter_model.safetensors. */
   saveAdapter(file: string): Promise<void>;
   loadAdapter(file: string): Promise<void>;
-  /** Adds LoRA into the weights; the model has none afterwards. */
+  /** Adds LoRA to the weights it sits on; there is no LoRA afterwards. */
   mergeAdapter(): Promise<void>;
+  /** llama.cpp's names and layout; `metadata` follows the keys that name architecture and shape. */
+  exportGguf(request: {
+    readonly file: string;
+    readonly type: "f32" | "f16" | "q8_0";
+    readonly metadata: readonly NativeGgufEntry[];
+  }): Promise<void>;
+  /** The head's logits: (B,T,V) | (B,labels) | (B,T,labels) | (B/choices,choices) | (B,T,2). */
+  predict(batch: NativeBatch): Promise<Float32Array>;
   readTensor(name: string): Promise<Float32Array>;
   writeTensor(name: string, values: Float32Array): Promise<void>;
   /** Arithmetic only. */
@@ -236,10 +274,8 @@ export interface NativeModel {
     readonly step: number;
     readonly lr: number;
   }): Promise<NativeStepResult>;
-  /** As computeGradients, with targets of any head. */
+  /** As computeGradients, with targets of any head; negative ones are not scored. */
   computeBatchGradients(batch: NativeBatch): Promise<{ readonly loss: number }>;
-  /** The head's logits: (B,T,V), (B,labels), (B,T,labels), (B/choices,choices) or (B,T,2). */
-  predict(batch: NativeBatch): Promise<Float32Array>;
   readGradient(name: string): Promise<Float32Array>;
   /** Clips and applies the gradients of computeGradients. */
   applyUpdate(request: { readonly step: number; readonly lr: number }): Promise<{ readonly gradNorm: number }>;
@@ -254,6 +290,8 @@ export interface NativeModel {
     readonly fromDocument?: number;
     readonly toDocument?: number;
   }): Promise<{ readonly nats: number; readonly tokenCount: number }>;
+  /** Continues several prompts together; the results are in their order. */
+  generateBatch(requests: readonly NativeGenerationRequest[]): Promise<readonly NativeGenerationResult[]>;
   generate(
     request: NativeGenerationRequest,
     onToken: (token: NativeGeneratedToken) => void,
@@ -339,6 +377,8 @@ export interface NativeAddon {
   loadVocabAndMerges(vocabFile: string, mergesFile: string): NativeTokenizer;
   tokenizerFromRanks(tokens: readonly Uint8Array[], specialTokens: Readonly<Record<string, number>>): NativeTokenizer;
   readSafetensorsHeader(file: string): NativeSafetensorsHeader;
+  /** Headers only, of any size of model: a folder, a file or an index as loadWeights takes it, or a GGUF. */
+  readTensorHeaders(path: string): NativeTensorHeaders;
 }
 
 const ADDON_PATH_IN_REPOSITORY = path.join("build", "native", "binding", "assay.node");

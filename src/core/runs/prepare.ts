@@ -165,7 +165,8 @@ async function shapeOfRun(recipe: Recipe, directory: string, workspace: string):
   if (folder !== undefined && lora === undefined && isShaped(recipe)) {
     const { checkpoint } = await newestWholeCheckpoint(directory, "sizes");
     if (checkpoint !== null) {
-      return { recipe, base: { folder, config: await readModelConfig(checkpoint.path) } };
+      const config = await readModelConfig(checkpoint.path);
+      return { recipe, base: { folder, config, described: null } };
     }
   }
   return shapeRecipe(recipe, workspace);
