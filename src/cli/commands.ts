@@ -4,6 +4,7 @@ import { benchCommand } from "./commands/bench.ts";
 import { controlCommands } from "./commands/control.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
+import { fetchCommand } from "./commands/fetch.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { planCommand } from "./commands/plan.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
@@ -25,6 +26,7 @@ export const commands: readonly CommandSpec[] = [
   tokenizerCompareCommand,
   evalCommand,
   generateCommand,
+  fetchCommand,
   benchCommand,
   doctorCommand,
 ];
