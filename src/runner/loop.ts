@@ -145,7 +145,7 @@ export class TrainingLoop {
       return;
     }
     const { step } = this.#progress;
-    const { loss, perplexity, bitsPerByte } = evaluation;
+    const { loss, perplexity, bitsPerByte, sentenceOrderLoss } = evaluation;
     const isUsable = Number.isFinite(loss) && Number.isFinite(perplexity);
     const isBest = isUsable && loss < (this.#progress.best?.value ?? Infinity);
     this.#progress = {
@@ -159,6 +159,7 @@ export class TrainingLoop {
       "eval/loss": loss,
       "eval/perplexity": perplexity,
       ...(bitsPerByte === null ? {} : { "eval/bits_per_byte": bitsPerByte }),
+      ...(sentenceOrderLoss === null ? {} : { "eval/sentence_order_loss": sentenceOrderLoss }),
     });
     journal.progress({ best: this.#progress.best });
     await journal.log(

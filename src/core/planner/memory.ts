@@ -5,7 +5,6 @@ import { loraModules, matchesAny } from "#shared/domain/recipe-model";
 import { AppError } from "#shared/errors";
 import {
   loadAddon,
-  type NativeAddon,
   type NativeModelConfig,
   type NativeModelOptions,
   type NativeTrainingOptions,
@@ -97,8 +96,7 @@ export function trainingMemory(
   training: NativeTrainingOptions,
 ): MemoryParts {
   try {
-    const addon: Partial<NativeAddon> = loadAddon();
-    return addon.planTraining?.(config, options, training) ?? planMemory(config, options, training);
+    return loadAddon().planTraining(config, options, training);
   } catch (error) {
     if (error instanceof AppError && error.code === "ADDON_NOT_BUILT") {
       return planMemory(config, options, training);
