@@ -122,8 +122,7 @@ export async function readAdapterFolder(folder: string): Promise<AdapterFolder> 
     );
   }
   const config = parsed.data;
-  const isFilled = (value: unknown): boolean =>
-    value !== null && value !== undefined && Object.keys(value as object).length > 0;
+  const isFilled = (value: unknown): boolean => value !== null && value !== undefined && Object.keys(value).length > 0;
   const unsupported =
     config.use_dora === true
       ? "DoRA (use_dora)"

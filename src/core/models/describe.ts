@@ -7,6 +7,7 @@ import { AppError } from "#shared/errors";
 import type { NativeHead, NativeLora, NativeModelConfig } from "../engine/addon.ts";
 import { readCheckpoint } from "../runs/checkpoints.ts";
 import { isAdapterFolder, readAdapterFolder } from "./adapter.ts";
+import { readFetchNote } from "./fetch/note.ts";
 import { configOfGguf, huggingFaceName, specialIdsOfGguf, tokenizerFactsOfGguf } from "./gguf/gpt2.ts";
 import { type GgufHeader, readGgufHeader } from "./gguf/reader.ts";
 import { architectureName } from "./hugging-face/architectures.ts";
@@ -210,6 +211,10 @@ async function provenanceOf(folder: string, json: ModelFolder["json"]): Promise<
     if (typeof value === "string" && value !== "") {
       lines.push({ label, value });
     }
+  }
+  const note = await readFetchNote(folder);
+  if (note !== null) {
+    lines.push({ label: "Fetched", value: `hf:${note.repository}@${note.commit.slice(0, 12)}` });
   }
   const checkpoint = await readCheckpoint(folder, "sizes").catch(() => null);
   if (checkpoint !== null) {

@@ -1,5 +1,6 @@
 // Every tensor a model has, by family and head: names and shapes as Transformers saves them, each tied one once. What a
 // file holds is compared with this before any weight is read, and the exact number of parameters is its sum.
+import { assertNever } from "#shared/errors";
 import type { NativeModelConfig } from "../engine/addon.ts";
 
 export type TensorShape = { readonly name: string; readonly shape: readonly number[] };
@@ -98,6 +99,8 @@ function headTensors({ family, head, vocabSize, dModel: d, labels }: NativeModel
       return linear("classifier", d, labels);
     case "span-qa":
       return linear("qa_outputs", d, 2);
+    default:
+      return assertNever(head);
   }
 }
 

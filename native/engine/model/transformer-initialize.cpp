@@ -1,7 +1,7 @@
-// GPT-2's initial weights. Each value is a function of the seed, the tensor's place in the list and its own place in
+// A model's initial weights. Each value is a function of the seed, the tensor's place in the list and its own place in
 // the tensor, so neither threads nor devices change them.
 #include "engine/base/philox.h"
-#include "engine/model/gpt2.h"
+#include "engine/model/transformer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -53,32 +53,44 @@ void fill_normal_on_threads(std::span<float> values, float deviation, std::uint6
 
 } // namespace
 
-void Gpt2Model::initialize(std::uint64_t seed) {
+void TransformerModel::initialize(std::uint64_t seed, Initialize what) {
   constexpr float kDeviation = 0.02F;
-  const float residual_deviation = kDeviation / std::sqrt(2.0F * static_cast<float>(config_.n_layers));
+  // GPT-2 scales what is added to the residual stream by its depth; BERT does not, Megatron does (Shoeybi et al. 2019).
+  const float residual_deviation = config_.family == Family::kBert
+                                       ? kDeviation
+                                       : kDeviation / std::sqrt(2.0F * static_cast<float>(config_.n_layers));
   std::vector<float> values;
-  std::uint32_t tensor_index = 0;
-  for (const ParameterTensor& tensor : layout_.tensors) {
+  for (std::size_t index = 0; index < layout_.stored.size(); ++index) {
+    const StoredTensor& tensor = layout_.stored[index];
+    const bool is_adapter = tensor.kind == ParameterKind::kLoraA || tensor.kind == ParameterKind::kLoraB;
+    if ((what == Initialize::kHead && !tensor.is_head) || (what == Initialize::kAdapters && !is_adapter)) {
+      continue;
+    }
     values.resize(static_cast<std::size_t>(tensor.count));
+    const auto fill = [&](float deviation) {
+      fill_normal_on_threads(values, deviation, seed, static_cast<std::uint32_t>(index), backend_.info().threads);
+    };
     switch (tensor.kind) {
     case ParameterKind::kNormWeight:
       std::fill(values.begin(), values.end(), 1.0F);
       break;
     case ParameterKind::kNormBias:
     case ParameterKind::kLinearBias:
+    case ParameterKind::kLoraB:
       std::fill(values.begin(), values.end(), 0.0F);
       break;
     case ParameterKind::kResidualWeight:
-      fill_normal_on_threads(values, residual_deviation, seed, tensor_index, backend_.info().threads);
+      fill(residual_deviation);
+      break;
+    case ParameterKind::kLoraA:
+      fill(1.0F / std::sqrt(static_cast<float>(tensor.rows())));
       break;
     case ParameterKind::kEmbedding:
-    case ParameterKind::kPosition:
     case ParameterKind::kLinearWeight:
-      fill_normal_on_threads(values, kDeviation, seed, tensor_index, backend_.info().threads);
+      fill(kDeviation);
       break;
     }
-    backend_.copy_to_backend(parameter_block() + tensor.offset, values.data(), values.size() * sizeof(float));
-    ++tensor_index;
+    write_stored(index, values);
   }
 }
 
