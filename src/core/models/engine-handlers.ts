@@ -5,13 +5,18 @@ import type { LintFinding } from "#shared/domain/model";
 import { modelDescriptionSchema } from "#shared/domain/model";
 import type { RequestHandlers } from "#shared/ipc/contract";
 import type { modelsContract } from "#shared/ipc/models.contract";
+import { readMachine } from "../planner/machine.ts";
+import { modelMemory } from "../planner/model-memory.ts";
 import { loadGpt2Tokenizer } from "../tokenizer/gpt2.ts";
 import { pieceText } from "../tokenizer/pieces.ts";
 import { type DescribedModel, describeModel } from "./describe.ts";
 import { lintTokenizer } from "./lint.ts";
 import { type TokenizerFacts, tokenizerFacts } from "./tokenizer-facts.ts";
 
-type EngineRequests = Pick<RequestHandlers<typeof modelsContract>, "models.describe" | "models.lint">;
+type EngineRequests = Pick<
+  RequestHandlers<typeof modelsContract>,
+  "models.describe" | "models.forecast" | "models.lint"
+>;
 
 /** What describeModel finds in the model's own files, without how its tokenizer fits. */
 function ownFindings(described: DescribedModel): LintFinding[] {
@@ -41,6 +46,16 @@ export function createModelEngineHandlers(options: { readonly workspace: () => s
       "models.describe": async ({ model }) => {
         const described = await describeModel(model, workspace());
         return modelDescriptionSchema.parse({ ...described, findings: ownFindings(described) });
+      },
+
+      "models.forecast": async ({ model, microbatch, context, loraRank }) => {
+        const { config } = await describeModel(model, workspace());
+        const tokens = Math.min(context ?? config.maxSeqLen, config.maxSeqLen);
+        return {
+          columns: modelMemory(config, { microbatch, context: tokens, loraRank: Math.min(loraRank, config.dModel) }),
+          machineBytes: readMachine().memoryBytes,
+          context: tokens,
+        };
       },
 
       "models.lint": async ({ model, tokenizer }) => {
