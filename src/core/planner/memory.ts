@@ -52,7 +52,7 @@ function countOf(tensors: readonly TensorShape[]): number {
 }
 
 /** Linear weights of the blocks and the token embedding: what may be kept in fewer bits. */
-function shrinkableCount(config: NativeModelConfig): number {
+export function shrinkableCount(config: NativeModelConfig): number {
   const embeddings = config.vocabSize * config.dModel;
   const linears = modelTensors(config).filter(
     ({ name, shape }) => shape.length === 2 && /\.(h|layer)\.\d+\./.test(name),
