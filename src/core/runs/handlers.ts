@@ -92,7 +92,7 @@ export function createRunHandlers(options: {
         recipeYaml,
         checkpoints,
         parameterCount: await parameterCount(recipeYaml, checkpoints[0]?.path),
-        parentName: await nameOfRun(manifest.parent?.run ?? null),
+        parentName: await nameOfRun(manifest.branched_from?.run ?? null),
         latest: Object.fromEntries(
           Object.entries(table.latest()).map(([key, value]) => [key, Number.isFinite(value) ? value : String(value)]),
         ),
