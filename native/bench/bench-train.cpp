@@ -4,7 +4,7 @@
 // Tokens are random: a step's cost does not depend on them.
 #include "backends/cpu/cpu-backend.h"
 #include "engine/base/error.h"
-#include "engine/model/gpt2.h"
+#include "engine/model/transformer.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -49,13 +49,13 @@ void print_phases(const assay::PhaseSeconds& p, double seconds) {
 
 void run(const Shape& shape, const Options& options) {
   const auto backend = assay::create_cpu_backend({options.threads, options.gemm});
-  assay::Gpt2Config config;
+  assay::ModelConfig config;
   config.vocab_size = shape.vocab_size;
   config.max_seq_len = shape.seq_len;
   config.n_layers = shape.layers;
   config.n_heads = shape.heads;
   config.d_model = shape.width;
-  assay::Gpt2Model model(*backend, config);
+  assay::TransformerModel model(*backend, config);
   model.initialize(17);
   assay::TrainingOptions training;
   training.microbatch_size = shape.batch;

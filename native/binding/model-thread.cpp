@@ -15,14 +15,16 @@ const Failure kDisposed = {"ENGINE_DISPOSED", "This model is disposed; make a ne
 
 } // namespace
 
-Gpt2Model& ModelState::require_model() {
+TransformerModel& ModelState::require_model() {
   if (!model.has_value()) {
     model.emplace(*backend, config);
+    // Whoever asks for narrow weights asks for speed.
+    model->set_inference_precision(config.weight_type == DataType::kF32 ? Precision::kFp32 : Precision::kAmpBf16);
   }
   return *model;
 }
 
-const TrainingOptions& ModelState::require_training() const {
+const TrainingSetup& ModelState::require_training() const {
   if (!training.has_value()) {
     throw Error("TRAINING_NOT_PREPARED", "This model is not prepared for training; call prepareTraining first.");
   }
@@ -49,7 +51,7 @@ void LiveThreads::stop_all() {
 }
 
 ModelThread::ModelThread(Napi::Env env, std::shared_ptr<LiveThreads> live, std::unique_ptr<Backend> backend,
-                         const Gpt2Config& config)
+                         const ModelConfig& config)
     : env_(env), live_(std::move(live)) {
   state_.backend = std::move(backend);
   state_.config = config;

@@ -4,9 +4,11 @@
 #pragma once
 
 #include "binding/failure.h"
+#include "binding/model-arguments.h"
 
+#include "engine/data/language-batch.h"
 #include "engine/data/token-cache.h"
-#include "engine/model/gpt2.h"
+#include "engine/model/transformer.h"
 
 #include <napi.h>
 
@@ -28,13 +30,14 @@ namespace assay::binding {
 // What lives on the model's thread. The model itself is made by the first job, so that planning needs no memory.
 struct ModelState {
   std::unique_ptr<Backend> backend;
-  Gpt2Config config;
-  std::optional<Gpt2Model> model;
-  std::optional<TrainingOptions> training;
+  ModelConfig config;
+  std::optional<TransformerModel> model;
+  std::optional<TrainingSetup> training;
   std::vector<std::int32_t> batch;
+  LanguageBatch language_batch;
 
-  Gpt2Model& require_model();
-  const TrainingOptions& require_training() const;
+  TransformerModel& require_model();
+  const TrainingSetup& require_training() const;
 };
 
 class ModelThread;
@@ -63,14 +66,14 @@ public:
   using Delivery = std::function<void(Napi::Env)>;
 
   ModelThread(Napi::Env env, std::shared_ptr<LiveThreads> live, std::unique_ptr<Backend> backend,
-              const Gpt2Config& config);
+              const ModelConfig& config);
   // On the JavaScript thread. Waits for the job that is running.
   ~ModelThread();
   ModelThread(const ModelThread&) = delete;
   ModelThread& operator=(const ModelThread&) = delete;
 
   // For questions that need no work: the configuration and the backend's arithmetic, which never change.
-  const Gpt2Config& config() const noexcept { return state_.config; }
+  const ModelConfig& config() const noexcept { return state_.config; }
   const Backend& backend() const noexcept { return *state_.backend; }
 
   // On the JavaScript thread. Throws ENGINE_DISPOSED, or ENGINE_BUSY when too many jobs wait.

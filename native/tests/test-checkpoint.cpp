@@ -4,9 +4,9 @@
 
 #include "backends/cpu/cpu-backend.h"
 #include "engine/base/error.h"
-#include "engine/checkpoint/gpt2-checkpoint.h"
+#include "engine/checkpoint/model-checkpoint.h"
 #include "engine/checkpoint/safetensors.h"
-#include "engine/model/gpt2.h"
+#include "engine/model/transformer.h"
 
 #include <cstdint>
 #include <cstring>
@@ -42,17 +42,23 @@ void refuses(const std::string& bytes, const std::string& text) {
   CHECK_THROWS(SafetensorsFile(folder.file("file.safetensors")), "SAFETENSORS_DAMAGED", text);
 }
 
-Gpt2Config tiny_config() {
-  return {.vocab_size = 13, .max_seq_len = 8, .n_layers = 2, .n_heads = 2, .d_model = 8, .d_inner = 0};
+ModelConfig tiny_config() {
+  ModelConfig config;
+  config.vocab_size = 13;
+  config.max_seq_len = 8;
+  config.n_layers = 2;
+  config.n_heads = 2;
+  config.d_model = 8;
+  return config;
 }
 
-std::vector<float> values_of(const Gpt2Model& model, const std::string& name) {
+std::vector<float> values_of(const TransformerModel& model, const std::string& name) {
   std::vector<float> values(static_cast<std::size_t>(model.parameters().find(name).count));
   model.read_parameter(name, values);
   return values;
 }
 
-bool same_weights(const Gpt2Model& left, const Gpt2Model& right) {
+bool same_weights(const TransformerModel& left, const TransformerModel& right) {
   for (const ParameterTensor& each : left.parameters().tensors) {
     const std::vector<float> a = values_of(left, each.name);
     const std::vector<float> b = values_of(right, each.name);
@@ -64,7 +70,7 @@ bool same_weights(const Gpt2Model& left, const Gpt2Model& right) {
 }
 
 // The model's tensors as something to write, with a change applied to the list.
-template <typename Change> void write_changed(const Gpt2Model& model, const std::string& path, Change change) {
+template <typename Change> void write_changed(const TransformerModel& model, const std::string& path, Change change) {
   std::vector<TensorToWrite> list;
   for (const ParameterTensor& each : model.parameters().tensors) {
     list.push_back({each.name,
@@ -171,10 +177,10 @@ const bool added[] = {
              [] {
                const TemporaryFolder folder;
                const auto backend = create_cpu_backend({.threads = 1});
-               Gpt2Model model(*backend, tiny_config());
+               TransformerModel model(*backend, tiny_config());
                model.initialize(17);
                save_weights(model, folder.file("model.safetensors"));
-               Gpt2Model other(*backend, tiny_config());
+               TransformerModel other(*backend, tiny_config());
                load_weights(other, folder.file("model.safetensors"));
                CHECK(same_weights(model, other));
 
@@ -183,7 +189,7 @@ const bool added[] = {
                    each.name = each.name.substr(12);
                  }
                });
-               Gpt2Model third(*backend, tiny_config());
+               TransformerModel third(*backend, tiny_config());
                load_weights(third, folder.file("bare"));
                CHECK(same_weights(model, third));
              }),
@@ -191,9 +197,9 @@ const bool added[] = {
              [] {
                const TemporaryFolder folder;
                const auto backend = create_cpu_backend({.threads = 1});
-               Gpt2Model model(*backend, tiny_config());
+               TransformerModel model(*backend, tiny_config());
                model.initialize(17);
-               Gpt2Model other(*backend, tiny_config());
+               TransformerModel other(*backend, tiny_config());
                write_changed(model, folder.file("tied"), [](auto& list) {
                  TensorToWrite head = list.front();
                  head.name = "lm_head.weight";
@@ -212,9 +218,9 @@ const bool added[] = {
              [] {
                const TemporaryFolder folder;
                const auto backend = create_cpu_backend({.threads = 1});
-               Gpt2Model model(*backend, tiny_config());
+               TransformerModel model(*backend, tiny_config());
                model.initialize(17);
-               Gpt2Model target(*backend, tiny_config());
+               TransformerModel target(*backend, tiny_config());
                target.initialize(3);
                const std::vector<float> before = values_of(target, "transformer.wte.weight");
                const std::string path = folder.file("changed");
@@ -233,7 +239,7 @@ const bool added[] = {
              [] {
                const TemporaryFolder folder;
                const auto backend = create_cpu_backend({.threads = 1});
-               Gpt2Model model(*backend, tiny_config());
+               TransformerModel model(*backend, tiny_config());
                for (const bool brain : {false, true}) {
                  std::string header = "{";
                  std::string data;
@@ -267,7 +273,7 @@ const bool added[] = {
              [] {
                const TemporaryFolder folder;
                const auto backend = create_cpu_backend({.threads = 1});
-               Gpt2Model model(*backend, tiny_config());
+               TransformerModel model(*backend, tiny_config());
                write_file(
                    folder.file("integers"),
                    safetensors("{" + tensor("wte.weight", "I8", "[13,8]", "[0,104]") + "}", std::string(104, 'a')));
@@ -277,7 +283,7 @@ const bool added[] = {
              [] {
                const TemporaryFolder folder;
                const auto backend = create_cpu_backend({.threads = 1});
-               Gpt2Model model(*backend, tiny_config());
+               TransformerModel model(*backend, tiny_config());
                model.initialize(17);
                CHECK_THROWS(save_optimizer(model, folder.file("optimizer")), "TRAINING_NOT_PREPARED",
                             "prepareTraining");
@@ -287,7 +293,7 @@ const bool added[] = {
                }
                save_weights(model, folder.file("weights"));
                save_optimizer(model, folder.file("optimizer"));
-               Gpt2Model resumed(*backend, tiny_config());
+               TransformerModel resumed(*backend, tiny_config());
                resumed.prepare_training(tiny_training());
                load_weights(resumed, folder.file("weights"));
                load_optimizer(resumed, folder.file("optimizer"));
@@ -300,7 +306,7 @@ const bool added[] = {
     add_case("a folder that is not there and a full disk are told apart from damage",
              [] {
                const auto backend = create_cpu_backend({.threads = 1});
-               const Gpt2Model model(*backend, tiny_config());
+               const TransformerModel model(*backend, tiny_config());
                CHECK_THROWS(save_weights(model, "/nowhere/model.safetensors"), "FILE_NOT_WRITABLE",
                             "/nowhere/model.safetensors");
                CHECK_THROWS(save_weights(model, "/dev/full"), "DISK_FULL", "/dev/full");

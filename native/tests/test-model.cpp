@@ -3,7 +3,7 @@
 #include "test-support-backends.h"
 
 #include "engine/base/error.h"
-#include "engine/model/gpt2.h"
+#include "engine/model/transformer.h"
 
 #include <algorithm>
 #include <numeric>
@@ -13,8 +13,8 @@ using namespace assay::test;
 
 namespace {
 
-Gpt2Config tiny_config(float dropout = 0.0F) {
-  Gpt2Config config;
+ModelConfig tiny_config(float dropout = 0.0F) {
+  ModelConfig config;
   config.vocab_size = 53;
   config.max_seq_len = 24;
   config.n_layers = 2;
@@ -43,19 +43,19 @@ std::vector<std::int32_t> random_tokens(std::size_t count, std::int64_t vocab_si
   return tokens;
 }
 
-Floats parameter(const Gpt2Model& model, const ParameterTensor& tensor) {
+Floats parameter(const TransformerModel& model, const ParameterTensor& tensor) {
   Floats values(static_cast<std::size_t>(tensor.count));
   model.read_parameter(tensor.name, values);
   return values;
 }
 
-Floats gradient(const Gpt2Model& model, const ParameterTensor& tensor) {
+Floats gradient(const TransformerModel& model, const ParameterTensor& tensor) {
   Floats values(static_cast<std::size_t>(tensor.count));
   model.read_gradient(tensor.name, values);
   return values;
 }
 
-std::vector<Floats> all_parameters(const Gpt2Model& model) {
+std::vector<Floats> all_parameters(const TransformerModel& model) {
   std::vector<Floats> all;
   for (const ParameterTensor& tensor : model.parameters().tensors) {
     all.push_back(parameter(model, tensor));
@@ -63,7 +63,7 @@ std::vector<Floats> all_parameters(const Gpt2Model& model) {
   return all;
 }
 
-std::vector<Floats> all_gradients(const Gpt2Model& model) {
+std::vector<Floats> all_gradients(const TransformerModel& model) {
   std::vector<Floats> all;
   for (const ParameterTensor& tensor : model.parameters().tensors) {
     all.push_back(gradient(model, tensor));
@@ -72,7 +72,7 @@ std::vector<Floats> all_gradients(const Gpt2Model& model) {
 }
 
 // Away from the flat start, so that every gradient is large enough to be compared.
-void roughen(Gpt2Model& model) {
+void roughen(TransformerModel& model) {
   std::uint32_t seed = 40;
   for (const ParameterTensor& tensor : model.parameters().tensors) {
     Floats values = parameter(model, tensor);
@@ -83,7 +83,7 @@ void roughen(Gpt2Model& model) {
 }
 
 // The slope of the loss along a random direction of each tensor, by central differences, against gradient · direction.
-void check_gradients(Gpt2Model& model, const std::function<double()>& loss) {
+void check_gradients(TransformerModel& model, const std::function<double()>& loss) {
   loss();
   const std::vector<Floats> gradients = all_gradients(model);
   double largest = 0.0;
@@ -137,7 +137,7 @@ void add_gradient_cases() {
   add_backend_cases("gradients agree with finite differences of the loss, over uneven microbatches",
                     [](const BackendUnderTest& under_test) {
                       const auto backend = under_test.create(2);
-                      Gpt2Model model(*backend, tiny_config());
+                      TransformerModel model(*backend, tiny_config());
                       model.initialize(3);
                       roughen(model);
                       model.prepare_training(tiny_options(3, 2));
@@ -147,7 +147,7 @@ void add_gradient_cases() {
   add_backend_cases("gradients agree with finite differences under dropout: forward and backward drop the same",
                     [](const BackendUnderTest& under_test) {
                       const auto backend = under_test.create(2);
-                      Gpt2Model model(*backend, tiny_config(0.2F));
+                      TransformerModel model(*backend, tiny_config(0.2F));
                       model.initialize(3);
                       roughen(model);
                       model.prepare_training(tiny_options(3, 2));
@@ -163,7 +163,7 @@ void add_step_cases() {
                       std::vector<Floats> results[2];
                       for (std::vector<Floats>& result : results) {
                         const auto backend = under_test.create(3);
-                        Gpt2Model model(*backend, tiny_config(0.1F));
+                        TransformerModel model(*backend, tiny_config(0.1F));
                         model.initialize(3);
                         model.prepare_training(tiny_options(4, 3));
                         for (int step = 1; step <= 4; ++step) {
@@ -179,7 +179,7 @@ void add_step_cases() {
         double losses[2];
         for (int i = 0; i < 2; ++i) {
           const auto backend = under_test.create(2);
-          Gpt2Model model(*backend, tiny_config(0.1F));
+          TransformerModel model(*backend, tiny_config(0.1F));
           model.initialize(3);
           roughen(model);
           model.prepare_training(tiny_options(5, i == 0 ? 1 : 5));
@@ -193,7 +193,7 @@ void add_step_cases() {
       });
   add_backend_cases("a repeating sequence is learnt", [](const BackendUnderTest& under_test) {
     const auto backend = under_test.create(2);
-    Gpt2Model model(*backend, tiny_config());
+    TransformerModel model(*backend, tiny_config());
     model.initialize(3);
     TrainingOptions options = tiny_options(2, 2);
     options.optimizer.learning_rate = 1e-2;
@@ -218,7 +218,7 @@ void add_step_cases() {
     std::vector<Floats> results[2];
     for (int i = 0; i < 2; ++i) {
       const auto backend = create_cpu_backend({2});
-      Gpt2Model model(*backend, tiny_config());
+      TransformerModel model(*backend, tiny_config());
       model.initialize(3);
       model.prepare_training(tiny_options(3, 2));
       const auto tokens = random_tokens(3 * 20);
@@ -235,7 +235,7 @@ void add_step_cases() {
   add_backend_cases(
       "a loss that is not finite leaves weights and moments as they were", [](const BackendUnderTest& under_test) {
         const auto backend = under_test.create(2);
-        Gpt2Model model(*backend, tiny_config());
+        TransformerModel model(*backend, tiny_config());
         model.initialize(3);
         model.prepare_training(tiny_options(2, 1));
         const auto tokens = random_tokens(2 * 20);
@@ -268,7 +268,7 @@ void add_step_cases() {
       });
   add_case("moments written back resume the same path", [] {
     const auto backend = create_cpu_backend({2});
-    Gpt2Model one(*backend, tiny_config()), other(*backend, tiny_config());
+    TransformerModel one(*backend, tiny_config()), other(*backend, tiny_config());
     one.initialize(3);
     one.prepare_training(tiny_options(2, 2));
     const auto tokens = random_tokens(2 * 20);
@@ -290,7 +290,7 @@ void add_memory_cases() {
   add_backend_cases("the plan is what is allocated", [](const BackendUnderTest& under_test) {
     for (const float dropout : {0.0F, 0.1F}) {
       const auto backend = under_test.create(3);
-      Gpt2Model model(*backend, tiny_config(dropout));
+      TransformerModel model(*backend, tiny_config(dropout));
       const TrainingOptions options = tiny_options(5, 3);
       const MemoryPlan plan = model.plan_training(options);
       expect_error("TRAINING_NOT_PREPARED", [&] { model.allocated_memory(); });
@@ -311,26 +311,26 @@ void add_memory_cases() {
   });
   add_case("logits of a batch are never planned whole", [] {
     const auto backend = create_cpu_backend({2});
-    Gpt2Config config = tiny_config();
+    ModelConfig config = tiny_config();
     config.vocab_size = 50257;
-    Gpt2Model model(*backend, config);
+    TransformerModel model(*backend, config);
     const MemoryPlan plan = model.plan_training(tiny_options(64, 64, 24));
     CHECK(plan.activation_bytes + plan.workspace_bytes < std::size_t{64} * 24 * 50257 * 4 / 2);
   });
   add_case("wrong options and configurations are named", [] {
     const auto backend = create_cpu_backend({1});
-    Gpt2Model model(*backend, tiny_config());
+    TransformerModel model(*backend, tiny_config());
     expect_error("TRAINING_OPTIONS_INVALID", [&] { model.plan_training(tiny_options(2, 3)); });
     expect_error("TRAINING_OPTIONS_INVALID", [&] { model.plan_training(tiny_options(2, 0)); });
     expect_error("TRAINING_OPTIONS_INVALID", [&] { model.plan_training(tiny_options(2, 2, 25)); });
-    Gpt2Config config = tiny_config();
+    ModelConfig config = tiny_config();
     config.n_heads = 5;
-    expect_error("MODEL_CONFIG_INVALID", [&] { Gpt2Model other(*backend, config); });
+    expect_error("MODEL_CONFIG_INVALID", [&] { TransformerModel other(*backend, config); });
     config = tiny_config();
     config.vocab_size = 0;
-    expect_error("MODEL_CONFIG_INVALID", [&] { Gpt2Model other(*backend, config); });
+    expect_error("MODEL_CONFIG_INVALID", [&] { TransformerModel other(*backend, config); });
     config = tiny_config(1.0F);
-    expect_error("MODEL_CONFIG_INVALID", [&] { Gpt2Model other(*backend, config); });
+    expect_error("MODEL_CONFIG_INVALID", [&] { TransformerModel other(*backend, config); });
     expect_error("TENSOR_UNKNOWN", [&] { model.parameters().find("h.2.ln_1.bias"); });
     Floats short_values(3);
     expect_error("TENSOR_SIZE_MISMATCH", [&] { model.read_parameter("wte.weight", short_values); });
@@ -345,7 +345,7 @@ void add_memory_cases() {
 void add_evaluation_cases() {
   add_backend_cases("evaluation, logits and training agree on the loss", [](const BackendUnderTest& under_test) {
     const auto backend = under_test.create(2);
-    Gpt2Model model(*backend, tiny_config(0.3F));
+    TransformerModel model(*backend, tiny_config(0.3F));
     model.initialize(3);
     roughen(model);
     const auto tokens = random_tokens(3 * 20);
@@ -381,7 +381,7 @@ void add_evaluation_cases() {
   add_backend_cases("positions that are not scored do not count, whatever stands there",
                     [](const BackendUnderTest& under_test) {
                       const auto backend = under_test.create(2);
-                      Gpt2Model model(*backend, tiny_config());
+                      TransformerModel model(*backend, tiny_config());
                       model.initialize(3);
                       roughen(model);
                       // Three rows of lengths 7, 1 and 12 in windows of 12; the tail holds any token.
@@ -405,14 +405,14 @@ void add_evaluation_cases() {
 
 void add_initialization_cases() {
   add_case("initial weights have GPT-2's spread and depend on the seed alone", [] {
-    Gpt2Config config = tiny_config();
+    ModelConfig config = tiny_config();
     config.vocab_size = 5000;
     config.d_model = 96;
     std::vector<Floats> runs[3];
     const int threads[] = {1, 4, 1};
     for (int i = 0; i < 3; ++i) {
       const auto backend = create_cpu_backend({threads[i]});
-      Gpt2Model model(*backend, config);
+      TransformerModel model(*backend, config);
       model.initialize(i == 2 ? 18 : 17);
       runs[i] = all_parameters(model);
       if (i > 0) {
@@ -440,7 +440,7 @@ void add_initialization_cases() {
     CHECK(runs[0] != runs[2]);
   });
   add_case("parameters carry Hugging Face's names and shapes", [] {
-    const ParameterLayout layout = gpt2_parameter_layout(checked(tiny_config()));
+    const ParameterLayout layout = parameter_layout(checked(tiny_config()));
     CHECK_EQ(layout.tensors.size(), std::size_t{2 + 12 * 2 + 2});
     CHECK_EQ(layout.tensors[0].name, std::string("transformer.wte.weight"));
     const ParameterTensor& attention = layout.find("transformer.h.1.attn.c_attn.weight");

@@ -224,7 +224,7 @@ OpCase linear_case(std::int64_t rows, std::int64_t in_size, std::int64_t out_siz
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
     Floats output(static_cast<std::size_t>(rows * out_size), NAN);
     backend.linear_forward({in[0].data(), in[1].data(), has_bias ? in[2].data() : nullptr, output.data(), nullptr,
-                            false, rows, in_size, out_size});
+                            Activation::kNone, rows, in_size, out_size});
     return output;
   };
   op.backward = [=](Backend& backend, const std::vector<Floats>& in, const Floats& upstream) {
@@ -258,7 +258,7 @@ OpCase linear_gelu_case(std::int64_t rows, std::int64_t in_size, std::int64_t ou
     Floats output(static_cast<std::size_t>(rows * out_size));
     Floats sums(keeps_sum ? output.size() : 0);
     backend.linear_forward({in[0].data(), in[1].data(), in[2].data(), output.data(), keeps_sum ? sums.data() : nullptr,
-                            true, rows, in_size, out_size});
+                            Activation::kGeluNew, rows, in_size, out_size});
     output.insert(output.end(), sums.begin(), sums.end());
     return output;
   };
@@ -284,7 +284,7 @@ OpCase linear_of_gelu_case(std::int64_t rows, std::int64_t in_size, std::int64_t
     const Floats input = activated(in[0]);
     Floats output(static_cast<std::size_t>(rows * out_size));
     backend.linear_forward(
-        {input.data(), in[1].data(), in[2].data(), output.data(), nullptr, false, rows, in_size, out_size});
+        {input.data(), in[1].data(), in[2].data(), output.data(), nullptr, Activation::kNone, rows, in_size, out_size});
     return output;
   };
   op.backward = [=](Backend& backend, const std::vector<Floats>& in, const Floats& upstream) {
@@ -347,7 +347,8 @@ OpCase attention_cached_case(std::vector<std::int64_t> pieces, std::int64_t head
     std::int64_t past = 0;
     for (const std::int64_t count : pieces) {
       backend.attention_cached({in[0].data() + past * 3 * channels, keys.data(), values.data(),
-                                output.data() + past * channels, past, count, capacity, heads, head_size});
+                                output.data() + past * channels, std::span(&past, 1), count, capacity, heads,
+                                head_size});
       past += count;
     }
     return output;
@@ -406,7 +407,7 @@ OpCase logits_case(std::int64_t rows, std::int64_t channels, std::int64_t vocab_
   };
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
     Floats output(static_cast<std::size_t>(rows * vocab_size));
-    backend.logits(in[0].data(), in[1].data(), output.data(), rows, channels, vocab_size);
+    backend.logits(in[0].data(), in[1].data(), nullptr, output.data(), rows, channels, vocab_size, false);
     return output;
   };
   return op;

@@ -7,6 +7,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
 import { fetchCommand } from "./commands/fetch.ts";
 import { generateCommand } from "./commands/generate.ts";
+import { planCommand } from "./commands/plan.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
 import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
 import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
@@ -15,6 +16,7 @@ import { resumeCommand, trainCommand } from "./commands/train.ts";
 
 export const commands: readonly CommandSpec[] = [
   quickstartCommand,
+  planCommand,
   trainCommand,
   resumeCommand,
   ...controlCommands,

@@ -147,19 +147,20 @@ void CpuBackend::attention_forward(const AttentionForward& call) {
 }
 
 void CpuBackend::attention_cached(const AttentionCached& call) {
+  const std::int64_t past = call.past.front();
   const std::int64_t channels = call.heads * call.head_size;
   const std::int64_t blocks = (call.count + kQueryBlock - 1) / kQueryBlock;
   float* workspace = operation_workspace(threads_ * kForwardScratch);
   parallel_items(call.count * channels, call.heads, [&](std::int64_t head, int) {
     for (std::int64_t i = 0; i < call.count; ++i) {
       const float* source = call.qkv + i * 3 * channels + head * call.head_size;
-      const std::int64_t at = (head * call.capacity + call.past + i) * call.head_size;
+      const std::int64_t at = (head * call.capacity + past + i) * call.head_size;
       const auto bytes = static_cast<std::size_t>(call.head_size) * sizeof(float);
       std::memcpy(call.key_cache + at, source + channels, bytes);
       std::memcpy(call.value_cache + at, source + 2 * channels, bytes);
     }
   });
-  parallel_items(call.count * (call.past + call.count) * channels / 8, call.heads * blocks,
+  parallel_items(call.count * (past + call.count) * channels / 8, call.heads * blocks,
                  [&](std::int64_t item, int thread) {
                    const std::int64_t block = blocks - 1 - item / call.heads;
                    const std::int64_t head = item % call.heads;
@@ -172,7 +173,7 @@ void CpuBackend::attention_cached(const AttentionCached& call) {
                    b.key_stride = b.value_stride = call.head_size;
                    b.output = call.output + first * channels + head * call.head_size;
                    b.output_stride = channels;
-                   b.first_query = call.past + first;
+                   b.first_query = past + first;
                    b.queries = std::min(kQueryBlock, call.count - first);
                    b.head_size = call.head_size;
                    attend(b, workspace + thread * kForwardScratch, product_scratch(thread));

@@ -2,6 +2,8 @@
 // their own gradient, in place, and are used up before the next chunk is computed.
 #include "backends/cpu/cpu-backend-class.h"
 
+#include "engine/base/error.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -21,13 +23,16 @@ std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_si
   return chunk * vocab_size + (chunk + 15) / 16 * 16;
 }
 
-void CpuBackend::logits(const float* hidden, const float* weight, float* output, std::int64_t rows,
-                        std::int64_t channels, std::int64_t vocab_size) {
+void CpuBackend::logits(const float* hidden, const WeightView& weight, const float* bias, float* output,
+                        std::int64_t rows, std::int64_t channels, std::int64_t vocab_size, bool /*bf16*/) {
+  if (weight.type != DataType::kF32 || bias != nullptr) {
+    throw Error("NOT_SUPPORTED", "The CPU backend computes logits of fp32 weights without bias only.");
+  }
   if (rows == 1) {
     parallel(vocab_size * channels, [&](int part) {
       const Range words = share(vocab_size, threads_, part, 16);
       for (std::int64_t word = words.begin; word < words.end; ++word) {
-        output[word] = kernels_.dot(hidden, weight + word * channels, channels);
+        output[word] = kernels_.dot(hidden, weight.f32() + word * channels, channels);
       }
     });
     return;
@@ -39,7 +44,7 @@ void CpuBackend::logits(const float* hidden, const float* weight, float* output,
   product.k = channels;
   product.a = hidden;
   product.a_stride = channels;
-  product.b = weight;
+  product.b = weight.f32();
   product.b_stride = channels;
   product.c = output;
   product.c_stride = vocab_size;
@@ -53,7 +58,8 @@ double CpuBackend::classifier_evaluate(const Classifier& call) {
   double total = 0.0;
   for (std::int64_t first = 0; first < call.rows; first += chunk) {
     const std::int64_t rows = std::min(chunk, call.rows - first);
-    logits(call.hidden + first * call.channels, call.weight, chunk_logits, rows, call.channels, call.vocab_size);
+    logits(call.hidden + first * call.channels, call.weight, call.bias, chunk_logits, rows, call.channels,
+           call.vocab_size, call.bf16);
     parallel_items(rows * call.vocab_size, rows, [&](std::int64_t row, int) {
       const std::int32_t target = call.targets[first + row];
       const float* own = chunk_logits + row * call.vocab_size;
@@ -76,7 +82,7 @@ double CpuBackend::classifier_train(const Classifier& call) {
   for (std::int64_t first = 0; first < call.rows; first += chunk) {
     const std::int64_t rows = std::min(chunk, call.rows - first);
     const float* hidden = call.hidden + first * channels;
-    logits(hidden, call.weight, chunk_logits, rows, channels, vocab_size);
+    logits(hidden, call.weight, call.bias, chunk_logits, rows, channels, vocab_size, call.bf16);
     parallel_items(rows * vocab_size, rows, [&](std::int64_t row, int) {
       const std::int32_t target = call.targets[first + row];
       float* own = chunk_logits + row * vocab_size;
@@ -100,7 +106,7 @@ double CpuBackend::classifier_train(const Classifier& call) {
     to_hidden.k = vocab_size;
     to_hidden.a = chunk_logits;
     to_hidden.a_stride = vocab_size;
-    to_hidden.b = call.weight;
+    to_hidden.b = call.weight.f32();
     to_hidden.b_stride = channels;
     to_hidden.c = call.d_hidden + first * channels;
     to_hidden.c_stride = channels;
@@ -119,7 +125,9 @@ double CpuBackend::classifier_train(const Classifier& call) {
     to_weight.c_stride = channels;
     parallel(2 * work_of(to_weight), [&](int part) {
       multiply(tile_of(to_hidden, part).product);
-      multiply(tile_of(to_weight, part).product);
+      if (call.d_weight != nullptr) {
+        multiply(tile_of(to_weight, part).product);
+      }
     });
   }
   return total;

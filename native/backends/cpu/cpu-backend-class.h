@@ -48,8 +48,22 @@ public:
   void attention_cached(const AttentionCached& call) override;
   double classifier_train(const Classifier& call) override;
   double classifier_evaluate(const Classifier& call) override;
-  void logits(const float* hidden, const float* weight, float* output, std::int64_t rows, std::int64_t channels,
-              std::int64_t vocab_size) override;
+  void logits(const float* hidden, const WeightView& weight, const float* bias, float* output, std::int64_t rows,
+              std::int64_t channels, std::int64_t vocab_size, bool bf16) override;
+  void add(float* target, const float* values, std::int64_t count) override;
+  void dropout(float* values, std::int64_t rows, std::int64_t channels, std::int64_t rows_per_sample,
+               const Dropout& dropout) override;
+  void copy_columns(float* target, std::int64_t target_stride, const float* source, std::int64_t source_stride,
+                    std::int64_t rows, std::int64_t columns, bool add) override;
+  void activation_forward(float* output, const float* input, std::int64_t count, Activation activation) override;
+  void activation_backward(float* gradient, const float* pre_activation, std::int64_t count,
+                           Activation activation) override;
+  void gather_rows(const float* source, const std::int32_t* indices, float* output, std::int64_t rows,
+                   std::int64_t channels) override;
+  void scatter_add_rows(const float* values, const std::int32_t* indices, float* target, std::int64_t rows,
+                        std::int64_t channels) override;
+  void convert(const float* source, std::int64_t count, DataType type, void* target) override;
+  double cross_entropy(const CrossEntropy& call) override;
   double square_sum(const float* values, std::int64_t count) override;
   void adamw_step(const AdamWStep& call) override;
 

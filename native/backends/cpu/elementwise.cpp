@@ -2,6 +2,8 @@
 // columns, where rows would collide), each limited by memory.
 #include "backends/cpu/cpu-backend-class.h"
 
+#include "engine/base/error.h"
+
 #include <cstring>
 
 namespace assay {
@@ -13,8 +15,14 @@ void CpuBackend::embedding_forward(const EmbeddingForward& call) {
     for (std::int64_t row = rows.begin; row < rows.end; ++row) {
       const std::int64_t position = row % call.seq_len;
       float* output = call.output + row * channels;
-      kernels_.add(output, call.token_weight + call.tokens[row] * channels,
-                   call.position_weight + (call.first_position + position) * channels, channels);
+      const std::int64_t past =
+          call.past.empty() ? call.first_position : call.past[static_cast<std::size_t>(row / call.seq_len)];
+      const std::int64_t place = call.positions != nullptr ? call.positions[row] : past + position;
+      kernels_.add(output, call.token_weight.f32() + call.tokens[row] * channels,
+                   call.position_weight + place * channels, channels);
+      if (call.token_types != nullptr) {
+        kernels_.add_to(output, call.token_type_weight + call.token_types[row] * channels, channels);
+      }
       if (call.dropout.probability > 0.0F) {
         kernels_.dropout(output, output, static_cast<std::uint64_t>(position * channels), channels,
                          dropout_row(call.dropout, row / call.seq_len));
@@ -38,8 +46,16 @@ void CpuBackend::embedding_backward(const EmbeddingBackward& call) {
                          columns.count(), dropout_row(call.dropout, row / call.seq_len));
         gradient = own;
       }
-      kernels_.add_to(call.d_token_weight + call.tokens[row] * channels + columns.begin, gradient, columns.count());
-      kernels_.add_to(call.d_position_weight + position * channels + columns.begin, gradient, columns.count());
+      const auto add_to = [&](float* table, std::int64_t index) {
+        if (table != nullptr) {
+          kernels_.add_to(table + index * channels + columns.begin, gradient, columns.count());
+        }
+      };
+      add_to(call.d_token_weight, call.tokens[row]);
+      add_to(call.d_position_weight, call.positions != nullptr ? call.positions[row] : position);
+      if (call.token_types != nullptr) {
+        add_to(call.d_token_type_weight, call.token_types[row]);
+      }
     }
   });
 }
@@ -104,6 +120,71 @@ void CpuBackend::layer_norm_backward(const LayerNormBackward& call) {
     kernels_.add_to(call.d_weight, partials + 2 * part * channels, channels);
     kernels_.add_to(call.d_bias, partials + (2 * part + 1) * channels, channels);
   }
+}
+
+void CpuBackend::add(float* target, const float* values, std::int64_t count) {
+  parallel(count, [&](int part) {
+    const Range range = share(count, threads_, part, 16);
+    kernels_.add_to(target + range.begin, values + range.begin, range.count());
+  });
+}
+
+void CpuBackend::dropout(float* values, std::int64_t rows, std::int64_t channels, std::int64_t rows_per_sample,
+                         const Dropout& dropout) {
+  if (dropout.probability <= 0.0F) {
+    return;
+  }
+  parallel(rows * channels, [&](int part) {
+    const Range own = share(rows, threads_, part);
+    for (std::int64_t row = own.begin; row < own.end; ++row) {
+      kernels_.dropout(values + row * channels, values + row * channels,
+                       static_cast<std::uint64_t>(row % rows_per_sample * channels), channels,
+                       dropout_row(dropout, row / rows_per_sample));
+    }
+  });
+}
+
+void CpuBackend::activation_backward(float* gradient, const float* pre_activation, std::int64_t count,
+                                     Activation activation) {
+  if (activation == Activation::kNone) {
+    return;
+  }
+  if (activation != Activation::kGeluNew) {
+    throw Error("NOT_SUPPORTED", "The CPU backend knows gelu_new only.");
+  }
+  parallel(count, [&](int part) {
+    const Range range = share(count, threads_, part, 16);
+    kernels_.gelu_backward(gradient + range.begin, pre_activation + range.begin, range.count());
+  });
+}
+
+void CpuBackend::gather_rows(const float* source, const std::int32_t* indices, float* output, std::int64_t rows,
+                             std::int64_t channels) {
+  parallel(rows * channels, [&](int part) {
+    const Range own = share(rows, threads_, part);
+    for (std::int64_t row = own.begin; row < own.end; ++row) {
+      std::memcpy(output + row * channels, source + indices[row] * channels,
+                  static_cast<std::size_t>(channels) * sizeof(float));
+    }
+  });
+}
+
+void CpuBackend::scatter_add_rows(const float* values, const std::int32_t* indices, float* target, std::int64_t rows,
+                                  std::int64_t channels) {
+  parallel(rows * channels, [&](int part) {
+    const Range own = share(rows, threads_, part);
+    for (std::int64_t row = own.begin; row < own.end; ++row) {
+      kernels_.add_to(target + indices[row] * channels, values + row * channels, channels);
+    }
+  });
+}
+
+void CpuBackend::convert(const float* /*source*/, std::int64_t /*count*/, DataType /*type*/, void* /*target*/) {
+  throw Error("NOT_SUPPORTED", "The CPU backend keeps fp32 only.");
+}
+
+double CpuBackend::cross_entropy(const CrossEntropy& /*call*/) {
+  throw Error("NOT_SUPPORTED", "The CPU backend has no small heads.");
 }
 
 double CpuBackend::square_sum(const float* values, std::int64_t count) {

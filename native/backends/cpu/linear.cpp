@@ -2,6 +2,8 @@
 // while the strip is still in its second-level cache.
 #include "backends/cpu/cpu-backend-class.h"
 
+#include "engine/base/error.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -15,15 +17,22 @@ std::int64_t strip_rows(std::int64_t columns) {
   return std::max<std::int64_t>(32, kStripFloats / std::max<std::int64_t>(columns, 1) / 32 * 32);
 }
 
+void require_plain(const WeightView& weight, bool has_known_activation, bool is_plain) {
+  if (weight.type != DataType::kF32 || !has_known_activation || !is_plain) {
+    throw Error("NOT_SUPPORTED", "The CPU backend computes linear layers in fp32 with gelu_new only.");
+  }
+}
+
 } // namespace
 
 void CpuBackend::linear_forward(const LinearForward& call) {
   float* sums = call.pre_activation != nullptr ? call.pre_activation : call.output;
-  const bool applies_gelu = call.gelu || call.pre_activation != nullptr;
+  const bool applies_gelu = call.activation == Activation::kGeluNew;
+  require_plain(call.weight, call.activation == Activation::kNone || applies_gelu, call.scale == 1.0F && !call.add);
   if (call.rows == 1) {
     parallel(call.in * call.out, [&](int part) {
       const Range columns = share(call.out, threads_, part, 16);
-      kernels_.vector_matrix(sums + columns.begin, call.input, call.weight + columns.begin,
+      kernels_.vector_matrix(sums + columns.begin, call.input, call.weight.f32() + columns.begin,
                              call.bias != nullptr ? call.bias + columns.begin : nullptr, call.in, columns.count(),
                              call.out);
       if (applies_gelu) {
@@ -38,7 +47,7 @@ void CpuBackend::linear_forward(const LinearForward& call) {
   product.k = call.in;
   product.a = call.input;
   product.a_stride = call.in;
-  product.b = call.weight;
+  product.b = call.weight.f32();
   product.b_stride = call.out;
   product.beta = call.bias != nullptr ? 1.0F : 0.0F;
   product.c = sums;
@@ -71,7 +80,8 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
   to_input.k = call.out;
   to_input.a = call.d_output;
   to_input.a_stride = call.out;
-  to_input.b = call.weight;
+  require_plain(call.weight, call.input_activation == Activation::kGeluNew, call.scale == 1.0F && !call.add_to_d_input);
+  to_input.b = call.weight.f32();
   to_input.b_stride = call.out;
   to_input.c = call.d_input;
   to_input.c_stride = call.in;
@@ -112,7 +122,9 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
       kernels_.column_sum(call.d_bias + columns.begin, call.d_output + columns.begin, call.rows, columns.count(),
                           call.out);
     }
-    multiply(tile_of(to_weight, part).product);
+    if (call.d_weight != nullptr) {
+      multiply(tile_of(to_weight, part).product);
+    }
   });
 }
 

@@ -1,14 +1,19 @@
 #include "engine/infer/decoding-session.h"
 
 #include "engine/base/error.h"
+#include "engine/model/forward-pass.h"
 
 #include <algorithm>
 #include <string>
 
 namespace assay {
 
-DecodingSession::DecodingSession(Gpt2Model& model, std::int64_t capacity) : model_(model), capacity_(capacity) {
-  const Gpt2Config& c = model.config();
+DecodingSession::DecodingSession(TransformerModel& model, std::int64_t capacity) : model_(model), capacity_(capacity) {
+  const ModelConfig& c = model.config();
+  if (!c.is_causal() || c.head != HeadKind::kCausalLm) {
+    throw Error("NOT_SUPPORTED",
+                "Only a causal language model writes text; this model is an encoder or has another head.");
+  }
   if (capacity < 1 || capacity > c.max_seq_len) {
     throw Error("CONTEXT_TOO_LONG", "A decoding session of " + std::to_string(capacity) +
                                         " positions was asked of a model that reads 1 to " +
@@ -22,6 +27,9 @@ DecodingSession::DecodingSession(Gpt2Model& model, std::int64_t capacity) : mode
   const std::size_t attention = plan.place_values(capacity * c.d_model);
   const std::size_t wide = plan.place_values(capacity * std::max(3 * c.d_model, c.d_inner));
   const std::size_t logits = plan.place_values(c.vocab_size);
+  const std::size_t adapter_low = plan.place_values(capacity * c.lora.rank);
+  const std::size_t adapter_wide =
+      plan.place_values(c.lora.rank > 0 ? capacity * std::max(3 * c.d_model, c.d_inner) : 0);
   const std::size_t caches = plan.place_values(c.n_layers * 2 * capacity * c.d_model);
   memory_ = Buffer(model.backend(), plan.size_bytes());
   const auto at = [&](std::size_t offset) { return reinterpret_cast<float*>(memory_.bytes() + offset); };
@@ -32,6 +40,8 @@ DecodingSession::DecodingSession(Gpt2Model& model, std::int64_t capacity) : mode
   attention_ = at(attention);
   wide_ = at(wide);
   logits_ = at(logits);
+  adapter_low_ = at(adapter_low);
+  adapter_wide_ = at(adapter_wide);
   caches_ = at(caches);
   host_logits_.resize(static_cast<std::size_t>(c.vocab_size));
 }
@@ -58,7 +68,7 @@ void DecodingSession::check(std::span<const std::int32_t> tokens) const {
 
 std::span<const float> DecodingSession::feed(std::span<const std::int32_t> tokens) {
   check(tokens);
-  const Gpt2Config& c = model_.config();
+  const ModelConfig& c = model_.config();
   Backend& backend = model_.backend();
   const auto count = static_cast<std::int64_t>(tokens.size());
   backend.reserve_workspace(backend.workspace_bytes({.rows = count,
@@ -71,24 +81,38 @@ std::span<const float> DecodingSession::feed(std::span<const std::int32_t> token
   backend.copy_to_backend(tokens_, tokens.data(), tokens.size_bytes());
   run_layers(count);
   position_ += count;
-  backend.logits(norm_ + (count - 1) * c.d_model, model_.weights().wte, logits_, 1, c.d_model, c.vocab_size);
+  backend.logits(norm_ + (count - 1) * c.d_model, model_.weights().token_embedding, nullptr, logits_, 1, c.d_model,
+                 c.vocab_size, model_.inference_precision() == Precision::kAmpBf16);
   backend.copy_to_host(host_logits_.data(), logits_, host_logits_.size() * sizeof(float));
   return host_logits_;
 }
 
 // Leaves the final norm's output of the new positions in norm_.
 void DecodingSession::run_layers(std::int64_t count) {
-  const Gpt2Config& c = model_.config();
-  const Gpt2Weights& weights = model_.weights();
+  const ModelConfig& c = model_.config();
+  const ModelWeights& weights = model_.weights();
   Backend& backend = model_.backend();
+  const bool bf16 = model_.inference_precision() == Precision::kAmpBf16;
   const std::int64_t cache_count = capacity_ * c.d_model;
-  const auto norm = [&](const float* branch, const float* weight, const float* bias) {
+  PhaseSeconds phases;
+  OuterActivations outer{};
+  outer.branch = branch_;
+  outer.adapter_low = adapter_low_;
+  outer.adapter_wide = adapter_wide_;
+  DeviceBatch batch;
+  batch.batch = 1;
+  batch.seq_len = count;
+  batch.tokens = tokens_;
+  PassContext context{backend, c, weights, batch, outer, phases};
+  context.bf16 = bf16;
+  const ForwardPass pass(context);
+  const auto norm = [&](const float* branch, const NormPointers& w) {
     LayerNormForward call{};
     call.residual = residual_;
     call.branch = branch;
     call.residual_output = branch != nullptr ? residual_ : nullptr;
-    call.weight = weight;
-    call.bias = bias;
+    call.weight = w.weight;
+    call.bias = w.bias;
     call.output = norm_;
     call.rows = count;
     call.channels = c.d_model;
@@ -96,24 +120,11 @@ void DecodingSession::run_layers(std::int64_t count) {
     call.epsilon = c.layer_norm_eps;
     backend.layer_norm_forward(call);
   };
-  const auto linear = [&](const float* input, const float* weight, const float* bias, float* output, std::int64_t in,
-                          std::int64_t out, bool gelu) {
-    LinearForward call{};
-    call.input = input;
-    call.weight = weight;
-    call.bias = bias;
-    call.output = output;
-    call.gelu = gelu;
-    call.rows = count;
-    call.in = in;
-    call.out = out;
-    backend.linear_forward(call);
-  };
 
   EmbeddingForward embedding{};
   embedding.tokens = tokens_;
-  embedding.token_weight = weights.wte;
-  embedding.position_weight = weights.wpe;
+  embedding.token_weight = weights.token_embedding;
+  embedding.position_weight = weights.position_embedding;
   embedding.output = residual_;
   embedding.batch = 1;
   embedding.seq_len = count;
@@ -123,29 +134,30 @@ void DecodingSession::run_layers(std::int64_t count) {
 
   const float* branch = nullptr;
   float* keys = caches_;
-  for (const Gpt2LayerWeights& layer : weights.layers) {
+  for (const BlockWeights& block : weights.blocks) {
     float* values = keys + cache_count;
-    norm(branch, layer.ln_1_weight, layer.ln_1_bias);
+    norm(branch, block.norm_1);
     branch = branch_;
-    linear(norm_, layer.c_attn_weight, layer.c_attn_bias, wide_, c.d_model, 3 * c.d_model, false);
+    pass.linear(block.qkv, norm_, wide_, nullptr, Activation::kNone, 0);
     AttentionCached attention{};
     attention.qkv = wide_;
     attention.key_cache = keys;
     attention.value_cache = values;
     attention.output = attention_;
-    attention.past = position_;
+    attention.past = std::span(&position_, 1);
     attention.count = count;
     attention.capacity = capacity_;
     attention.heads = c.n_heads;
-    attention.head_size = c.d_model / c.n_heads;
+    attention.head_size = c.head_size();
+    attention.bf16 = bf16;
     backend.attention_cached(attention);
-    linear(attention_, layer.attn_c_proj_weight, layer.attn_c_proj_bias, branch_, c.d_model, c.d_model, false);
-    norm(branch, layer.ln_2_weight, layer.ln_2_bias);
-    linear(norm_, layer.c_fc_weight, layer.c_fc_bias, wide_, c.d_model, c.d_inner, true);
-    linear(wide_, layer.mlp_c_proj_weight, layer.mlp_c_proj_bias, branch_, c.d_inner, c.d_model, false);
+    pass.linear(block.attention_output, attention_, branch_, nullptr, Activation::kNone, 0);
+    norm(branch, block.norm_2);
+    pass.linear(block.up, norm_, wide_, nullptr, c.activation, 0);
+    pass.linear(block.down, wide_, branch_, nullptr, Activation::kNone, 0);
     keys = values + cache_count;
   }
-  norm(branch, weights.ln_f_weight, weights.ln_f_bias);
+  norm(branch, weights.final_norm);
 }
 
 } // namespace assay

@@ -35,7 +35,8 @@ void append_windows(std::vector<Window>& windows, std::uint64_t document_begin, 
 
 class Batches {
 public:
-  Batches(Gpt2Model& model, const TokenCache& cache, std::int32_t end_of_text_id, const std::atomic<bool>& cancelled)
+  Batches(TransformerModel& model, const TokenCache& cache, std::int32_t end_of_text_id,
+          const std::atomic<bool>& cancelled)
       : model_(model), cache_(cache), end_of_text_id_(end_of_text_id), cancelled_(cancelled) {}
 
   void run(std::vector<Window>& windows) {
@@ -82,7 +83,7 @@ private:
     std::fill_n(targets.begin(), static_cast<std::size_t>(window.first_scored - window.begin), -1);
   }
 
-  Gpt2Model& model_;
+  TransformerModel& model_;
   const TokenCache& cache_;
   std::int32_t end_of_text_id_;
   const std::atomic<bool>& cancelled_;
@@ -90,8 +91,9 @@ private:
   std::vector<std::int32_t> targets_;
 };
 
-void check(const Gpt2Model& model, const TokenCache& cache, const EvaluationRequest& request, std::int64_t stride) {
-  const Gpt2Config& config = model.config();
+void check(const TransformerModel& model, const TokenCache& cache, const EvaluationRequest& request,
+           std::int64_t stride) {
+  const ModelConfig& config = model.config();
   if (request.seq_len < 1 || request.seq_len > config.max_seq_len) {
     throw Error("BAD_ARGUMENT", "seqLen " + std::to_string(request.seq_len) +
                                     " is not between 1 and the model's context of " +
@@ -118,7 +120,7 @@ void check(const Gpt2Model& model, const TokenCache& cache, const EvaluationRequ
 
 } // namespace
 
-Evaluation evaluate_documents(Gpt2Model& model, const TokenCache& cache, const EvaluationRequest& request,
+Evaluation evaluate_documents(TransformerModel& model, const TokenCache& cache, const EvaluationRequest& request,
                               const std::atomic<bool>& cancelled) {
   const std::int64_t stride = request.stride == 0 ? request.seq_len : request.stride;
   check(model, cache, request, stride);

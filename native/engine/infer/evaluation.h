@@ -4,7 +4,7 @@
 #pragma once
 
 #include "engine/data/token-cache.h"
-#include "engine/model/gpt2.h"
+#include "engine/model/transformer.h"
 
 #include <atomic>
 #include <cstdint>
@@ -21,7 +21,7 @@ struct EvaluationRequest {
 
 // Throws BAD_ARGUMENT naming the field, TOKENIZER_MODEL_MISMATCH when the cache was made with another vocabulary,
 // CANCELLED once `cancelled` is set.
-Evaluation evaluate_documents(Gpt2Model& model, const TokenCache& cache, const EvaluationRequest& request,
+Evaluation evaluate_documents(TransformerModel& model, const TokenCache& cache, const EvaluationRequest& request,
                               const std::atomic<bool>& cancelled);
 
 } // namespace assay

@@ -30,7 +30,7 @@ std::vector<std::int32_t> starting_text(const GenerationRequest& request) {
 
 } // namespace
 
-GenerationResult generate(Gpt2Model& model, const GenerationRequest& request,
+GenerationResult generate(TransformerModel& model, const GenerationRequest& request,
                           const std::function<void(const GeneratedToken&)>& on_token,
                           const std::atomic<bool>& cancelled) {
   const Clock::time_point start = Clock::now();

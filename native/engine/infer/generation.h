@@ -4,7 +4,7 @@
 #pragma once
 
 #include "engine/infer/sampling.h"
-#include "engine/model/gpt2.h"
+#include "engine/model/transformer.h"
 
 #include <atomic>
 #include <cstdint>
@@ -44,7 +44,7 @@ struct GenerationResult {
 
 // `on_token` is called for each new token as it is drawn, but not for a stop token. `cancelled` is read before each
 // one.
-GenerationResult generate(Gpt2Model& model, const GenerationRequest& request,
+GenerationResult generate(TransformerModel& model, const GenerationRequest& request,
                           const std::function<void(const GeneratedToken&)>& on_token,
                           const std::atomic<bool>& cancelled);
 

@@ -1,6 +1,7 @@
-// The table of operations that a model is written in. The CPU backend implements it in fp32; another device implements
-// the same table. The grain is chosen so that a backend may fuse: a residual add, its dropout and the next layer norm
-// are one call, so are a linear layer and its GELU, and the output layer with its loss, whose logits never exist whole.
+// The table of operations that a model is written in. A device implements the table; activations and gradients are
+// fp32, weights may be stored narrower, and products may be taken of operands rounded to bf16. The grain is chosen so
+// that a backend may fuse: a residual add, its dropout and the next layer norm are one call, so are a linear layer and
+// its GELU, and the output layer with its loss, whose logits never exist whole.
 //
 // Shapes: B sequences, T positions, C model width, H heads, D = C / H, V vocabulary, M = B·T rows. All row-major.
 // A linear weight is (in, out), as Hugging Face's Conv1D keeps it. Pointers are backend memory unless they say host.
@@ -27,23 +28,63 @@ struct Dropout {
   std::uint32_t site = 0;
 };
 
+enum class DataType : std::uint8_t { kF32, kBf16, kInt8 };
+
+// Bytes of one value.
+constexpr std::size_t size_of(DataType type) {
+  return type == DataType::kF32 ? 4 : type == DataType::kBf16 ? 2 : 1;
+}
+
+// A weight matrix as it lies in backend memory, row-major. A linear layer's is (in, out), the token embedding's (V, C).
+// An int8 value stands for scales[output channel] · value; the output channel is the column of a linear weight and the
+// row of an embedding.
+struct WeightView {
+  const void* values = nullptr;
+  DataType type = DataType::kF32;
+  const float* scales = nullptr;
+
+  WeightView() = default;
+  // Plain fp32, the common case.
+  WeightView(const float* weight) : values(weight) {}
+  WeightView(const void* weight, DataType data_type, const float* channel_scales)
+      : values(weight), type(data_type), scales(channel_scales) {}
+  const float* f32() const { return static_cast<const float*>(values); }
+  const std::uint16_t* bf16() const { return static_cast<const std::uint16_t*>(values); }
+  const std::int8_t* int8() const { return static_cast<const std::int8_t*>(values); }
+};
+
+enum class Activation : std::uint8_t {
+  kNone,
+  kGeluNew, // the tanh approximation (Hendrycks and Gimpel 2016)
+  kGelu,    // x · Φ(x), by the error function
+  kTanh,
+};
+
+// output = token_weight[token] + position_weight[position] (+ token_type_weight[type]), then dropout.
 struct EmbeddingForward {
   const std::int32_t* tokens;   // (B, T)
-  const float* token_weight;    // (V, C)
-  const float* position_weight; // (≥ first_position + T, C)
+  WeightView token_weight;      // (V, C)
+  const float* position_weight; // (P, C)
   float* output;                // (B, T, C)
   std::int64_t batch, seq_len, channels;
   std::int64_t first_position = 0; // decoding goes on from here
   Dropout dropout;
+  const std::int32_t* positions = nullptr;   // (B, T), or null: first_position + t
+  const std::int32_t* token_types = nullptr; // (B, T), or null: no token types
+  const float* token_type_weight = nullptr;  // (types, C)
+  std::span<const std::int64_t> past = {};   // host, (B): where each sequence goes on, instead of first_position
 };
 
 struct EmbeddingBackward {
   const std::int32_t* tokens; // (B, T)
   const float* d_output;      // (B, T, C)
-  float* d_token_weight;      // (V, C), added to
-  float* d_position_weight;   // (≥ T, C), added to
+  float* d_token_weight;      // (V, C), added to, or null: frozen
+  float* d_position_weight;   // (P, C), added to, or null
   std::int64_t batch, seq_len, channels;
   Dropout dropout;
+  const std::int32_t* positions = nullptr;
+  const std::int32_t* token_types = nullptr;
+  float* d_token_type_weight = nullptr; // (types, C), added to, or null
 };
 
 // residual_output = residual + dropout(branch); output = norm(residual_output) · weight + bias.
@@ -72,44 +113,60 @@ struct LayerNormBackward {
   const float* d_residual = nullptr; // (M, C), null: zero
   float* d_residual_output;          // (M, C), may be d_residual itself
   float* d_branch = nullptr;         // (M, C), null when nobody needs it (no dropout: the same as d_residual_output)
-  float* d_weight;                   // (C), added to
+  float* d_weight;                   // (C), added to, or null together with d_bias: frozen
   float* d_bias;                     // (C), added to
   std::int64_t rows, channels, rows_per_sample;
   Dropout dropout;
   bool accumulate = true; // false: d_weight and d_bias are written, not added to
+  // (M, C): added to d_output. Where the norm's output is also the residual (post-LN), both of its users send one.
+  const float* d_output_2 = nullptr;
 };
 
-// output = input · weight + bias; with pre_activation, that sum goes there and output = gelu_new(sum).
+// output = activation(scale · input · weight + bias). With pre_activation, the sum before the activation goes there
+// too.
 struct LinearForward {
   const float* input;              // (M, in)
-  const float* weight;             // (in, out)
+  WeightView weight;               // (in, out)
   const float* bias = nullptr;     // (out) or null
   float* output;                   // (M, out)
   float* pre_activation = nullptr; // (M, out) or null
-  bool gelu = false;               // output = gelu_new(sum) also where nobody keeps the sum (inference)
+  Activation activation = Activation::kNone;
   std::int64_t rows, in, out;
+  float scale = 1.0F;
+  bool add = false;  // output += scale · input · weight, without bias and activation
+  bool bf16 = false; // both operands rounded to bf16, sums in fp32
 };
 
 struct LinearBackward {
   const float* d_output;    // (M, out)
   const float* input;       // (M, in)
-  const float* weight;      // (in, out)
+  WeightView weight;        // (in, out)
   float* d_input = nullptr; // (M, in), written; null when nobody needs it
-  // With it, d_input is multiplied by gelu_new'(input_pre_activation): `input` was gelu_new of it.
+  // With it, d_input is multiplied by input_activation'(input_pre_activation): `input` was the activation of it.
   const float* input_pre_activation = nullptr; // (M, in)
-  float* d_weight;                             // (in, out), added to
+  float* d_weight;                             // (in, out), added to, or null: frozen
   float* d_bias = nullptr;                     // (out), added to, or null
   std::int64_t rows, in, out;
   bool accumulate = true; // false: d_weight and d_bias are written, not added to
+  Activation input_activation = Activation::kGeluNew;
+  float scale = 1.0F;          // forward's
+  bool add_to_d_input = false; // d_input is added to; not together with input_pre_activation
+  bool bf16 = false;
 };
 
-// Causal self-attention, scaled by 1/√D, on packed rows [query | key | value], each (H, D).
+// Self-attention, scaled by 1/√D, on packed rows [query | key | value], each (H, D). Query t of a sequence attends to
+// the keys in [key_begin[t], key_end[t]), without them to all, and with `causal` to none after t. A query that may
+// attend to nothing gives zeros.
 struct AttentionForward {
   const float* qkv;             // (B, T, 3C)
   float* output;                // (B, T, C)
   float* log_sum_exp = nullptr; // (B, H, T): what backward needs, or null
   std::int64_t batch, seq_len, heads, head_size;
   Dropout dropout; // element (h·T + query)·T + key of its sample
+  bool causal = true;
+  const std::int32_t* key_begin = nullptr; // (B, T), both or neither
+  const std::int32_t* key_end = nullptr;   // (B, T)
+  bool bf16 = false;
 };
 
 struct AttentionBackward {
@@ -120,29 +177,54 @@ struct AttentionBackward {
   float* d_qkv;             // (B, T, 3C), written
   std::int64_t batch, seq_len, heads, head_size;
   Dropout dropout;
+  bool causal = true;
+  const std::int32_t* key_begin = nullptr;
+  const std::int32_t* key_end = nullptr;
+  bool bf16 = false;
 };
 
-// New positions of one sequence against a cache: stores their keys and values at past … past + count − 1, then lets
-// each new position attend to all before and to itself.
+// New positions of some sequences against their caches: stores the keys and values of each sequence at its
+// past … past + count − 1, then lets each new position attend to all before it and to itself.
 struct AttentionCached {
-  const float* qkv;   // (count, 3C)
-  float* key_cache;   // (H, capacity, D)
-  float* value_cache; // (H, capacity, D)
-  float* output;      // (count, C)
-  std::int64_t past, count, capacity, heads, head_size;
+  const float* qkv;                   // (S, count, 3C)
+  float* key_cache;                   // (S, H, capacity, D)
+  float* value_cache;                 // (S, H, capacity, D)
+  float* output;                      // (S, count, C)
+  std::span<const std::int64_t> past; // host, (S)
+  std::int64_t count, capacity, heads, head_size;
+  bool bf16 = false;
 };
 
-// Output layer tied to the token embedding, with cross-entropy. A row whose target is negative is not scored.
+// Output layer over the vocabulary (tied to the token embedding), with cross-entropy. A row whose target is negative is
+// not scored. With label smoothing ε a row's loss is (1 − ε) · nll + ε · mean over the vocabulary, as torch's.
 struct Classifier {
   const float* hidden;         // (M, C)
-  const float* weight;         // (V, C)
+  WeightView weight;           // (V, C)
   const std::int32_t* targets; // (M)
   std::int64_t rows, channels, vocab_size;
   // Training only; evaluation leaves them null.
   float* d_hidden = nullptr;   // (M, C), written
-  float* d_weight = nullptr;   // (V, C), added to
-  float gradient_scale = 0.0F; // d(loss) / d(summed negative log likelihood): 1 / scored tokens of the global batch
-  bool accumulate = true;      // false: d_weight is written, not added to
+  float* d_weight = nullptr;   // (V, C), added to; null: frozen
+  float gradient_scale = 0.0F; // d(loss) / d(summed loss): 1 / scored tokens of the global batch
+  bool accumulate = true;      // false: d_weight and d_bias are written, not added to
+  const float* bias = nullptr; // (V) or null
+  float* d_bias = nullptr;     // (V), added to, or null
+  float label_smoothing = 0.0F;
+  bool bf16 = false;
+};
+
+// Cross-entropy of small heads: row r has `classes` logits at logits[r · row_stride + k · class_stride], of which the
+// first valid[r] count. A negative target is not scored. With class weights w a row's loss is w[target] · nll, and its
+// smoothed part Σ_k w[k] · nll_k / classes, as torch.nn.CrossEntropyLoss has it; the caller divides by Σ w[target].
+struct CrossEntropy {
+  const float* logits;
+  const std::int32_t* targets;          // (rows)
+  const std::int32_t* valid = nullptr;  // (rows) or null: all classes
+  const float* class_weights = nullptr; // (classes) or null: 1
+  std::int64_t rows, classes, row_stride, class_stride;
+  float label_smoothing = 0.0F;
+  float* d_logits = nullptr; // laid out as logits, written; null: loss only
+  float gradient_scale = 0.0F;
 };
 
 // A run of parameters that share their decay. Offsets count floats in the parameter, gradient and moment arenas alike.
@@ -164,7 +246,15 @@ struct AdamWStep {
   float gradient_scale;    // from clipping
   float first_correction;  // 1 − beta1^step
   float second_correction; // 1 − beta2^step
+  // The updated parameters rounded to bf16, at the same offsets; or null.
+  std::uint16_t* bf16_parameters = nullptr;
+  // Moments in 8 bits: first_moment and second_moment then point to the scales, one a block of kMomentBlock
+  // parameters, and these to the codes, one a parameter (Dettmers et al., "8-bit Optimizers via Block-wise
+  // Quantization", 2021). Segments begin at multiples of kMomentBlock.
+  std::uint8_t* first_codes = nullptr;
+  std::uint8_t* second_codes = nullptr;
 };
+inline constexpr std::int64_t kMomentBlock = 256;
 
 // The largest calls a model will make; what the workspace is planned from.
 struct WorkspaceRequest {
@@ -183,6 +273,7 @@ struct BackendInfo {
   std::string library_version; // of the GEMM library, empty when portable
   std::string library_path;
   std::string instruction_set; // what the own kernels use: "avx512" | "avx2" | "baseline"
+  std::string bf16;            // products of bf16: "avx512_bf16" | "emulated" (right, but no faster than fp32)
   int threads = 1;
 };
 
@@ -218,12 +309,37 @@ public:
   virtual void attention_forward(const AttentionForward& call) = 0;
   virtual void attention_backward(const AttentionBackward& call) = 0;
   virtual void attention_cached(const AttentionCached& call) = 0;
-  // Both return the sum of the negative log likelihoods of the scored rows, in nats.
+  // target += values
+  virtual void add(float* target, const float* values, std::int64_t count) = 0;
+  // Keeps or drops in place; `rows` rows of `channels`, elements numbered as in LayerNormForward. Backward is the same
+  // call on the gradient.
+  virtual void dropout(float* values, std::int64_t rows, std::int64_t channels, std::int64_t rows_per_sample,
+                       const Dropout& dropout) = 0;
+  // Rows of `columns` values from one place to another: target[r · target_stride + c] = (or with `add` +=)
+  // source[r · source_stride + c].
+  virtual void copy_columns(float* target, std::int64_t target_stride, const float* source, std::int64_t source_stride,
+                            std::int64_t rows, std::int64_t columns, bool add) = 0;
+  // output = activation(input); may work in place.
+  virtual void activation_forward(float* output, const float* input, std::int64_t count, Activation activation) = 0;
+  // d *= activation'(pre_activation)
+  virtual void activation_backward(float* gradient, const float* pre_activation, std::int64_t count,
+                                   Activation activation) = 0;
+  // output[i] = source[indices[i]], rows of `channels`.
+  virtual void gather_rows(const float* source, const std::int32_t* indices, float* output, std::int64_t rows,
+                           std::int64_t channels) = 0;
+  // target[indices[i]] += values[i]; the indices differ from each other.
+  virtual void scatter_add_rows(const float* values, const std::int32_t* indices, float* target, std::int64_t rows,
+                                std::int64_t channels) = 0;
+  // Values in fp32 to another format; kBf16 rounds to nearest even, kInt8 is not taken.
+  virtual void convert(const float* source, std::int64_t count, DataType type, void* target) = 0;
+  // Returns the sum of the rows' losses, in nats.
+  virtual double cross_entropy(const CrossEntropy& call) = 0;
+  // Both return the sum of the losses of the scored rows, in nats.
   virtual double classifier_train(const Classifier& call) = 0;
   virtual double classifier_evaluate(const Classifier& call) = 0;
-  // logits (M, V) = hidden · weightᵀ, for generation and inspection.
-  virtual void logits(const float* hidden, const float* weight, float* output, std::int64_t rows, std::int64_t channels,
-                      std::int64_t vocab_size) = 0;
+  // logits (M, V) = hidden · weightᵀ + bias, for generation and inspection; bias may be null.
+  virtual void logits(const float* hidden, const WeightView& weight, const float* bias, float* output,
+                      std::int64_t rows, std::int64_t channels, std::int64_t vocab_size, bool bf16) = 0;
 
   // --- optimizer ---
   // Sum of squares in a fixed order, in double.

@@ -1,26 +1,50 @@
-// How large a GPT-2 is: parameters, and floating-point operations a token. Exact for the tensors the engine has (the
-// output layer is the token embedding).
-import type { Recipe } from "#shared/domain/recipe";
+// How large a model is: parameters, and floating-point operations a token. Exact for the tensors the engine has; a tied
+// output layer is counted once.
+import { elementCount, type ModelShape, tensorsOf } from "#shared/domain/recipe-model";
 
-type Model = Pick<Recipe["model"], "n_layers" | "d_model" | "expansion_ratio">;
-
-export function positionParameterCount(model: Model, maxSeqLen: number): number {
-  return maxSeqLen * model.d_model;
+export function positionParameterCount(shape: Pick<ModelShape, "maxSeqLen" | "dModel">): number {
+  return shape.maxSeqLen * shape.dModel;
 }
 
-/** Of one block: attention 4d² + 4d, feed-forward 2rd² + (r + 1)d, two layer norms 4d. */
-function blockParameterCount({ d_model: d, expansion_ratio: r }: Model): number {
-  return 4 * d * d + 4 * d + 2 * r * d * d + (r + 1) * d + 4 * d;
-}
-
-export function modelParameterCount(model: Model, vocabSize: number, maxSeqLen: number): number {
-  const embeddings = vocabSize * model.d_model + positionParameterCount(model, maxSeqLen);
-  return embeddings + model.n_layers * blockParameterCount(model) + 2 * model.d_model;
+export function modelParameterCount(shape: ModelShape): number {
+  return elementCount(tensorsOf(shape));
 }
 
 /** Forward and backward: 6(N − position embeddings) + 12·L·d·T. */
-export function trainingFlopsPerToken(model: Model, vocabSize: number, maxSeqLen: number): number {
-  const parameters = modelParameterCount(model, vocabSize, maxSeqLen);
-  const inProducts = parameters - positionParameterCount(model, maxSeqLen);
-  return 6 * inProducts + 12 * model.n_layers * model.d_model * maxSeqLen;
+export function trainingFlopsPerToken(shape: ModelShape, seqLen: number): number {
+  const inProducts = modelParameterCount(shape) - positionParameterCount(shape);
+  return 6 * inProducts + 12 * shape.nLayers * shape.dModel * seqLen;
+}
+
+/** Sizes that the papers round in their own way, so that a person finds the name they know. */
+const known: readonly {
+  readonly name: string;
+  readonly family: ModelShape["family"];
+  readonly layers: number;
+  readonly width: number;
+  /** Where another size of vocabulary is another model; null where papers vary it. */
+  readonly vocabSize: number | null;
+}[] = [
+  { name: "BioMedLM, 2.7B", family: "gpt2", layers: 32, width: 2560, vocabSize: 28_896 },
+  { name: "GPT-2 small, 124M", family: "gpt2", layers: 12, width: 768, vocabSize: 50_257 },
+  { name: "GPT-2 medium, 355M", family: "gpt2", layers: 24, width: 1024, vocabSize: 50_257 },
+  { name: "GPT-2 large, 774M", family: "gpt2", layers: 36, width: 1280, vocabSize: 50_257 },
+  { name: "GPT-2 XL, 1.5B", family: "gpt2", layers: 48, width: 1600, vocabSize: 50_257 },
+  { name: "BERT-base, 110M", family: "bert", layers: 12, width: 768, vocabSize: null },
+  { name: "BERT-large, 340M", family: "bert", layers: 24, width: 1024, vocabSize: null },
+  { name: "BioMegatron 345M", family: "megatron_bert", layers: 24, width: 1024, vocabSize: null },
+  { name: "BioMegatron 800M", family: "megatron_bert", layers: 36, width: 1280, vocabSize: null },
+  { name: "BioMegatron 1.2B", family: "megatron_bert", layers: 24, width: 2048, vocabSize: null },
+];
+
+/** What the papers call a model of this shape; null where it is none of theirs. */
+export function publishedName(shape: ModelShape): string | null {
+  const found = known.find(
+    (each) =>
+      each.family === shape.family &&
+      each.layers === shape.nLayers &&
+      each.width === shape.dModel &&
+      (each.vocabSize === null || each.vocabSize === shape.vocabSize),
+  );
+  return found?.name ?? null;
 }

@@ -2,11 +2,13 @@
 // `emit`.
 import { open, readFile } from "node:fs/promises";
 import path from "node:path";
+import { isShaped } from "#shared/domain/recipe";
 import type { RequestHandlers } from "#shared/ipc/contract";
 import type { runsContract } from "#shared/ipc/runs.contract";
 import { readModelConfig } from "../models/hugging-face.ts";
 import { programRoot } from "../paths.ts";
-import { modelParameterCount } from "../planner/forecast.ts";
+import { modelParameterCount } from "../planner/model-size.ts";
+import { modelConfigOf } from "../recipe/engine-options.ts";
 import { loadRecipe, loadRecipeSource, recipeError } from "../recipe/load.ts";
 import { withAbsolutePaths } from "../recipe/paths.ts";
 import { listCheckpoints } from "./checkpoints.ts";
@@ -58,6 +60,10 @@ export function createRunHandlers(options: {
     watcher.followRun(directory);
     return directory;
   };
+  const nameOfRun = async (id: string | null): Promise<string | null> => {
+    const directory = id === null ? null : await findRun(workspace(), id).catch(() => null);
+    return directory === null ? null : ((await readManifest(directory).catch(() => null))?.name ?? null);
+  };
   const start = async (recipeRun: Parameters<typeof createRun>[0]) => {
     const created = await createRun(recipeRun);
     await startRun(created.path, launch());
@@ -86,6 +92,7 @@ export function createRunHandlers(options: {
         recipeYaml,
         checkpoints,
         parameterCount: await parameterCount(recipeYaml, checkpoints[0]?.path),
+        parentName: await nameOfRun(manifest.parent?.run ?? null),
         latest: Object.fromEntries(
           Object.entries(table.latest()).map(([key, value]) => [key, Number.isFinite(value) ? value : String(value)]),
         ),
@@ -159,10 +166,13 @@ export function createRunHandlers(options: {
 async function parameterCount(recipeYaml: string, checkpoint: string | undefined): Promise<number | null> {
   const { recipe } = loadRecipe({ text: recipeYaml });
   const config = checkpoint === undefined ? null : await readModelConfig(checkpoint).catch(() => null);
-  const vocabSize = config?.vocabSize ?? recipe?.model.vocab_size ?? recipe?.tokenizer.train?.vocab_size;
-  return recipe === null || vocabSize === undefined
+  if (config !== null) {
+    return modelParameterCount(config);
+  }
+  const vocabSize = recipe?.model.vocab_size ?? recipe?.tokenizer.train?.vocab_size;
+  return recipe === null || vocabSize === undefined || !isShaped(recipe)
     ? null
-    : modelParameterCount(recipe.model, vocabSize, recipe.max_seq_len);
+    : modelParameterCount(modelConfigOf(recipe, vocabSize));
 }
 
 /** Whole lines from the cursor on, or the last `tailBytes` of them, at most a mebibyte an answer. */

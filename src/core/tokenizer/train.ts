@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { END_OF_TEXT } from "#shared/domain/recipe";
+import { maskedSpecials } from "#shared/domain/recipe-check-model";
 import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { inBatches } from "../corpus/batches.ts";
@@ -30,6 +31,8 @@ export type TrainTokenizerOptions = {
   readonly type: string;
   readonly vocabSize: number;
   readonly minFrequency: number;
+  /** Before <|endoftext|>, which keeps the last id; none by default. */
+  readonly specialTokens?: readonly string[];
   /** Paths, or the documents themselves. */
   readonly inputs?: readonly string[];
   readonly documents?: AsyncIterable<{ readonly text: string }>;
@@ -91,7 +94,7 @@ export async function trainTokenizer(
     throw new AppError("CORPUS_EMPTY", "There is no text to train a tokenizer on; add some documents.");
   }
   const tokenizer = await trainer.train(
-    { vocabSize, minFrequency, specialTokens: [END_OF_TEXT], threads },
+    { vocabSize, minFrequency, specialTokens: [...(options.specialTokens ?? []), END_OF_TEXT], threads },
     (merges, total) => onProgress?.({ phase: "merging", done: merges, total }),
   );
   throwIfCancelled(signal);
@@ -123,14 +126,36 @@ const transformersConfig = {
   unk_token: END_OF_TEXT,
 };
 
-/** Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json into a folder, made where it is not there. */
+/** As Transformers' fast tokenizers read it where BERT's special tokens are there. */
+const maskedConfig = {
+  tokenizer_class: "PreTrainedTokenizerFast",
+  bos_token: END_OF_TEXT,
+  eos_token: END_OF_TEXT,
+  unk_token: END_OF_TEXT,
+  pad_token: "[PAD]",
+  cls_token: "[CLS]",
+  sep_token: "[SEP]",
+  mask_token: "[MASK]",
+};
+
+function hasMaskedSpecials(tokenizer: NativeTokenizer): boolean {
+  return maskedSpecials.every((text) => tokenizer.idOfBytes(new TextEncoder().encode(text)) !== null);
+}
+
+/**
+ * Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json into a folder, made where it is not there. The
+ * two files of GPT-2 cannot say that [MASK] and its like are special, so a tokenizer that has them goes without.
+ */
 export async function saveTokenizer(tokenizer: NativeTokenizer, directory: string): Promise<void> {
+  const isMasked = hasMaskedSpecials(tokenizer);
   try {
     await mkdir(directory, { recursive: true });
-    await tokenizer.saveVocabAndMerges(directory);
+    if (!isMasked) {
+      await tokenizer.saveVocabAndMerges(directory);
+    }
     await writeFileDurably(
       path.join(directory, "tokenizer_config.json"),
-      `${JSON.stringify(transformersConfig, null, 2)}\n`,
+      `${JSON.stringify(isMasked ? maskedConfig : transformersConfig, null, 2)}\n`,
     );
     // Last: a folder with a tokenizer.json is whole.
     await tokenizer.saveTokenizerJson(path.join(directory, "tokenizer.json"));

@@ -28,6 +28,8 @@ export const runsContract = {
         recipeYaml: z.string(),
         checkpoints: z.array(checkpointInfoSchema),
         parameterCount: z.number().nullable(),
+        /** What the run that it branched from is called; null where it is no branch or that run is gone. */
+        parentName: z.string().nullable(),
         /** The newest value of every metric the run has logged. */
         latest: z.record(z.string(), z.union([z.number(), z.string()])),
         resumes: z.array(z.object({ resumed: z.number().int(), fromStep: z.number().int() })),

@@ -1,0 +1,36 @@
+// Copies between matrices of different widths, which adapters on part of a layer's columns need.
+#include "backends/cpu/cpu-backend-class.h"
+
+#include "engine/base/error.h"
+
+#include <cstring>
+
+namespace assay {
+
+void CpuBackend::copy_columns(float* target, std::int64_t target_stride, const float* source,
+                              std::int64_t source_stride, std::int64_t rows, std::int64_t columns, bool add) {
+  parallel(rows * columns, [&](int part) {
+    const Range own = share(rows, threads_, part);
+    for (std::int64_t row = own.begin; row < own.end; ++row) {
+      float* to = target + row * target_stride;
+      const float* from = source + row * source_stride;
+      if (add) {
+        kernels_.add_to(to, from, columns);
+      } else {
+        std::memcpy(to, from, static_cast<std::size_t>(columns) * sizeof(float));
+      }
+    }
+  });
+}
+
+void CpuBackend::activation_forward(float* output, const float* input, std::int64_t count, Activation activation) {
+  if (activation != Activation::kGeluNew) {
+    throw Error("NOT_SUPPORTED", "The CPU backend knows gelu_new only.");
+  }
+  parallel(count, [&](int part) {
+    const Range range = share(count, threads_, part, 16);
+    kernels_.gelu(output + range.begin, input + range.begin, range.count());
+  });
+}
+
+} // namespace assay

@@ -1,0 +1,128 @@
+// Where a model's working memory lies: the arenas of training and of forward-only passes, laid out by the same code
+// that plans them. Private to this folder. M = B · T rows, C model width, I inner width, r adapter rank.
+#pragma once
+
+#include "engine/model/transformer.h"
+#include "engine/ops/buffer.h"
+
+#include <chrono>
+#include <vector>
+
+namespace assay {
+
+// A microbatch on the backend.
+struct DeviceBatch {
+  std::int64_t batch = 0;
+  std::int64_t seq_len = 0;
+  const std::int32_t* tokens = nullptr;      // (M)
+  const std::int32_t* token_types = nullptr; // (M), or null
+  const std::int32_t* positions = nullptr;   // (M), or null
+  const std::int32_t* key_begin = nullptr;   // (M), or null: everything may be attended to
+  const std::int32_t* key_end = nullptr;
+  std::int64_t rows() const { return batch * seq_len; }
+};
+
+// One block's values. Where norms come before, `input` is the residual sum that norm_1 reads and `middle` the one that
+// norm_2 reads; where they come after, `middle` is what norm_1 reads and `last` what norm_2 reads, and the block's
+// output is norm_2's. A forward pass that keeps nothing uses one set for all blocks, many of them the same memory.
+struct BlockActivations {
+  float* input;                                 // (M, C)
+  float *norm_1, *mean_1, *inverse_deviation_1; // (M, C), (M), (M)
+  float* qkv;                                   // (M, 3C)
+  float* attention;                             // (M, C)
+  float* log_sum_exp;                           // (B, H, T)
+  float* middle;                                // (M, C)
+  float *norm_2, *mean_2, *inverse_deviation_2;
+  float *inner_sum, *inner; // (M, I), before and after the activation
+  float* last;              // (M, C), norms after only
+};
+
+// Whole-model values around the blocks.
+struct OuterActivations {
+  float *embedding_sum, *embedding_mean, *embedding_inverse_deviation; // norms after: what the embedding's norm reads
+  float *norm_f, *mean_f, *inverse_deviation_f;                        // final norm
+  float* branch;                                                       // (M, C): what joins the residual next
+  float *adapter_low, *adapter_d_low;                                  // (M, r)
+  float *adapter_wide, *adapter_input;                                 // (M, max(3C, I))
+};
+
+// Of the heads. The masked LM's rows are gathered, so that only what is scored goes through its layers.
+struct HeadActivations {
+  float *gathered, *transform_sum, *transformed, *normed;       // (M, C)
+  float *mean, *inverse_deviation;                              // (M)
+  float *pooled_input, *pooled_sum, *pooled, *d_pooled;         // (B, C)
+  float *logits, *d_logits;                                     // (M or B, outputs)
+  std::int32_t *rows, *targets, *sequence_rows, *small_targets; // (M), (M), (B), (2M)
+  std::int32_t* valid;                                          // (B)
+  float* class_weights;                                         // (outputs)
+};
+
+struct TransformerModel::Training {
+  TrainingOptions options;
+  MemoryPlan plan;
+  Buffer gradients, moments, arena;
+  std::vector<std::int64_t> gradient_offsets; // floats, by stored tensor; −1: frozen
+  std::int64_t gradient_count = 0;
+  bool trains_everything = true;
+  ModelGradients table;
+  // Trained tensors that are neighbours in memory, in parameters and gradients alike.
+  struct Run {
+    std::size_t parameter_offset_bytes = 0;
+    std::int64_t gradient_offset = 0;
+    std::vector<AdamWSegment> segments; // offsets from the run's start
+  };
+  std::vector<Run> runs;
+
+  std::int32_t *tokens, *token_types, *positions, *key_begin, *key_end; // (M)
+  std::vector<float*> inputs;                                           // (M, C) each: what enters block i, and the end
+  std::vector<BlockActivations> blocks;                                 // recompute: all but `input` is shared
+  OuterActivations outer;
+  HeadActivations head;
+  float* d_residual; // (M, C)
+  float* d_branch;   // (M, C), d_residual itself without residual dropout
+  float* d_wide;     // (M, max(3C, I)): of qkv or of the inner sum
+
+  // Binds to `base`, or only measures where base is null. Returns the bytes.
+  std::size_t lay_out(const ModelConfig& config, const TrainingOptions& with, std::byte* base);
+};
+
+// A forward pass that keeps nothing.
+struct TransformerModel::Inference {
+  Buffer own;                                                           // empty where the training arena is borrowed
+  std::int32_t *tokens, *token_types, *positions, *key_begin, *key_end; // (M)
+  BlockActivations block;
+  OuterActivations outer;
+  HeadActivations head;
+
+  std::size_t lay_out(const ModelConfig& config, std::int64_t batch, std::int64_t seq_len, std::byte* base);
+};
+
+// Adds the time of its life to a phase.
+class PhaseTimer {
+public:
+  explicit PhaseTimer(double& phase_seconds)
+      : phase_seconds_(phase_seconds), start_(std::chrono::steady_clock::now()) {}
+  ~PhaseTimer() { phase_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  PhaseTimer(const PhaseTimer&) = delete;
+  PhaseTimer& operator=(const PhaseTimer&) = delete;
+
+private:
+  double& phase_seconds_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+inline WorkspaceRequest workspace_request(const ModelConfig& config, std::int64_t rows, std::int64_t seq_len,
+                                          bool training) {
+  return {rows, seq_len, config.d_model, config.d_inner, config.n_heads, config.vocab_size, training};
+}
+
+// Copies a batch's integers to the backend; key ranges are made from its segments.
+struct DeviceIntegers {
+  std::int32_t *tokens, *token_types, *positions, *key_begin, *key_end;
+};
+DeviceBatch upload(Backend& backend, const ModelConfig& config, const Batch& batch, const DeviceIntegers& to);
+
+// Sequences [first, first + count) of a batch.
+Batch part_of(const Batch& batch, HeadKind head, std::int64_t first, std::int64_t count);
+
+} // namespace assay

@@ -1,0 +1,26 @@
+// What a model is fed: tokens of some sequences of one length, what belongs together in them, and what is to be
+// predicted. Spans are on the host and belong to the caller.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace assay {
+
+struct Batch {
+  std::int64_t batch = 0;
+  std::int64_t seq_len = 0;
+  std::span<const std::int32_t> tokens;      // (B, T)
+  std::span<const std::int32_t> token_types; // (B, T), or empty: all 0
+  std::span<const std::int32_t> positions;   // (B, T), or empty: 0 … T − 1
+  // (B, T), or empty: one text each. A position attends to the neighbouring positions of its own segment number only;
+  // −1 is padding, which nothing attends to.
+  std::span<const std::int32_t> segments;
+  // Negative: not scored. Language models and token classification (B, T); sequence classification (B); multiple choice
+  // (B / choices); span QA (B, 2): first and last position of the answer.
+  std::span<const std::int32_t> targets;
+  std::span<const std::int32_t> sentence_targets; // (B), pretraining: 1 where the segments were swapped
+  std::int64_t choices = 1;                       // multiple choice: neighbouring sequences that belong to one question
+};
+
+} // namespace assay

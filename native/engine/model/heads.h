@@ -1,0 +1,64 @@
+// What stands on the final hidden states: the output layer over the vocabulary, the masked language model's transform,
+// the pooler and the small linear heads, with their losses and gradients. Private to this folder.
+#pragma once
+
+#include "engine/model/backward-pass.h"
+
+namespace assay {
+
+// Losses of one microbatch: summed over what it scores.
+struct HeadLoss {
+  double main = 0;     // of tokens, or of the small head's rows (weighted)
+  double sentence = 0; // pretraining: of the order of the segments
+};
+
+struct HeadScale {
+  float main = 0; // what the summed losses are multiplied by, in the gradient
+  float sentence = 0;
+};
+
+// Rows of a microbatch that matter to its head, brought to the backend.
+struct HeadTargets {
+  std::int64_t scored_rows = 0; // masked LM: gathered rows
+  bool has_sentence_targets = false;
+};
+
+class Heads {
+public:
+  Heads(const PassContext& context, const HeadActivations& activations, float label_smoothing = 0.0F,
+        bool has_class_weights = false)
+      : p_(context), a_(activations), label_smoothing_(label_smoothing), has_class_weights_(has_class_weights) {}
+
+  // Copies targets and row numbers; `class_weights` may be empty.
+  HeadTargets upload(const Batch& batch, std::span<const float> class_weights) const;
+  // The rows alone, for predictions.
+  void upload_rows(const Batch& batch) const;
+  const float* small_logits() const { return a_.logits; }
+  // Losses, and with `backward` the gradients of the head's parameters and of the hidden states (outer.branch).
+  HeadLoss run(const float* hidden, const Batch& batch, const HeadTargets& targets) const;
+  HeadLoss run_backward(const float* hidden, const Batch& batch, const HeadTargets& targets, const HeadScale& scale,
+                        const ModelGradients& gradients, bool accumulate) const;
+
+  // The small head's outputs into activations.logits; returns their number.
+  std::int64_t predict_small(const float* hidden, const Batch& batch) const;
+  // Masked LM: all rows of `hidden` through the transform; returns where its output lies (M, C).
+  const float* transform_all(const float* hidden) const;
+
+private:
+  void transform(const float* input, std::int64_t rows) const;
+  const float* pool(const float* hidden, std::int64_t sequences) const;
+  void small_linear(const float* input, std::int64_t rows) const;
+  double small_loss(const Batch& batch, float scale, bool backward) const;
+  void small_backward(const float* input, std::int64_t rows, float* d_input, const ModelGradients& g,
+                      bool accumulate) const;
+  Classifier classifier(const float* hidden, std::int64_t rows, const std::int32_t* targets) const;
+  // Dropout in place, before the small head.
+  void drop(float* values, std::int64_t rows, std::int64_t rows_per_sample) const;
+
+  const PassContext& p_;
+  const HeadActivations& a_;
+  float label_smoothing_;
+  bool has_class_weights_;
+};
+
+} // namespace assay
