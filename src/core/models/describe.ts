@@ -322,7 +322,7 @@ export async function describeModel(
     shape: shapeOf(config),
     parameters: {
       value: count,
-      how: `the sum of ${modelTensors(config).length} tensors of the ${config.head} model, each tied one counted once`,
+      how: `The sum of ${modelTensors(config).length} tensors of the ${config.head} model, each tied one counted once.`,
     },
     publishedName: knownShapeName(config),
     format,

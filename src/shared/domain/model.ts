@@ -50,6 +50,15 @@ export const modelTensorSchema = z.object({
 });
 export type ModelTensor = z.infer<typeof modelTensorSchema>;
 
+export const lintFindingSchema = z.object({
+  /** Stable, such as TOKENIZER_VOCABULARY_LARGER. */
+  code: z.string(),
+  /** error: it cannot work together; warning: it works, and probably not as meant; note: good to know. */
+  severity: z.enum(["error", "warning", "note"]),
+  message: z.string(),
+});
+export type LintFinding = z.infer<typeof lintFindingSchema>;
+
 export const modelDescriptionSchema = z.object({
   source: z.string(),
   name: z.string(),
@@ -85,6 +94,8 @@ export const modelDescriptionSchema = z.object({
   /** Tensors that the architecture wants and the files lack, and the other way round. */
   missing: z.array(z.string()),
   unexpected: z.array(z.string()),
+  /** What is wrong with the files or worth knowing, the gravest first; how a tokenizer fits is asked apart. */
+  findings: z.array(lintFindingSchema),
 });
 export type ModelDescription = z.infer<typeof modelDescriptionSchema>;
 
@@ -111,15 +122,6 @@ export const memoryColumnSchema = z.object({
   }),
 });
 export type MemoryColumn = z.infer<typeof memoryColumnSchema>;
-
-export const lintFindingSchema = z.object({
-  /** Stable, such as TOKENIZER_VOCABULARY_LARGER. */
-  code: z.string(),
-  /** error: it cannot work together; warning: it works, and probably not as meant; note: good to know. */
-  severity: z.enum(["error", "warning", "note"]),
-  message: z.string(),
-});
-export type LintFinding = z.infer<typeof lintFindingSchema>;
 
 export const exportFormatSchema = z.enum(["safetensors", "gguf"]);
 /** q8_0 in GGUF alone, bf16 in safetensors alone. */

@@ -5,7 +5,7 @@ import { useEffect } from "react";
 import type { LintFinding } from "#shared/domain/model";
 import { useTokenizers } from "../tokenizers/store.ts";
 import { tokenizerLabel } from "../tokenizers/tokenizer-label.ts";
-import { lintSummary, sortFindings } from "./model-words.ts";
+import { isFitting, lintSummary, sortFindings } from "./model-words.ts";
 import { lintAgainst, useModels } from "./store.ts";
 
 const icons = { error: CircleAlert, warning: TriangleAlert, note: Info } as const;
@@ -27,10 +27,8 @@ export function LintSection() {
         ) : null
       ) : error === null ? (
         <div className={isLoading ? "is-loading" : ""} aria-busy={isLoading}>
-          <p className="lint-summary">
-            {value.findings.some(({ severity }) => severity !== "note") ? null : (
-              <CircleCheck size={14} className="ok" aria-hidden="true" />
-            )}
+          <p className="lint-summary" data-testid="lint-summary">
+            {isFitting(value.findings) ? <CircleCheck size={14} className="ok" aria-hidden="true" /> : null}
             {lintSummary(value.findings)} <span className="muted path">{value.tokenizer}</span>
           </p>
           <ul className="lint-findings" data-testid="lint-findings">
@@ -44,7 +42,7 @@ export function LintSection() {
   );
 }
 
-function Finding({ finding }: { readonly finding: LintFinding }) {
+export function Finding({ finding }: { readonly finding: LintFinding }) {
   const Icon = icons[finding.severity];
   return (
     <li className="lint-finding" data-severity={finding.severity}>

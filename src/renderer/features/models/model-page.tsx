@@ -4,15 +4,15 @@ import { routeHash } from "../../app/router.ts";
 import { formatBytes, formatCount } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { ErrorState } from "../../ui/states.tsx";
-import { LintSection } from "./lint-section.tsx";
+import { Finding, LintSection } from "./lint-section.tsx";
 import { MemorySection } from "./memory-section.tsx";
-import { familyNames, headNames, parametersQuantity, shapeText } from "./model-words.ts";
+import { familyNames, headNames, modelLabel, parametersQuantity, shapeText, sortFindings } from "./model-words.ts";
 import { forgetModel, openModel, useModels } from "./store.ts";
 
 export function ModelPage({ source }: { readonly source: string }) {
   const open = useModels((state) => state.open);
   const { value, error } = useModels((state) => state.description);
-  const origin = useModels((state) => state.list?.find((info) => info.source === source)?.origin ?? null);
+  const info = useModels((state) => state.list?.find((each) => each.source === source) ?? null);
   if (open !== source || (value === null && error === null)) {
     return <p className="state-note">Reading the headers of {source}…</p>;
   }
@@ -24,7 +24,7 @@ export function ModelPage({ source }: { readonly source: string }) {
         actions={
           <>
             <Button onClick={() => void openModel(source, { isAgain: true })}>Try again</Button>
-            {origin === "opened" ? (
+            {info?.origin === "opened" ? (
               <Button
                 onClick={() => {
                   void forgetModel(source);
@@ -45,7 +45,7 @@ export function ModelPage({ source }: { readonly source: string }) {
   return (
     <div className="page model-page">
       <div className="page-title">
-        <h1>{value.name}</h1>
+        <h1>{info?.origin === "run" ? modelLabel(info) : value.name}</h1>
         <span>
           {familyNames[value.family]}, {headNames[value.head]}
         </span>
@@ -61,7 +61,13 @@ export function ModelPage({ source }: { readonly source: string }) {
         </p>
       )}
       <Headlines />
-      <TensorTroubles />
+      {value.findings.length === 0 ? null : (
+        <ul className="lint-findings" aria-label="What stands out">
+          {sortFindings(value.findings).map((finding) => (
+            <Finding key={`${finding.code} ${finding.message}`} finding={finding} />
+          ))}
+        </ul>
+      )}
       <MemorySection />
       <LintSection />
     </div>
@@ -103,31 +109,4 @@ function Headlines() {
 
 function files(count: number): string {
   return count === 1 ? "one file" : `${formatCount(count)} files`;
-}
-
-const SHOWN_NAMES = 6;
-
-/** Tensors that the architecture has and the files do not, or the other way round. */
-function TensorTroubles() {
-  const model = useModels((state) => state.description.value);
-  if (model === null || (model.missing.length === 0 && model.unexpected.length === 0)) {
-    return null;
-  }
-  const named = (names: readonly string[]): string =>
-    `${names.slice(0, SHOWN_NAMES).join(", ")}${names.length > SHOWN_NAMES ? ` and ${names.length - SHOWN_NAMES} more` : ""}`;
-  return (
-    <div className="model-troubles">
-      {model.missing.length === 0 ? null : (
-        <p className="bad">
-          Not in its files, though its architecture has {model.missing.length === 1 ? "it" : "them"}:{" "}
-          <code>{named(model.missing)}</code>.
-        </p>
-      )}
-      {model.unexpected.length === 0 ? null : (
-        <p className="muted">
-          In its files and not used: <code>{named(model.unexpected)}</code>.
-        </p>
-      )}
-    </div>
-  );
 }

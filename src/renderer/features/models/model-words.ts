@@ -103,7 +103,11 @@ export function sortFindings(findings: readonly LintFinding[]): readonly LintFin
   return findings.toSorted((a, b) => severityOrder.indexOf(a.severity) - severityOrder.indexOf(b.severity));
 }
 
-/** "fits", or how many findings of which kind. */
+export function isFitting(findings: readonly LintFinding[]): boolean {
+  return findings.every(({ severity }) => severity === "note");
+}
+
+/** That they fit, or how many findings of which kind. */
 export function lintSummary(findings: readonly LintFinding[]): string {
   const count = (severity: LintFinding["severity"]): number =>
     findings.filter((finding) => finding.severity === severity).length;
@@ -111,7 +115,10 @@ export function lintSummary(findings: readonly LintFinding[]): string {
     const number = count(severity);
     return number === 0 ? [] : [`${number} ${severity}${number === 1 ? "" : "s"}`];
   });
-  return parts.length === 0 ? "They fit each other." : `${parts.join(", ")}.`;
+  if (parts.length === 0) {
+    return "They fit each other.";
+  }
+  return count("error") > 0 ? `They do not fit: ${parts.join(", ")}.` : `They may fit, with ${parts.join(", ")}.`;
 }
 
 /** What reading an export back has shown, in a sentence. */
