@@ -48,7 +48,7 @@ export function parametersQuantity(value: number): readonly [string, string] {
 }
 
 export function shapeText({ shape }: Pick<ModelDescription, "shape">): string {
-  return `${shape.layers} layers, ${formatCount(shape.width)} wide, ${shape.heads} heads`;
+  return `${formatCount(shape.width)} wide, ${shape.heads} ${shape.heads === 1 ? "head" : "heads"}`;
 }
 
 export type TensorOrder = "file" | "name" | "size";
