@@ -297,6 +297,38 @@ OpCase linear_of_gelu_case(std::int64_t rows, std::int64_t in_size, std::int64_t
   return op;
 }
 
+std::string name_of(Activation activation) {
+  constexpr const char* kNames[] = {"no activation", "gelu_new", "gelu", "tanh"};
+  return kNames[static_cast<int>(activation)];
+}
+
+OpCase activation_case(Activation activation, std::int64_t count) {
+  OpCase op;
+  op.title = name_of(activation) + " of " + std::to_string(count);
+  op.inputs = {{"input", count, 2.0}};
+  op.reference = [=](const std::vector<Values>& in) {
+    Values output;
+    for (const double value : in[0]) {
+      output.push_back(activation_reference(activation, value));
+    }
+    return output;
+  };
+  op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
+    Floats output(in[0].size(), NAN), in_place = in[0];
+    backend.activation_forward(output.data(), in[0].data(), count, activation);
+    backend.activation_forward(in_place.data(), in_place.data(), count, activation);
+    CHECK(in_place == output);
+    return output;
+  };
+  op.backward = [=](Backend& backend, const std::vector<Floats>& in, const Floats& upstream) {
+    Floats gradient = upstream;
+    backend.activation_backward(gradient.data(), in[0].data(), count, activation);
+    return std::vector<Floats>{gradient};
+  };
+  op.tolerance = 5e-7;
+  return op;
+}
+
 OpCase attention_case(std::int64_t batch, std::int64_t seq_len, std::int64_t heads, std::int64_t head_size,
                       float probability) {
   const Dropout dropout = dropout_of(probability);
@@ -434,6 +466,12 @@ std::vector<OpCase> table() {
       linear_of_gelu_case(1, 3, 2),
       linear_of_gelu_case(19, 45, 23),
       linear_of_gelu_case(130, 700, 9),
+      activation_case(Activation::kNone, 19),
+      activation_case(Activation::kGeluNew, 1003),
+      activation_case(Activation::kGelu, 1),
+      activation_case(Activation::kGelu, 1003),
+      activation_case(Activation::kTanh, 1),
+      activation_case(Activation::kTanh, 1003),
       attention_case(1, 1, 1, 1, 0),
       attention_case(2, 5, 3, 4, 0),
       attention_case(1, 64, 2, 16, 0),
@@ -550,6 +588,36 @@ void add_special_value_cases() {
       });
 }
 
+// Values far out and near zero, each to the last few units of its own magnitude: a table entry compares with the
+// largest.
+void add_activation_cases() {
+  add_backend_cases("activations are right in their tails and near zero", [](const BackendUnderTest& under_test) {
+    const auto backend = under_test.create(1);
+    Floats input;
+    for (float size = 1e-20F; size < 12.0F; size *= 1.05F) {
+      input.push_back(size);
+      input.push_back(-size);
+    }
+    for (const Activation activation : {Activation::kGelu, Activation::kTanh}) {
+      Floats output(input.size());
+      backend->activation_forward(output.data(), input.data(), static_cast<std::int64_t>(input.size()), activation);
+      for (std::size_t i = 0; i < input.size(); ++i) {
+        const double expected = activation_reference(activation, static_cast<double>(input[i]));
+        CHECK(std::fabs(static_cast<double>(output[i]) - expected) <= 5e-6 * std::fabs(expected) + 1e-33);
+      }
+    }
+    input = {INFINITY, -INFINITY, NAN, 100.0F, -100.0F};
+    Floats output(input.size()), slope(input.size(), 1.0F);
+    backend->activation_forward(output.data(), input.data(), 5, Activation::kTanh);
+    backend->activation_backward(slope.data(), input.data(), 5, Activation::kTanh);
+    CHECK(output[0] == 1.0F && output[1] == -1.0F && std::isnan(output[2]) && slope[0] == 0.0F && std::isnan(slope[2]));
+    slope.assign(5, 1.0F);
+    backend->activation_forward(output.data(), input.data(), 5, Activation::kGelu);
+    backend->activation_backward(slope.data(), input.data(), 5, Activation::kGelu);
+    CHECK(std::isnan(output[2]) && output[3] == 100.0F && output[4] == 0.0F && slope[3] == 1.0F && slope[4] == 0.0F);
+  });
+}
+
 } // namespace
 
 int main() {
@@ -558,6 +626,7 @@ int main() {
   }
   add_dropout_cases();
   add_special_value_cases();
+  add_activation_cases();
   add_memory_cases();
   return run_cases();
 }

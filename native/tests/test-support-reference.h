@@ -30,6 +30,20 @@ inline double gelu_reference(double x) {
   return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
 }
 
+inline double activation_reference(Activation activation, double x) {
+  switch (activation) {
+  case Activation::kGeluNew:
+    return gelu_reference(x);
+  case Activation::kGelu:
+    return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+  case Activation::kTanh:
+    return std::tanh(x);
+  case Activation::kNone:
+    break;
+  }
+  return x;
+}
+
 inline Values linear_reference(const Values& input, const Values& weight, const Values& bias, std::int64_t rows,
                                std::int64_t in, std::int64_t out) {
   Values output(static_cast<std::size_t>(rows * out));

@@ -2,14 +2,9 @@
 // optimizer's moments, and training_state.json, which is all that a resume needs besides the recipe.
 import { copyFile, readdir } from "node:fs/promises";
 import path from "node:path";
+import { adapterWeightsName, writeAdapterFolder } from "#core/models/adapter";
 import { weightsName, writeModelFiles } from "#core/models/hugging-face";
-import {
-  adapterConfig,
-  adapterName,
-  type BaseReference,
-  checkSameBase,
-  writeAdapterConfig,
-} from "#core/runs/adapter-files";
+import { type BaseReference, checkSameBase } from "#core/runs/adapter-base";
 import {
   type CheckpointStage,
   rotateCheckpoints,
@@ -81,14 +76,21 @@ export async function saveCheckpoint(
       if (lora === null || lora === undefined) {
         await trained.model.saveWeights(path.join(folder, weightsName));
       } else {
-        await trained.model.saveAdapter(path.join(folder, adapterName));
-        await writeAdapterConfig(folder, adapterConfig(lora, prepared.modelConfig.family, base?.path ?? null));
+        await writeAdapterFolder(folder, trained.model, {
+          config: prepared.modelConfig,
+          lora,
+          base: base?.path ?? `random weights of seed ${recipe.seed}`,
+        });
       }
       await trained.model.saveOptimizer(path.join(folder, optimizerName));
+      const { masking } = prepared.trainingOptions;
+      await writeModelFiles(folder, prepared.modelConfig, prepared.endOfTextId, { padId: masking?.padId ?? null });
       for (const name of await readdir(tokenizer)) {
-        await copyFile(path.join(tokenizer, name), path.join(folder, name));
+        // What a causal model's tokenizer says of itself has just been written, with the model's context.
+        if (masking !== null || name !== "tokenizer_config.json") {
+          await copyFile(path.join(tokenizer, name), path.join(folder, name));
+        }
       }
-      await writeModelFiles(folder, prepared.modelConfig, prepared.endOfTextId);
     },
     onStage: (stage) => killPoint(stageKillPoints[stage], progress.step),
   });
@@ -130,7 +132,7 @@ export async function loadCheckpoint(
       checkSameBase(state.base, base, checkpoint.path);
     }
     await loadFirstWeights(model, prepared);
-    await model.loadAdapter(path.join(checkpoint.path, adapterName));
+    await model.loadAdapter(path.join(checkpoint.path, adapterWeightsName));
   }
   await model.loadOptimizer(path.join(checkpoint.path, optimizerName));
   return {

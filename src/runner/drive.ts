@@ -4,7 +4,7 @@ import { readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { loadAddon } from "#core/engine/addon";
-import { referenceBase } from "#core/runs/adapter-files";
+import { referenceBase } from "#core/runs/adapter-base";
 import { checkFreeDisk, checkpointsFolder, cleanCheckpoints, newestWholeCheckpoint } from "#core/runs/checkpoints";
 import { clearControl } from "#core/runs/control";
 import { makeFolder, writeFileDurably } from "#core/runs/durable-file";

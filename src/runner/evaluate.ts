@@ -14,6 +14,8 @@ export type HeldOutEvaluation = {
   readonly perplexity: number;
   /** Null for a masked model, which does not price the whole text. */
   readonly bitsPerByte: number | null;
+  /** Of a model that learns it. */
+  readonly sentenceOrderLoss: number | null;
 };
 
 /** Undefined when a stop was asked for before it was done. */
@@ -25,29 +27,24 @@ export async function evaluateHeldOut(
 ): Promise<HeldOutEvaluation | undefined> {
   const { evaluation, trainingOptions, recipe } = prepared;
   const { masking } = trainingOptions;
-  const common = {
-    model,
-    seqLen: recipe.max_seq_len,
-    signal,
-    onProgress: (done: number, total: number) =>
-      journal.progress({ phase: { name: "evaluating", done, total, unit: "documents" } }),
-  };
   try {
     if (masking === null) {
-      return await evaluateLanguageModel({
-        ...common,
+      const causal = await evaluateLanguageModel({
+        model,
         data: evaluation.data,
         textBytes: evaluation.textBytes,
+        seqLen: recipe.max_seq_len,
         endOfTextId: prepared.endOfTextId,
+        signal,
+        onProgress: (done, total) =>
+          journal.progress({ phase: { name: "evaluating", done, total, unit: "documents" } }),
       });
+      return { ...causal, sentenceOrderLoss: null };
     }
-    const masked = await evaluateMaskedModel({
-      ...common,
-      cacheDirectory: evaluation.directory,
-      vocabSize: prepared.tokenizer.vocabSize,
-      masking,
-      batch: trainingOptions.microbatchSize,
-    });
+    journal.progress({ phase: { name: "evaluating" } });
+    const { data } = evaluation;
+    const { endOfTextId } = prepared;
+    const masked = await evaluateMaskedModel({ model, data, seqLen: recipe.max_seq_len, endOfTextId, masking });
     return { ...masked, bitsPerByte: null };
   } catch (error) {
     if (error instanceof AppError && error.code === "CANCELLED") {

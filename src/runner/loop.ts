@@ -1,6 +1,6 @@
 // The training loop: a call of the engine for each optimizer step, and between steps whatever is due. Everything that
 // decides anything is a function of the step, so that a resumed run repeats an uninterrupted one bit for bit.
-import type { BaseReference } from "#core/runs/adapter-files";
+import type { BaseReference } from "#core/runs/adapter-base";
 import { formatRecord, type MetricRecord, type MetricsWriter, metricsFile } from "#core/runs/metrics";
 import { peakMemoryBytes } from "#core/runs/peak-memory";
 import type { PreparedTraining, TrainingModel } from "#core/runs/prepare";
@@ -145,7 +145,7 @@ export class TrainingLoop {
       return;
     }
     const { step } = this.#progress;
-    const { loss, perplexity, bitsPerByte } = evaluation;
+    const { loss, perplexity, bitsPerByte, sentenceOrderLoss } = evaluation;
     const isUsable = Number.isFinite(loss) && Number.isFinite(perplexity);
     const isBest = isUsable && loss < (this.#progress.best?.value ?? Infinity);
     this.#progress = {
@@ -159,6 +159,7 @@ export class TrainingLoop {
       "eval/loss": loss,
       "eval/perplexity": perplexity,
       ...(bitsPerByte === null ? {} : { "eval/bits_per_byte": bitsPerByte }),
+      ...(sentenceOrderLoss === null ? {} : { "eval/sentence_order_loss": sentenceOrderLoss }),
     });
     journal.progress({ best: this.#progress.best });
     await journal.log(

@@ -181,6 +181,13 @@ private:
   std::vector<Mapping> mappings_; // large blocks, which release() gives back to the system itself
 };
 
+// The kernels of an activation; both null for kNone.
+struct ActivationKernels {
+  void (*forward)(float* output, const float* input, std::int64_t count);
+  void (*backward)(float* gradient, const float* input, std::int64_t count);
+};
+ActivationKernels activation_kernels(const KernelTable& kernels, Activation activation);
+
 // What a dropout call needs for one sample.
 DropoutRow dropout_row(const Dropout& dropout, std::int64_t sample_in_call);
 

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { isShaped } from "#shared/domain/recipe";
+import { knownShapeName } from "../models/known-shapes.ts";
 import { modelConfigOf } from "../recipe/engine-options.ts";
 import { loadRecipe } from "../recipe/load.ts";
 import { type ForecastFacts, forecast } from "./forecast.ts";
 import { ratesOf } from "./measured-rate.ts";
-import { modelParameterCount, publishedName, trainingFlopsPerToken } from "./model-size.ts";
+import { modelParameterCount, trainingFlopsPerToken } from "./model-size.ts";
 
 function aRecipe(overrides: readonly string[] = []) {
   const text = `max_seq_len: 1024
@@ -67,13 +68,13 @@ describe("modelParameterCount", () => {
   });
 });
 
-describe("publishedName", () => {
+describe("knownShapeName", () => {
   it("says what the papers call a shape", () => {
     const biomedlm = ["objective.name=clm", "model.n_layers=32", "model.n_heads=20", "model.d_model=2560"];
-    expect(publishedName(shape(biomedlm, 28_896))).toBe("BioMedLM, 2.7B");
-    expect(publishedName(shape(biomedlm, 28_895))).toBeNull();
+    expect(knownShapeName(shape(biomedlm, 28_896))).toBe("BioMedLM 2.7B");
+    expect(knownShapeName(shape(biomedlm, 28_895))).toBeNull();
     const megatron = ["model.name=megatron_bert", "model.n_layers=24", "model.n_heads=16", "model.d_model=2048"];
-    expect(publishedName(shape(megatron, 30_522))).toBe("BioMegatron 1.2B");
+    expect(knownShapeName(shape(megatron, 30_522))).toBe("BioMegatron 1.2B");
   });
 });
 

@@ -5,11 +5,12 @@ import { trainableCount } from "#shared/domain/recipe-model";
 import { assertNever } from "#shared/errors";
 import type { Forecast } from "#shared/ipc/recipes.contract";
 import type { NativeModelConfig } from "../engine/addon.ts";
+import { knownShapeName } from "../models/known-shapes.ts";
 import { modelConfigOf, modelOptionsOf, plannedMasking, trainingOptionsOf } from "../recipe/engine-options.ts";
 import { largestMicrobatch } from "../recipe/microbatch.ts";
 import { totalSteps } from "../runs/schedule.ts";
 import { type MemoryParts, planMemory, totalBytes } from "./memory.ts";
-import { modelParameterCount, positionParameterCount, publishedName, trainingFlopsPerToken } from "./model-size.ts";
+import { modelParameterCount, positionParameterCount, trainingFlopsPerToken } from "./model-size.ts";
 import { estimateRate, type MeasuredRate, type Rate, type RateMachine } from "./rate.ts";
 
 export type ForecastFacts = {
@@ -63,7 +64,7 @@ function parametersHow(config: NativeModelConfig, parameters: number): string {
   const one = (layers: number) => modelParameterCount({ ...config, nLayers: layers });
   const block = one(1) - one(0);
   const rest = parameters - embeddings - nLayers * block;
-  const name = publishedName(config);
+  const name = knownShapeName(config);
   const types = config.typeVocabSize === 0 ? "" : ` + ${config.typeVocabSize} × ${width} token types`;
   return `${grouped(vocabSize)} × ${width} token embeddings (also the output layer) + ${maxSeqLen} × ${width} positions${types} + ${nLayers} blocks of ${grouped(block)} + ${grouped(rest)} besides.${name === null ? "" : ` Known as ${name}.`}`;
 }

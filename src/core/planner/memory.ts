@@ -1,10 +1,10 @@
 // Memory of training on the CPU, part by part. The engine's own plan is exact: it is the arithmetic by which it allocates.
 // Where the engine is not built, the formulas here serve; a test holds them to the engine's.
-import { elementCount, loraModules, matchesAny, tensorsOf } from "#shared/domain/recipe-model";
+import { elementCount, modelTensors, parameterCount, type TensorShape } from "#shared/domain/model-tensors";
+import { loraModules, matchesAny } from "#shared/domain/recipe-model";
 import { AppError } from "#shared/errors";
 import {
   loadAddon,
-  type NativeAddon,
   type NativeModelConfig,
   type NativeModelOptions,
   type NativeTrainingOptions,
@@ -47,11 +47,17 @@ export function activationBytes(
   return 4 * training.microbatchSize * training.seqLen * (kept + atTheEnds + inBackward);
 }
 
+function countOf(tensors: readonly TensorShape[]): number {
+  return tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+}
+
 /** Linear weights of the blocks and the token embedding: what may be kept in fewer bits. */
 export function shrinkableCount(config: NativeModelConfig): number {
   const embeddings = config.vocabSize * config.dModel;
-  const linears = tensorsOf(config).filter(({ name, shape }) => shape.length === 2 && /\.(h|layer)\.\d+\./.test(name));
-  return embeddings + elementCount(linears);
+  const linears = modelTensors(config).filter(
+    ({ name, shape }) => shape.length === 2 && /\.(h|layer)\.\d+\./.test(name),
+  );
+  return embeddings + countOf(linears);
 }
 
 export function planMemory(
@@ -62,16 +68,15 @@ export function planMemory(
     "microbatchSize" | "seqLen" | "recompute" | "precision" | "optimizerState" | "frozen"
   >,
 ): MemoryParts {
-  const tensors = tensorsOf(config);
-  const all = elementCount(tensors);
+  const tensors = modelTensors(config);
+  const all = countOf(tensors);
   const shrinkable = options.weights === "bf16" ? shrinkableCount(config) : 0;
   const lora = options.lora ?? null;
   const adapters =
     lora === null
       ? 0
       : loraModules(config, lora.targets).reduce((sum, { inputs, outputs }) => sum + lora.rank * (inputs + outputs), 0);
-  const trained =
-    lora === null ? elementCount(tensors.filter(({ name }) => !matchesAny(name, training.frozen))) : adapters;
+  const trained = lora === null ? countOf(tensors.filter(({ name }) => !matchesAny(name, training.frozen))) : adapters;
   const stateBytes = training.optimizerState === "8bit" ? 2 * (1 + 4 / OPTIMIZER_BLOCK) : 8;
   // Matrix products in bf16 read a rounded copy of the weights that are trained.
   const roundedCopy = training.precision === "amp_bf16" && lora === null ? 2 * trained : 0;
@@ -91,8 +96,7 @@ export function trainingMemory(
   training: NativeTrainingOptions,
 ): MemoryParts {
   try {
-    const addon: Partial<NativeAddon> = loadAddon();
-    return addon.planTraining?.(config, options, training) ?? planMemory(config, options, training);
+    return loadAddon().planTraining(config, options, training);
   } catch (error) {
     if (error instanceof AppError && error.code === "ADDON_NOT_BUILT") {
       return planMemory(config, options, training);
@@ -103,7 +107,7 @@ export function trainingMemory(
 
 /** Generating from weights of one byte: weights with a scale a channel, and keys and values of one whole context. */
 export function int8InferenceMemory(config: NativeModelConfig): MemoryParts {
-  const all = elementCount(tensorsOf(config));
+  const all = parameterCount(config);
   const shrinkable = shrinkableCount(config);
   // Outputs of a block's linear layers: queries, keys, values, two projections, and the feed-forward layer.
   const channels = config.vocabSize + config.nLayers * (5 * config.dModel + config.dInner);

@@ -2,7 +2,8 @@
 // run it in fp32, bf16 and int8. Training is the engine's own plan, running the arithmetic of what decoding keeps; every
 // figure says what it is made of. Allocates nothing, so that it answers for a model no machine here could hold.
 import type { MemoryColumn } from "#shared/domain/model";
-import { defaultLoraTargets, elementCount, isCausal, loraModules, tensorsOf } from "#shared/domain/recipe-model";
+import { parameterCount } from "#shared/domain/model-tensors";
+import { defaultLoraTargets, isCausal, loraModules } from "#shared/domain/recipe-model";
 import type { NativeModelConfig, NativeTrainingOptions } from "../engine/addon.ts";
 import { type MemoryParts, shrinkableCount, trainingMemory } from "./memory.ts";
 
@@ -44,7 +45,7 @@ type Sizes = {
 function sizesOf(config: NativeModelConfig, loraRank: number): Sizes {
   const modules = loraModules(config, defaultLoraTargets[config.family]);
   return {
-    all: elementCount(tensorsOf(config)),
+    all: parameterCount(config),
     shrinkable: shrinkableCount(config),
     adapters: modules.reduce((total, { inputs, outputs }) => total + loraRank * (inputs + outputs), 0),
   };

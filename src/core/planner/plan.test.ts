@@ -27,7 +27,7 @@ async function planOf(preset: string, cluster: Cluster | null, overrides: readon
 describe("planRecipe", () => {
   it("gives BioMedLM's days, GPU-hours and cost on its 128 GPUs", async () => {
     const plan = await planOf("biomedlm-2.7b", biomedlmCluster);
-    expect(plan.publishedName).toBe("BioMedLM, 2.7B");
+    expect(plan.publishedName).toBe("BioMedLM 2.7B");
     expect(plan.forecast.parameters.value).toBe(2_594_247_680);
     expect(plan.days.value).toBeCloseTo(6.25, 2);
     expect(plan.gpuHours?.value).toBeGreaterThan(19_150);

@@ -4,12 +4,13 @@ import { parseDuration, type ShapedRecipe } from "#shared/domain/recipe";
 import { defaultLoraTargets, trainableCount } from "#shared/domain/recipe-model";
 import type { Forecast } from "#shared/ipc/recipes.contract";
 import type { NativeModelConfig, NativeModelOptions } from "../engine/addon.ts";
+import { knownShapeName } from "../models/known-shapes.ts";
 import { modelConfigOf, modelOptionsOf, plannedMasking, trainingOptionsOf } from "../recipe/engine-options.ts";
 import { divisorsOf } from "../recipe/microbatch.ts";
 import { type ForecastFacts, forecast, grouped, memoryHow, plannedMicrobatch, sized } from "./forecast.ts";
 import { type Gpu, gpuTrainingMemory, USUAL_MFU } from "./gpus.ts";
 import { int8InferenceMemory, type MemoryParts, totalBytes, trainingMemory } from "./memory.ts";
-import { publishedName, trainingFlopsPerToken } from "./model-size.ts";
+import { trainingFlopsPerToken } from "./model-size.ts";
 import type { Rate } from "./rate.ts";
 
 export type Figure = { readonly value: number; readonly how: string };
@@ -168,7 +169,7 @@ export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rat
       : gpuMemory(recipe, config, figures.parameters.value, cluster);
   return {
     name: recipe.run_name,
-    publishedName: publishedName(config),
+    publishedName: knownShapeName(config),
     config,
     trainable: trainableCount(config, recipe.model),
     forecast: figures,

@@ -3,14 +3,21 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { isShaped, type Recipe, type ShapedRecipe } from "#shared/domain/recipe";
+import { headOf } from "#shared/domain/recipe-model";
 import { AppError } from "#shared/errors";
 import type { NativeModelConfig } from "../engine/addon.ts";
-import { readModelConfig } from "../models/hugging-face.ts";
+import { isAdapterFolder } from "../models/adapter.ts";
+import { type ModelFolder, readModelFolder } from "../models/hugging-face.ts";
 import { checkpointPath, newestWholeCheckpoint, readCheckpoint } from "../runs/checkpoints.ts";
 import { findRun } from "../runs/directory.ts";
 import { splitRunStep } from "./paths.ts";
 
-export type BaseModel = { readonly folder: string; readonly config: NativeModelConfig };
+export type BaseModel = {
+  readonly folder: string;
+  readonly config: NativeModelConfig;
+  /** What its own files say of the weights; null where they are not read again. */
+  readonly described: Pick<ModelFolder, "config" | "hasHead" | "scalesByInverseLayer"> | null;
+};
 
 /** The checkpoint folder of `RUN@STEP`, or the newest of `RUN`, whole by its sizes. */
 export async function findRunCheckpoint(
@@ -68,7 +75,7 @@ function differs(key: string, wanted: number | string, found: number | string, f
 }
 
 /** Throws what does not fit; otherwise the recipe with what the base says. */
-export function withBase(recipe: Recipe, { folder, config }: BaseModel): ShapedRecipe {
+export function withBase(recipe: Recipe, { folder, config }: Pick<BaseModel, "folder" | "config">): ShapedRecipe {
   const { model } = recipe;
   if (model.name !== config.family) {
     throw new AppError(
@@ -120,7 +127,17 @@ export async function shapeRecipe(
   const source = recipe.model.init_from;
   if (source !== undefined) {
     const folder = await findInitFrom(source, workspace);
-    const base = { folder, config: await readModelConfig(folder) };
+    if (await isAdapterFolder(folder)) {
+      throw new AppError(
+        "NOT_SUPPORTED",
+        `model.init_from ${source} is an adapter, not a whole model; merge it into its base with \`assay convert\` first.`,
+      );
+    }
+    const described = await readModelFolder(folder).then((own) =>
+      // Another family is withBase's to refuse, with a sentence about the recipe.
+      own.config.family === recipe.model.name ? readModelFolder(folder, { head: headOf(recipe.objective.name) }) : own,
+    );
+    const base = { folder, config: described.config, described };
     return { recipe: withBase(recipe, base), base };
   }
   if (!isShaped(recipe)) {

@@ -6,7 +6,7 @@ import path from "node:path";
 import { z } from "zod";
 import type { CheckpointInfo } from "#shared/domain/run";
 import { AppError, toErrorEnvelope } from "#shared/errors";
-import { baseReferenceSchema, sha256Of } from "./adapter-files.ts";
+import { baseReferenceSchema, sha256Of } from "./adapter-base.ts";
 import { asFileError, makeFolder, syncFile, syncFolder, systemErrorCode, writeFileDurably } from "./durable-file.ts";
 import { refuseForeignVersion } from "./manifest.ts";
 

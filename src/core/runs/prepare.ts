@@ -40,12 +40,7 @@ export type PreparedTraining = {
   readonly tokenizerBytes: number;
   readonly endOfTextId: number;
   readonly training: NativeTokenData;
-  readonly evaluation: {
-    readonly data: NativeTokenData;
-    /** Where its token cache lies. */
-    readonly directory: string;
-    readonly textBytes: number;
-  };
+  readonly evaluation: { readonly data: NativeTokenData; readonly textBytes: number };
   /** Of the token cache: changes with text and tokenizer. */
   readonly fingerprint: string;
   readonly facts: StepFacts;
@@ -140,7 +135,7 @@ export async function prepareTraining(options: {
     tokenizerBytes: await folderBytes(tokenizerFolder(options.directory)),
     endOfTextId,
     training,
-    evaluation: { data: held, directory: caches.evalDirectory, textBytes: caches.eval.textBytes },
+    evaluation: { data: held, textBytes: caches.eval.textBytes },
     fingerprint: caches.fingerprint,
     facts: {
       globalBatchSize: resolved.global_train_batch_size,
@@ -165,7 +160,8 @@ async function shapeOfRun(recipe: Recipe, directory: string, workspace: string):
   if (folder !== undefined && lora === undefined && isShaped(recipe)) {
     const { checkpoint } = await newestWholeCheckpoint(directory, "sizes");
     if (checkpoint !== null) {
-      return { recipe, base: { folder, config: await readModelConfig(checkpoint.path) } };
+      const config = await readModelConfig(checkpoint.path);
+      return { recipe, base: { folder, config, described: null } };
     }
   }
   return shapeRecipe(recipe, workspace);

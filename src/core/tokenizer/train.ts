@@ -126,16 +126,14 @@ const transformersConfig = {
   unk_token: END_OF_TEXT,
 };
 
-/** As Transformers' fast tokenizers read it where BERT's special tokens are there. */
-const maskedConfig = {
-  tokenizer_class: "PreTrainedTokenizerFast",
+const maskedTokens = {
   bos_token: END_OF_TEXT,
-  eos_token: END_OF_TEXT,
-  unk_token: END_OF_TEXT,
-  pad_token: "[PAD]",
   cls_token: "[CLS]",
-  sep_token: "[SEP]",
+  eos_token: END_OF_TEXT,
   mask_token: "[MASK]",
+  pad_token: "[PAD]",
+  sep_token: "[SEP]",
+  unk_token: END_OF_TEXT,
 };
 
 function hasMaskedSpecials(tokenizer: NativeTokenizer): boolean {
@@ -153,10 +151,15 @@ export async function saveTokenizer(tokenizer: NativeTokenizer, directory: strin
     if (!isMasked) {
       await tokenizer.saveVocabAndMerges(directory);
     }
-    await writeFileDurably(
-      path.join(directory, "tokenizer_config.json"),
-      `${JSON.stringify(isMasked ? maskedConfig : transformersConfig, null, 2)}\n`,
-    );
+    const files = isMasked
+      ? {
+          "tokenizer_config.json": { tokenizer_class: "PreTrainedTokenizerFast", ...maskedTokens },
+          "special_tokens_map.json": maskedTokens,
+        }
+      : { "tokenizer_config.json": transformersConfig };
+    for (const [name, value] of Object.entries(files)) {
+      await writeFileDurably(path.join(directory, name), `${JSON.stringify(value, null, 2)}\n`);
+    }
     // Last: a folder with a tokenizer.json is whole.
     await tokenizer.saveTokenizerJson(path.join(directory, "tokenizer.json"));
   } catch (error) {

@@ -1,18 +1,10 @@
 // What must hold between the model of a recipe, its objective and how it is trained: family and objective, the shape,
 // LoRA and its targets, frozen tensors, what only a masked or only a causal model has.
+import { type ModelShape, modelTensors } from "./model-tensors.ts";
 import type { Recipe } from "./recipe.ts";
 import { isShaped } from "./recipe.ts";
 import type { RecipeFinding } from "./recipe-check.ts";
-import {
-  BERT_TOKEN_TYPES,
-  headOf,
-  isCausal,
-  isLoraTarget,
-  linearModules,
-  type ModelShape,
-  matchesAny,
-  tensorsOf,
-} from "./recipe-model.ts";
+import { BERT_TOKEN_TYPES, headOf, isCausal, isLoraTarget, linearModules, matchesAny } from "./recipe-model.ts";
 
 function error(path: string, message: string, suggestion: string | null = null): RecipeFinding {
   return { path: path.split("."), severity: "error", message, suggestion };
@@ -213,7 +205,7 @@ function checkFreeze(recipe: Recipe): readonly RecipeFinding[] {
     return [];
   }
   const shape = shapeIfKnown(recipe);
-  const tensors = tensorsOf(namesOf(recipe));
+  const tensors = modelTensors(namesOf(recipe));
   const example = isCausal(recipe.model.name) ? "transformer.h.0.*" : "bert.encoder.layer.0.*";
   const findings = freeze.flatMap((glob) =>
     // Without the shape the number of blocks is open, so that a pattern may match one that is not listed here.

@@ -1,24 +1,7 @@
-// The tensors of each model family as Hugging Face names and shapes them, from the shape alone: what is counted, what a
-// freeze pattern can match, which modules LoRA can sit on. The engine lists the same ones; a test compares the two.
+// What a recipe says of the inside of a model, from its shape alone: the head of an objective, the linear layers LoRA can
+// sit on, the tensors a freeze pattern matches, and how many numbers are trained.
+import { elementCount, type ModelFamily, type ModelShape, modelTensors } from "./model-tensors.ts";
 import type { Recipe } from "./recipe.ts";
-
-export type ModelFamily = "gpt2" | "bert" | "megatron_bert";
-
-/** The shape of a model; the engine's own configuration is one. */
-export type ModelShape = {
-  readonly family: ModelFamily;
-  readonly head: string;
-  readonly vocabSize: number;
-  /** Rows of the position embedding. */
-  readonly maxSeqLen: number;
-  readonly nLayers: number;
-  readonly dModel: number;
-  readonly dInner: number;
-  readonly typeVocabSize: number;
-  readonly labels: number;
-};
-
-export type TensorShape = { readonly name: string; readonly shape: readonly number[] };
 
 /** A linear layer, by the name of its module. */
 export type LinearModule = { readonly name: string; readonly inputs: number; readonly outputs: number };
@@ -40,13 +23,6 @@ export function isCausal(family: ModelFamily): boolean {
 /** The head that an objective trains. */
 export function headOf(objective: Recipe["objective"]["name"]): "causal-lm" | "masked-lm" | "pretraining" {
   return objective === "clm" ? "causal-lm" : objective === "mlm" ? "masked-lm" : "pretraining";
-}
-
-function norm(name: string, width: number): readonly TensorShape[] {
-  return [
-    { name: `${name}.weight`, shape: [width] },
-    { name: `${name}.bias`, shape: [width] },
-  ];
 }
 
 /** The linear layers inside the blocks, in order. */
@@ -76,85 +52,6 @@ export function linearModules(shape: ModelShape): readonly LinearModule[] {
   }).flat();
 }
 
-function blockNorms(shape: ModelShape, layer: number): readonly TensorShape[] {
-  const names: Readonly<Record<ModelFamily, readonly string[]>> = {
-    gpt2: [`transformer.h.${layer}.ln_1`, `transformer.h.${layer}.ln_2`],
-    bert: [`bert.encoder.layer.${layer}.attention.output.LayerNorm`, `bert.encoder.layer.${layer}.output.LayerNorm`],
-    megatron_bert: [`bert.encoder.layer.${layer}.attention.ln`, `bert.encoder.layer.${layer}.ln`],
-  };
-  return names[shape.family].flatMap((name) => norm(name, shape.dModel));
-}
-
-function linear(name: string, outputs: number, inputs: number): readonly TensorShape[] {
-  return [
-    { name: `${name}.weight`, shape: [outputs, inputs] },
-    { name: `${name}.bias`, shape: [outputs] },
-  ];
-}
-
-function headTensors(shape: ModelShape): readonly TensorShape[] {
-  const { head, dModel: width, vocabSize, labels, family } = shape;
-  switch (head) {
-    case "masked-lm":
-    case "pretraining":
-      return [
-        { name: "cls.predictions.bias", shape: [vocabSize] },
-        ...linear("cls.predictions.transform.dense", width, width),
-        ...norm("cls.predictions.transform.LayerNorm", width),
-        ...(head === "pretraining" ? linear("cls.seq_relationship", 2, width) : []),
-      ];
-    case "sequence-classification":
-      return family === "gpt2"
-        ? [{ name: "score.weight", shape: [labels, width] }]
-        : linear("classifier", labels, width);
-    case "token-classification":
-      return linear("classifier", labels, width);
-    case "multiple-choice":
-      return linear("classifier", 1, width);
-    case "span-qa":
-      return linear("qa_outputs", 2, width);
-    default:
-      return [];
-  }
-}
-
-const pooledHeads: ReadonlySet<string> = new Set(["pretraining", "multiple-choice", "sequence-classification"]);
-
-/** Every tensor, a tied one once. Linear weights are (in, out) in GPT-2 and (out, in) in BERT. */
-export function tensorsOf(shape: ModelShape): readonly TensorShape[] {
-  const { family, dModel: width } = shape;
-  const isGpt2 = family === "gpt2";
-  const embeddings: readonly TensorShape[] = isGpt2
-    ? [
-        { name: "transformer.wte.weight", shape: [shape.vocabSize, width] },
-        { name: "transformer.wpe.weight", shape: [shape.maxSeqLen, width] },
-      ]
-    : [
-        { name: "bert.embeddings.word_embeddings.weight", shape: [shape.vocabSize, width] },
-        { name: "bert.embeddings.position_embeddings.weight", shape: [shape.maxSeqLen, width] },
-        { name: "bert.embeddings.token_type_embeddings.weight", shape: [shape.typeVocabSize, width] },
-        ...(family === "bert" ? norm("bert.embeddings.LayerNorm", width) : []),
-      ];
-  const blocks = [
-    ...linearModules(shape).flatMap(({ name, inputs, outputs }) => [
-      { name: `${name}.weight`, shape: isGpt2 ? [inputs, outputs] : [outputs, inputs] },
-      { name: `${name}.bias`, shape: [outputs] },
-    ]),
-    ...Array.from({ length: shape.nLayers }, (_, layer) => blockNorms(shape, layer)).flat(),
-  ];
-  const last = isGpt2
-    ? norm("transformer.ln_f", width)
-    : family === "megatron_bert"
-      ? norm("bert.encoder.ln", width)
-      : [];
-  const pooler = !isGpt2 && pooledHeads.has(shape.head) ? linear("bert.pooler.dense", width, width) : [];
-  return [...embeddings, ...blocks, ...last, ...pooler, ...headTensors(shape)];
-}
-
-export function elementCount(tensors: readonly TensorShape[]): number {
-  return tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
-}
-
 /** Whether a LoRA target names a module, as PEFT matches: the whole name, or its end after a dot. */
 export function isLoraTarget(module: string, target: string): boolean {
   return module === target || module.endsWith(`.${target}`);
@@ -182,5 +79,7 @@ export function trainableCount(shape: ModelShape, { lora, freeze }: Pick<Recipe[
       0,
     );
   }
-  return elementCount(tensorsOf(shape).filter(({ name }) => !matchesAny(name, freeze)));
+  return modelTensors(shape)
+    .filter(({ name }) => !matchesAny(name, freeze))
+    .reduce((sum, tensor) => sum + elementCount(tensor.shape), 0);
 }

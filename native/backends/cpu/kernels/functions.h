@@ -15,6 +15,10 @@ void add(float* output, const float* left, const float* right, std::int64_t coun
 void add_to(float* target, const float* values, std::int64_t count);
 void gelu(float* output, const float* input, std::int64_t count);
 void gelu_backward(float* gradient, const float* input, std::int64_t count);
+void gelu_erf(float* output, const float* input, std::int64_t count);
+void gelu_erf_backward(float* gradient, const float* input, std::int64_t count);
+void tanh(float* output, const float* input, std::int64_t count);
+void tanh_backward(float* gradient, const float* input, std::int64_t count);
 void layer_norm_forward(float* output, float* mean, float* inverse_deviation, const float* input, const float* weight,
                         const float* bias, std::int64_t channels, float epsilon);
 void layer_norm_backward(float* d_input, const float* d_residual, float* d_weight, float* d_bias, const float* d_output,

@@ -22,10 +22,13 @@ struct KernelTable {
                   const DropoutRow& row);
   void (*add)(float* output, const float* left, const float* right, std::int64_t count);
   void (*add_to)(float* target, const float* values, std::int64_t count);
-  // output = gelu_new(input); may work in place.
+  // output = activation(input), may work in place; gradient *= activation'(input). `gelu` is the tanh form gelu_new.
   void (*gelu)(float* output, const float* input, std::int64_t count);
-  // gradient *= gelu_new'(input)
   void (*gelu_backward)(float* gradient, const float* input, std::int64_t count);
+  void (*gelu_erf)(float* output, const float* input, std::int64_t count);
+  void (*gelu_erf_backward)(float* gradient, const float* input, std::int64_t count);
+  void (*tanh)(float* output, const float* input, std::int64_t count);
+  void (*tanh_backward)(float* gradient, const float* input, std::int64_t count);
 
   // --- layer norm, one row ---
   void (*layer_norm_forward)(float* output, float* mean, float* inverse_deviation, const float* input,

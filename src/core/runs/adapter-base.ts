@@ -1,16 +1,11 @@
-// A LoRA adapter as PEFT lays it out, and which base it belongs to: a checkpoint of a LoRA run holds only the adapter,
-// so it names the base's files with their size and SHA-256, and a resume takes no other.
+// The model under an adapter. A checkpoint of a LoRA run holds only the adapter, so it names the base's files with their
+// size and SHA-256, and a resume takes no other.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readdir, stat, writeFile } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import type { ModelFamily } from "#shared/domain/recipe-model";
 import { AppError } from "#shared/errors";
-import type { NativeLora } from "../engine/addon.ts";
-
-export const adapterName = "adapter_model.safetensors";
-export const adapterConfigName = "adapter_config.json";
 
 export const baseReferenceSchema = z.object({
   path: z.string(),
@@ -57,35 +52,4 @@ export function checkSameBase(expected: BaseReference, found: BaseReference, che
       );
     }
   }
-}
-
-/** adapter_config.json. */
-export function adapterConfig(
-  lora: NativeLora,
-  family: ModelFamily,
-  base: string | null,
-): Readonly<Record<string, unknown>> {
-  return {
-    auto_mapping: null,
-    base_model_name_or_path: base,
-    bias: "none",
-    // GPT-2's Conv1D weights are (in, out).
-    fan_in_fan_out: family === "gpt2",
-    inference_mode: true,
-    init_lora_weights: true,
-    layers_pattern: null,
-    layers_to_transform: null,
-    lora_alpha: lora.alpha,
-    lora_dropout: lora.dropout,
-    modules_to_save: null,
-    peft_type: "LORA",
-    r: lora.rank,
-    revision: null,
-    target_modules: lora.targets,
-    task_type: family === "gpt2" ? "CAUSAL_LM" : null,
-  };
-}
-
-export async function writeAdapterConfig(folder: string, config: Readonly<Record<string, unknown>>): Promise<void> {
-  await writeFile(path.join(folder, adapterConfigName), `${JSON.stringify(config, null, 2)}\n`);
 }
