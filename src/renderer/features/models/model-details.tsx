@@ -48,6 +48,17 @@ export function ModelDetails() {
           />
         )}
       </Section>
+      {model.adapter === null ? null : (
+        <Section title="Adapter">
+          <Facts
+            rows={[
+              ["LoRA rank", String(model.adapter.rank)],
+              ["on", model.adapter.targets.join(", ")],
+              ["over", model.adapter.base],
+            ]}
+          />
+        </Section>
+      )}
       <Section title="Where from">
         {info?.run !== null && info?.run !== undefined ? (
           <p>

@@ -27,8 +27,8 @@ export const headNames: Readonly<Record<ModelHeadName, string>> = {
 };
 
 const originNames: Readonly<Record<ModelInfo["origin"], string>> = {
-  run: "checkpoint of a run",
-  export: "exported here",
+  run: "checkpoint",
+  export: "export",
   fetched: "fetched",
   opened: "opened",
 };
