@@ -33,7 +33,7 @@ export function RunDetails() {
           ]}
         />
       </Section>
-      {facts.lineage.length === 0 && manifest.parent === null ? null : (
+      {facts.lineage.length === 0 && manifest.branched_from === null ? null : (
         <Section title="Lineage">
           <ol className="lineage">
             {facts.lineage.map((each) => (
@@ -41,16 +41,18 @@ export function RunDetails() {
                 {each.name} <span className="muted">{each.note}</span>
               </li>
             ))}
-            {manifest.parent === null ? null : (
+            {manifest.branched_from === null ? null : (
               <li>
                 {parentName === null ? (
-                  <span title="This run is not in the workspace any more">{manifest.parent.run}</span>
+                  <span title="This run is not in the workspace any more">{manifest.branched_from.run}</span>
                 ) : (
-                  <a href={routeHash("runs", manifest.parent.run)}>{parentName}</a>
+                  <a href={routeHash("runs", manifest.branched_from.run)}>{parentName}</a>
                 )}{" "}
                 <span className="muted">
-                  branched at step {formatCount(manifest.parent.step)}
-                  {manifest.parent.changed.length === 0 ? "" : `, ${manifest.parent.changed.join(", ")} changed`}
+                  branched at step {formatCount(manifest.branched_from.step)}
+                  {manifest.branched_from.changed.length === 0
+                    ? ""
+                    : `, ${manifest.branched_from.changed.join(", ")} changed`}
                 </span>
               </li>
             )}
