@@ -101,18 +101,25 @@ TokenCut LikeliestTokens::cut(double wanted, const float* weights, float scale) 
     cut.measure_before = measure_low;
     count_high = count_low;
   }
-  for (int round = 0; count_low - count_high > kSortedTokens; ++round) {
+  bool was_low = true;
+  double overshoot = 0.03;
+  while (count_low - count_high > kSortedTokens) {
     const float high = std::min(cut.high, std::nextafter(highest_, std::numeric_limits<float>::infinity()));
-    // By turns where a straight line would reach it, and half way, which bounds the number of rounds.
-    const double part =
-        round % 3 == 2 ? 0.5
-                       : std::clamp((wanted - cut.measure_before) / (measure_low - cut.measure_before), 0.02, 0.98);
+    const double measure_between = measure_low - cut.measure_before;
+    // Where a straight line would reach it, and beyond on the side that did not move last, so that both sides come
+    // near: the further, the more often one side had to wait.
+    const double few_tokens = measure_between / static_cast<double>(count_low - count_high) * (kSortedTokens / 4);
+    const double beyond = few_tokens + overshoot * measure_between;
+    const double aim = wanted - cut.measure_before + (was_low ? -beyond : beyond);
+    const double part = std::clamp(aim / measure_between, 0.1, 0.9);
     const auto threshold = static_cast<float>(high + (static_cast<double>(cut.low) - high) * part);
     if (!(threshold < high && threshold > cut.low)) {
       break; // equal logits cannot be told apart
     }
     const auto [measure, above] = ask(threshold);
-    if (measure >= wanted) {
+    overshoot = was_low == (measure >= wanted) ? std::min(3 * overshoot, 1.0) : 0.03;
+    was_low = measure >= wanted;
+    if (was_low) {
       cut.low = threshold;
       measure_low = measure;
       count_low = above;
