@@ -3,6 +3,7 @@
 import process from "node:process";
 import { machineFacts } from "#core/app/machine";
 import { type ServedHandlers, serveHandlers } from "#core/app/remote";
+import { createModelEngineHandlers } from "#core/models/engine-handlers";
 import { ModelKeeper } from "#core/models/keeper";
 import { createRecipeHandlers } from "#core/recipe/handlers";
 import { createTokenizerHandlers } from "#core/tokenizer/handlers";
@@ -26,6 +27,7 @@ const handlers = {
   requests: {
     ...recipes.requests,
     ...tokenizers.requests,
+    ...createModelEngineHandlers({ workspace: () => workspace }).requests,
     "host.machine": async () => machineFacts(),
     "host.use-workspace": async (input: { readonly workspace: string }) => {
       workspace = input.workspace;

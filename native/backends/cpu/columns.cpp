@@ -1,8 +1,6 @@
 // Copies between matrices of different widths, which adapters on part of a layer's columns need.
 #include "backends/cpu/cpu-backend-class.h"
 
-#include "engine/base/error.h"
-
 #include <cstring>
 
 namespace assay {
@@ -24,12 +22,14 @@ void CpuBackend::copy_columns(float* target, std::int64_t target_stride, const f
 }
 
 void CpuBackend::activation_forward(float* output, const float* input, std::int64_t count, Activation activation) {
-  if (activation != Activation::kGeluNew) {
-    throw Error("NOT_SUPPORTED", "The CPU backend knows gelu_new only.");
-  }
+  const auto forward = activation_kernels(kernels_, activation).forward;
   parallel(count, [&](int part) {
     const Range range = share(count, threads_, part, 16);
-    kernels_.gelu(output + range.begin, input + range.begin, range.count());
+    if (forward != nullptr) {
+      forward(output + range.begin, input + range.begin, range.count());
+    } else if (output != input) {
+      std::memcpy(output + range.begin, input + range.begin, static_cast<std::size_t>(range.count()) * sizeof(float));
+    }
   });
 }
 

@@ -169,6 +169,7 @@ private:
   }
   float* operation_workspace(std::int64_t count) const;
   void attend(const QueryBlock& block, float* scores, float* scratch) const;
+  void attend_few(const AttentionCached& call) const;
 
   const KernelTable& kernels_;
   MatrixProduct product_;
@@ -181,11 +182,18 @@ private:
   std::vector<Mapping> mappings_; // large blocks, which release() gives back to the system itself
 };
 
+// The kernels of an activation; both null for kNone.
+struct ActivationKernels {
+  void (*forward)(float* output, const float* input, std::int64_t count);
+  void (*backward)(float* gradient, const float* input, std::int64_t count);
+};
+ActivationKernels activation_kernels(const KernelTable& kernels, Activation activation);
+
 // What a dropout call needs for one sample.
 DropoutRow dropout_row(const Dropout& dropout, std::int64_t sample_in_call);
 
 // Floats of operation workspace, for planning and for use alike.
-std::int64_t attention_workspace_count(std::int64_t seq_len, int threads, bool training);
+std::int64_t attention_workspace_count(const WorkspaceRequest& request, int threads);
 std::int64_t classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size);
 std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_size);
 

@@ -122,6 +122,20 @@ void CpuBackend::layer_norm_backward(const LayerNormBackward& call) {
   }
 }
 
+ActivationKernels activation_kernels(const KernelTable& kernels, Activation activation) {
+  switch (activation) {
+  case Activation::kGeluNew:
+    return {kernels.gelu, kernels.gelu_backward};
+  case Activation::kGelu:
+    return {kernels.gelu_erf, kernels.gelu_erf_backward};
+  case Activation::kTanh:
+    return {kernels.tanh, kernels.tanh_backward};
+  case Activation::kNone:
+    break;
+  }
+  return {nullptr, nullptr};
+}
+
 void CpuBackend::add(float* target, const float* values, std::int64_t count) {
   parallel(count, [&](int part) {
     const Range range = share(count, threads_, part, 16);
@@ -146,15 +160,13 @@ void CpuBackend::dropout(float* values, std::int64_t rows, std::int64_t channels
 
 void CpuBackend::activation_backward(float* gradient, const float* pre_activation, std::int64_t count,
                                      Activation activation) {
-  if (activation == Activation::kNone) {
+  const auto backward = activation_kernels(kernels_, activation).backward;
+  if (backward == nullptr) {
     return;
-  }
-  if (activation != Activation::kGeluNew) {
-    throw Error("NOT_SUPPORTED", "The CPU backend knows gelu_new only.");
   }
   parallel(count, [&](int part) {
     const Range range = share(count, threads_, part, 16);
-    kernels_.gelu_backward(gradient + range.begin, pre_activation + range.begin, range.count());
+    backward(gradient + range.begin, pre_activation + range.begin, range.count());
   });
 }
 

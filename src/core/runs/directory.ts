@@ -66,6 +66,9 @@ export async function createRun(options: {
     total_steps: null,
     tokens: 0,
     resumes: 0,
+    parent: null,
+    planned_memory_bytes: null,
+    trainable_parameters: null,
     best: null,
     exit_reason: null,
   };

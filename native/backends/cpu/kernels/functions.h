@@ -15,6 +15,10 @@ void add(float* output, const float* left, const float* right, std::int64_t coun
 void add_to(float* target, const float* values, std::int64_t count);
 void gelu(float* output, const float* input, std::int64_t count);
 void gelu_backward(float* gradient, const float* input, std::int64_t count);
+void gelu_erf(float* output, const float* input, std::int64_t count);
+void gelu_erf_backward(float* gradient, const float* input, std::int64_t count);
+void tanh(float* output, const float* input, std::int64_t count);
+void tanh_backward(float* gradient, const float* input, std::int64_t count);
 void layer_norm_forward(float* output, float* mean, float* inverse_deviation, const float* input, const float* weight,
                         const float* bias, std::int64_t channels, float epsilon);
 void layer_norm_backward(float* d_input, const float* d_residual, float* d_weight, float* d_bias, const float* d_output,
@@ -33,6 +37,8 @@ void vector_matrix(float* output, const float* vector, const float* matrix, cons
                    std::int64_t columns, std::int64_t stride);
 void adamw(float* parameters, const float* gradients, float* first_moment, float* second_moment, std::int64_t count,
            const AdamWScalars& scalars);
+void row_dots(float* output, const float* vector, const float* matrix, std::int64_t rows, std::int64_t columns);
+void weighted_rows(float* output, const float* weights, const float* matrix, std::int64_t rows, std::int64_t columns);
 extern const std::int64_t gemm_scratch_count;
 void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
           std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c, std::int64_t c_stride,

@@ -22,10 +22,13 @@ struct KernelTable {
                   const DropoutRow& row);
   void (*add)(float* output, const float* left, const float* right, std::int64_t count);
   void (*add_to)(float* target, const float* values, std::int64_t count);
-  // output = gelu_new(input); may work in place.
+  // output = activation(input), may work in place; gradient *= activation'(input). `gelu` is the tanh form gelu_new.
   void (*gelu)(float* output, const float* input, std::int64_t count);
-  // gradient *= gelu_new'(input)
   void (*gelu_backward)(float* gradient, const float* input, std::int64_t count);
+  void (*gelu_erf)(float* output, const float* input, std::int64_t count);
+  void (*gelu_erf_backward)(float* gradient, const float* input, std::int64_t count);
+  void (*tanh)(float* output, const float* input, std::int64_t count);
+  void (*tanh_backward)(float* gradient, const float* input, std::int64_t count);
 
   // --- layer norm, one row ---
   void (*layer_norm_forward)(float* output, float* mean, float* inverse_deviation, const float* input,
@@ -59,6 +62,13 @@ struct KernelTable {
   // output (columns) = vector (rows) · matrix (rows, columns) + bias, for single rows, where memory bandwidth is all.
   void (*vector_matrix)(float* output, const float* vector, const float* matrix, const float* bias, std::int64_t rows,
                         std::int64_t columns, std::int64_t stride);
+
+  // --- decoding; `matrix` is (rows, columns) ---
+  // output[r] = vector · row r
+  void (*row_dots)(float* output, const float* vector, const float* matrix, std::int64_t rows, std::int64_t columns);
+  // output = Σ_r weights[r] · row r
+  void (*weighted_rows)(float* output, const float* weights, const float* matrix, std::int64_t rows,
+                        std::int64_t columns);
 
   // --- optimizer ---
   void (*adamw)(float* parameters, const float* gradients, float* first_moment, float* second_moment,
