@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Runs every suite and ends with one line that totals them: `N passed, N failed, N skipped`.
-// usage: node scripts/test.mjs [--only check|native|py|unit|e2e]
+// usage: node scripts/test.mjs [--only check|native|sanitize|py|unit|e2e]
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -49,13 +49,13 @@ function checkSuite() {
   return count;
 }
 
-/** @returns {Count} */
-function nativeSuite() {
+/** @param {string} build @returns {Count} */
+function nativeSuite(build = "native") {
   const count = { passed: 0, failed: 0, skipped: 0 };
-  const folder = path.join(root, "build", "native", "tests");
+  const folder = path.join(root, "build", build, "tests");
   const programs = existsSync(folder) ? readdirSync(folder).filter((name) => /^test-[a-z-]+$/.test(name)) : [];
   if (programs.length === 0) {
-    console.log("not ok - no native test program was built in build/native/tests");
+    console.log(`not ok - no native test program was built in build/${build}/tests`);
     count.failed += 1;
   }
   for (const name of programs.toSorted()) {
@@ -73,6 +73,19 @@ function nativeSuite() {
     }
   }
   return count;
+}
+
+/**
+ * The native tests once more with address and undefined-behaviour sanitizers; a finding ends its program.
+ * @returns {Count}
+ */
+function sanitizeSuite() {
+  const { status, output } = capture("node", ["scripts/build-native.mjs", "--sanitize"]);
+  if (status !== 0) {
+    console.log(output);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  return nativeSuite("native-sanitize");
 }
 
 /** @returns {Count} */
@@ -152,7 +165,14 @@ function windowSuite() {
 }
 
 /** @type {Record<string, () => Count>} */
-const suites = { check: checkSuite, native: nativeSuite, py: pythonSuite, unit: vitestSuite, e2e: windowSuite };
+const suites = {
+  check: checkSuite,
+  native: nativeSuite,
+  sanitize: sanitizeSuite,
+  py: pythonSuite,
+  unit: vitestSuite,
+  e2e: windowSuite,
+};
 
 if (only !== null && only !== undefined && suites[only] === undefined) {
   console.error(`There is no suite "${only}": it is one of ${Object.keys(suites).join(", ")}.`);

@@ -1,7 +1,7 @@
 """Reads and writes safetensors files with the standard library alone.
 
 A second reader, written from the format's description and sharing nothing with the engine, is what a checkpoint is
-checked against. Only F32 is needed here. With numpy installed, pass the arrays through `numpy.frombuffer`.
+checked against. Only F32 and U8 are needed here. With numpy installed, pass the arrays through `numpy.frombuffer`.
 """
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from typing import Mapping, NamedTuple, Sequence
 
 class Tensor(NamedTuple):
     shape: tuple[int, ...]
-    values: array.array  # of type "f", row-major
+    values: array.array  # of type "f" (F32) or "B" (U8), row-major
+
+
+DTYPES = {"F32": ("f", 4), "U8": ("B", 1)}
 
 
 def _element_count(shape: Sequence[int]) -> int:
@@ -39,14 +42,15 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         expected_begin = 0
         for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
             begin, end = entry["data_offsets"]
-            if entry["dtype"] != "F32":
-                raise ValueError(f"{path}: tensor {name} is {entry['dtype']}; this reader knows F32")
-            if begin != expected_begin or end - begin != 4 * _element_count(entry["shape"]):
+            if entry["dtype"] not in DTYPES:
+                raise ValueError(f"{path}: tensor {name} is {entry['dtype']}; this reader knows F32 and U8")
+            typecode, item_bytes = DTYPES[entry["dtype"]]
+            if begin != expected_begin or end - begin != item_bytes * _element_count(entry["shape"]):
                 raise ValueError(f"{path}: tensor {name} does not lie where its neighbours and its shape say")
             file.seek(begin_of_data + begin)
-            values = array.array("f")
+            values = array.array(typecode)
             values.frombytes(file.read(end - begin))
-            if len(values) != (end - begin) // 4:
+            if len(values) != (end - begin) // item_bytes:
                 raise ValueError(f"{path}: tensor {name} is cut short")
             if sys.byteorder == "big":
                 values.byteswap()
@@ -63,15 +67,16 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata:
     for name, tensor in tensors.items():
         if len(tensor.values) != _element_count(tensor.shape):
             raise ValueError(f"tensor {name}: {len(tensor.values)} values do not fill the shape {tensor.shape}")
-        begin, end = end, end + 4 * len(tensor.values)
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
+        dtype, item_bytes = next((known, size) for known, (code, size) in DTYPES.items() if code == tensor.values.typecode)
+        begin, end = end, end + item_bytes * len(tensor.values)
+        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)))
         file.write(text)
         for tensor in tensors.values():
-            values = array.array("f", tensor.values)
+            values = array.array(tensor.values.typecode, tensor.values)
             if sys.byteorder == "big":
                 values.byteswap()
             file.write(values.tobytes())

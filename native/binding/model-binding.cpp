@@ -10,6 +10,7 @@
 #include "engine/base/error.h"
 #include "engine/checkpoint/model-checkpoint.h"
 #include "engine/infer/evaluation.h"
+#include "engine/infer/masked-evaluation.h"
 
 #include <cmath>
 #include <limits>
@@ -38,7 +39,7 @@ double rate_field(const Napi::Object& object, const char* where) {
 // The global batch of update `step`, read from the cache into the state's buffer.
 std::span<const std::int32_t> gather_batch(ModelState& state, const TokenCache& cache, std::int64_t step,
                                            std::uint64_t shuffle_seed) {
-  const TrainingOptions& options = state.require_training();
+  const TrainingOptions& options = state.require_training().training;
   if (static_cast<std::int64_t>(cache.vocab_size()) > state.config.vocab_size) {
     throw Error("TOKENIZER_MODEL_MISMATCH", "The token cache " + cache.directory() + " has a vocabulary of " +
                                                 std::to_string(cache.vocab_size()) + ", the model one of " +
@@ -53,33 +54,106 @@ std::span<const std::int32_t> gather_batch(ModelState& state, const TokenCache& 
   return state.batch;
 }
 
+// The update from windows of running text, as the training's setup has them.
+StepResult train_on(ModelState& state, std::span<const std::int32_t> windows, const TokenCache& cache,
+                    std::int64_t step, double rate) {
+  const TrainingSetup& setup = state.require_training();
+  const TrainingOptions& options = setup.training;
+  TransformerModel& model = state.require_model();
+  if (setup.masking.has_value()) {
+    return model.train_batch(state.language_batch.masked(windows, options.global_batch_size, options.seq_len,
+                                                         *setup.masking, state.config.vocab_size,
+                                                         static_cast<std::uint32_t>(step), 0),
+                             step, rate);
+  }
+  if (setup.document_mask) {
+    return model.train_batch(state.language_batch.causal_documents(windows, options.global_batch_size, options.seq_len,
+                                                                   static_cast<std::int32_t>(cache.end_of_text_id())),
+                             step, rate);
+  }
+  return model.train_step(windows, step, rate);
+}
+
+Napi::Value step_result(Napi::Env env, const StepResult& result) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("loss", result.loss);
+  object.Set("gradNorm", result.gradient_norm);
+  object.Set("tokens", static_cast<double>(result.tokens));
+  object.Set("applied", result.applied);
+  object.Set("seconds", result.seconds);
+  return object;
+}
+
+Napi::Value evaluation_result(Napi::Env env, const Evaluation& evaluation) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("nats", evaluation.nats);
+  result.Set("tokenCount", static_cast<double>(evaluation.token_count));
+  result.Set("sentenceNats", evaluation.sentence_nats);
+  result.Set("sentenceCount", static_cast<double>(evaluation.sentence_count));
+  return result;
+}
+
+Napi::Array string_array(Napi::Env env, const std::vector<std::string>& strings) {
+  Napi::Array array = Napi::Array::New(env, strings.size());
+  for (std::size_t index = 0; index < strings.size(); ++index) {
+    array.Set(static_cast<std::uint32_t>(index), strings[index]);
+  }
+  return array;
+}
+
+// Plans a model that is not there: no memory but the arithmetic's.
+Napi::Value plan_training_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    constexpr const char* kWhere = "planTraining";
+    const ModelOptions options = read_model_options(object_argument(info, 1, kWhere, "options"), kWhere);
+    const ModelConfig config = read_model_config(object_argument(info, 0, kWhere, "config"), options, kWhere);
+    const TrainingSetup setup = read_training_setup(object_argument(info, 2, kWhere, "training"), kWhere);
+    const auto backend = create_cpu_backend({.threads = options.threads});
+    const ParameterLayout layout = parameter_layout(config);
+    Napi::Object plan = to_object(info.Env(), TransformerModel::plan_training(*backend, config, setup.training));
+    plan.Set("parameterCount", static_cast<double>(layout.parameter_count));
+    plan.Set("adapterParameterCount", static_cast<double>(layout.adapter_parameter_count));
+    return plan;
+  });
+}
+
 } // namespace
 
 void Model::define(Napi::Env env, Napi::Object exports) {
   // The constructor finds it as its data; createModel's closure keeps it alive.
   const auto live = LiveThreads::create(env);
-  const Napi::Function constructor = DefineClass(env, "Model",
-                                                 {
-                                                     InstanceMethod<&Model::parameters>("parameters"),
-                                                     InstanceMethod<&Model::initialize>("initialize"),
-                                                     InstanceMethod<&Model::load_weights>("loadWeights"),
-                                                     InstanceMethod<&Model::save_weights>("saveWeights"),
-                                                     InstanceMethod<&Model::load_optimizer>("loadOptimizer"),
-                                                     InstanceMethod<&Model::save_optimizer>("saveOptimizer"),
-                                                     InstanceMethod<&Model::read_tensor>("readTensor"),
-                                                     InstanceMethod<&Model::write_tensor>("writeTensor"),
-                                                     InstanceMethod<&Model::read_gradient>("readGradient"),
-                                                     InstanceMethod<&Model::plan_training>("planTraining"),
-                                                     InstanceMethod<&Model::prepare_training>("prepareTraining"),
-                                                     InstanceMethod<&Model::train_step>("trainStep"),
-                                                     InstanceMethod<&Model::compute_gradients>("computeGradients"),
-                                                     InstanceMethod<&Model::apply_update>("applyUpdate"),
-                                                     InstanceMethod<&Model::logits>("logits"),
-                                                     InstanceMethod<&Model::evaluate>("evaluate"),
-                                                     InstanceMethod<&Model::generate>("generate"),
-                                                     InstanceMethod<&Model::dispose>("dispose"),
-                                                 },
-                                                 live.get());
+  const Napi::Function constructor =
+      DefineClass(env, "Model",
+                  {
+                      InstanceMethod<&Model::parameters>("parameters"),
+                      InstanceMethod<&Model::initialize>("initialize"),
+                      InstanceMethod<&Model::load_weights>("loadWeights"),
+                      InstanceMethod<&Model::save_weights>("saveWeights"),
+                      InstanceMethod<&Model::load_optimizer>("loadOptimizer"),
+                      InstanceMethod<&Model::save_optimizer>("saveOptimizer"),
+                      InstanceMethod<&Model::load_adapter>("loadAdapter"),
+                      InstanceMethod<&Model::save_adapter>("saveAdapter"),
+                      InstanceMethod<&Model::merge_adapter>("mergeAdapter"),
+                      InstanceMethod<&Model::train_batch>("trainBatch"),
+                      InstanceMethod<&Model::compute_batch_gradients>("computeBatchGradients"),
+                      InstanceMethod<&Model::predict>("predict"),
+                      InstanceMethod<&Model::predict_sentence_order>("predictSentenceOrder"),
+                      InstanceMethod<&Model::trained_parameter_count>("trainedParameterCount"),
+                      InstanceMethod<&Model::read_tensor>("readTensor"),
+                      InstanceMethod<&Model::write_tensor>("writeTensor"),
+                      InstanceMethod<&Model::read_gradient>("readGradient"),
+                      InstanceMethod<&Model::plan_training>("planTraining"),
+                      InstanceMethod<&Model::prepare_training>("prepareTraining"),
+                      InstanceMethod<&Model::train_step>("trainStep"),
+                      InstanceMethod<&Model::compute_gradients>("computeGradients"),
+                      InstanceMethod<&Model::apply_update>("applyUpdate"),
+                      InstanceMethod<&Model::logits>("logits"),
+                      InstanceMethod<&Model::evaluate>("evaluate"),
+                      InstanceMethod<&Model::generate>("generate"),
+                      InstanceMethod<&Model::dispose>("dispose"),
+                  },
+                  live.get());
+  exports.Set("planTraining", Napi::Function::New(env, plan_training_of, "planTraining"));
   auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
   reference->SuppressDestruct();
   exports.Set("createModel",
@@ -93,12 +167,12 @@ void Model::define(Napi::Env env, Napi::Object exports) {
 
 Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
   guarded(info.Env(), [&] {
-    const ModelConfig config = read_model_config(object_argument(info, 0, "createModel", "config"));
-    const Napi::Object options = object_argument(info, 1, "createModel", "options");
-    const auto threads = static_cast<int>(integer_field(options, "threads", "createModel", 0, 1024));
+    constexpr const char* kWhere = "createModel";
+    const ModelOptions options = read_model_options(object_argument(info, 1, kWhere, "options"), kWhere);
+    const ModelConfig config = read_model_config(object_argument(info, 0, kWhere, "config"), options, kWhere);
     auto live = static_cast<LiveThreads*>(info.Data())->shared_from_this();
-    thread_ =
-        std::make_unique<ModelThread>(info.Env(), std::move(live), create_cpu_backend({.threads = threads}), config);
+    thread_ = std::make_unique<ModelThread>(info.Env(), std::move(live),
+                                            create_cpu_backend({.threads = options.threads}), config);
   });
 }
 
@@ -154,9 +228,21 @@ Napi::Value Model::initialize(const Napi::CallbackInfo& info) {
 
 Napi::Value Model::load_weights(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return promise(info, [file = string_argument(info, 0, "loadWeights", "file")](ModelState& state) {
-      assay::load_weights(state.require_model(), file);
-    });
+    bool allow_missing_head = false;
+    if (info.Length() > 1 && info[1].IsObject()) {
+      allow_missing_head = info[1].As<Napi::Object>().Get("allowMissingHead").ToBoolean();
+    }
+    return promise(
+        info,
+        [file = string_argument(info, 0, "loadWeights", "file"), allow_missing_head](ModelState& state) {
+          return assay::load_weights(state.require_model(), file, allow_missing_head);
+        },
+        [](Napi::Env env, const LoadReport& report) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("missing", string_array(env, report.missing));
+          object.Set("unexpected", string_array(env, report.unexpected));
+          return object;
+        });
   });
 }
 
@@ -226,23 +312,26 @@ Napi::Value Model::read_gradient(const Napi::CallbackInfo& info) {
 
 Napi::Value Model::plan_training(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const TrainingOptions options =
-        read_training_options(object_argument(info, 0, "planTraining", "options"), "planTraining");
+    const TrainingSetup setup =
+        read_training_setup(object_argument(info, 0, "planTraining", "options"), "planTraining");
     const ModelThread& thread = alive();
-    return to_object(info.Env(), TransformerModel::plan_training(thread.backend(), thread.config(), options));
+    return to_object(info.Env(), TransformerModel::plan_training(thread.backend(), thread.config(), setup.training));
   });
 }
 
 Napi::Value Model::prepare_training(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const TrainingOptions options =
-        read_training_options(object_argument(info, 0, "prepareTraining", "options"), "prepareTraining");
+    const TrainingSetup setup =
+        read_training_setup(object_argument(info, 0, "prepareTraining", "options"), "prepareTraining");
+    if (setup.masking.has_value()) {
+      validate(*setup.masking, alive().config().vocab_size);
+    }
     return promise(
         info,
-        [options](ModelState& state) {
+        [setup](ModelState& state) {
           state.training.reset();
-          const MemoryPlan plan = state.require_model().prepare_training(options);
-          state.training = options;
+          const MemoryPlan plan = state.require_model().prepare_training(setup.training);
+          state.training = setup;
           return plan;
         },
         [](Napi::Env env, const MemoryPlan& plan) -> Napi::Value { return to_object(env, plan); });
@@ -260,19 +349,100 @@ Napi::Value Model::train_step(const Napi::CallbackInfo& info) {
     return promise(
         info,
         [cache, step, rate, shuffle_seed](ModelState& state) {
-          const auto tokens = gather_batch(state, *cache, step, shuffle_seed);
-          return state.require_model().train_step(tokens, step, rate);
+          return train_on(state, gather_batch(state, *cache, step, shuffle_seed), *cache, step, rate);
         },
-        [](Napi::Env env, const StepResult& result) -> Napi::Value {
+        step_result);
+  });
+}
+
+Napi::Value Model::train_batch(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    constexpr const char* kWhere = "trainBatch";
+    const Napi::Object request = object_argument(info, 0, kWhere, "request");
+    const std::int64_t step = integer_field(request, "step", kWhere, 1, kLargestInt32);
+    const double rate = rate_field(request, kWhere);
+    return promise(
+        info,
+        [batch = read_batch(object_field(request, "batch", kWhere), kWhere), step, rate](ModelState& state) {
+          state.require_training();
+          return state.require_model().train_batch(batch.view(), step, rate);
+        },
+        step_result);
+  });
+}
+
+Napi::Value Model::compute_batch_gradients(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    constexpr const char* kWhere = "computeBatchGradients";
+    return promise(
+        info,
+        [batch = read_batch(object_argument(info, 0, kWhere, "batch"), kWhere)](ModelState& state) {
+          state.require_training();
+          return state.require_model().compute_gradients(batch.view());
+        },
+        [](Napi::Env env, double loss) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
-          object.Set("loss", result.loss);
-          object.Set("gradNorm", result.gradient_norm);
-          object.Set("tokens", static_cast<double>(result.tokens));
-          object.Set("applied", result.applied);
-          object.Set("seconds", result.seconds);
+          object.Set("loss", loss);
           return object;
         });
   });
+}
+
+Napi::Value Model::predict(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    constexpr const char* kWhere = "predict";
+    return promise(
+        info,
+        [batch = read_batch(object_argument(info, 0, kWhere, "batch"), kWhere)](ModelState& state) {
+          return state.require_model().predict(batch.view());
+        },
+        [](Napi::Env env, const std::vector<float>& values) { return new_float_array(env, values); });
+  });
+}
+
+Napi::Value Model::predict_sentence_order(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    constexpr const char* kWhere = "predictSentenceOrder";
+    return promise(
+        info,
+        [batch = read_batch(object_argument(info, 0, kWhere, "batch"), kWhere)](ModelState& state) {
+          return state.require_model().predict_sentence_order(batch.view());
+        },
+        [](Napi::Env env, const std::vector<float>& values) { return new_float_array(env, values); });
+  });
+}
+
+Napi::Value Model::trained_parameter_count(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(
+        info,
+        [](ModelState& state) {
+          state.require_training();
+          return static_cast<double>(state.require_model().trained_parameter_count());
+        },
+        [](Napi::Env env, double count) -> Napi::Value { return Napi::Number::New(env, count); });
+  });
+}
+
+Napi::Value Model::load_adapter(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(info, [file = string_argument(info, 0, "loadAdapter", "file")](ModelState& state) {
+      assay::load_adapters(state.require_model(), file);
+    });
+  });
+}
+
+Napi::Value Model::save_adapter(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return promise(info, [file = string_argument(info, 0, "saveAdapter", "file")](ModelState& state) {
+      assay::save_adapters(state.require_model(), file);
+    });
+  });
+}
+
+Napi::Value Model::merge_adapter(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(),
+                 [&] { return promise(info, [](ModelState& state) { state.require_model().merge_adapters(); }); });
 }
 
 Napi::Value Model::compute_gradients(const Napi::CallbackInfo& info) {
@@ -332,6 +502,17 @@ Napi::Value Model::evaluate(const Napi::CallbackInfo& info) {
     constexpr const char* kWhere = "evaluate";
     const Napi::Object object = object_argument(info, 0, kWhere, "request");
     const auto cache = TokenData::unwrap(object.Get("data"), kWhere);
+    if (has_field(object, "masking") && !object.Get("masking").IsNull()) {
+      MaskingOptions masking = read_masking(object_field(object, "masking", kWhere), kWhere);
+      masking.seed = has_field(object, "maskingSeed") ? seed_field(object, "maskingSeed", kWhere) : 0;
+      const std::int64_t seq_len = integer_field(object, "seqLen", kWhere, 1, kLargestInt32);
+      return promise(
+          info,
+          [cache, masking = std::move(masking), seq_len, &thread = *thread_](ModelState& state) {
+            return evaluate_masked(state.require_model(), *cache, seq_len, masking, thread.stopping());
+          },
+          evaluation_result);
+    }
     EvaluationRequest request;
     request.seq_len = integer_field(object, "seqLen", kWhere, 1, kLargestInt32);
     request.stride = has_field(object, "stride") ? integer_field(object, "stride", kWhere, 1, kLargestInt32) : 0;
@@ -348,12 +529,7 @@ Napi::Value Model::evaluate(const Napi::CallbackInfo& info) {
         [cache, request, &thread = *thread_](ModelState& state) {
           return evaluate_documents(state.require_model(), *cache, request, thread.stopping());
         },
-        [](Napi::Env env, const Evaluation& evaluation) -> Napi::Value {
-          Napi::Object result = Napi::Object::New(env);
-          result.Set("nats", evaluation.nats);
-          result.Set("tokenCount", static_cast<double>(evaluation.token_count));
-          return result;
-        });
+        evaluation_result);
   });
 }
 

@@ -1,4 +1,4 @@
-// NativeModel: a GPT-2 model with a thread of its own as a JavaScript object. Methods check their arguments, queue work
+// NativeModel: a model with a thread of its own as a JavaScript object. Methods check their arguments, queue work
 // and return promises; nothing here computes.
 #pragma once
 
@@ -24,6 +24,14 @@ private:
   Napi::Value save_weights(const Napi::CallbackInfo& info);
   Napi::Value load_optimizer(const Napi::CallbackInfo& info);
   Napi::Value save_optimizer(const Napi::CallbackInfo& info);
+  Napi::Value load_adapter(const Napi::CallbackInfo& info);
+  Napi::Value save_adapter(const Napi::CallbackInfo& info);
+  Napi::Value merge_adapter(const Napi::CallbackInfo& info);
+  Napi::Value train_batch(const Napi::CallbackInfo& info);
+  Napi::Value compute_batch_gradients(const Napi::CallbackInfo& info);
+  Napi::Value predict(const Napi::CallbackInfo& info);
+  Napi::Value predict_sentence_order(const Napi::CallbackInfo& info);
+  Napi::Value trained_parameter_count(const Napi::CallbackInfo& info);
   Napi::Value read_tensor(const Napi::CallbackInfo& info);
   Napi::Value write_tensor(const Napi::CallbackInfo& info);
   Napi::Value read_gradient(const Napi::CallbackInfo& info);

@@ -18,11 +18,13 @@ const Failure kDisposed = {"ENGINE_DISPOSED", "This model is disposed; make a ne
 TransformerModel& ModelState::require_model() {
   if (!model.has_value()) {
     model.emplace(*backend, config);
+    // Whoever asks for narrow weights asks for speed.
+    model->set_inference_precision(config.weight_type == DataType::kF32 ? Precision::kFp32 : Precision::kAmpBf16);
   }
   return *model;
 }
 
-const TrainingOptions& ModelState::require_training() const {
+const TrainingSetup& ModelState::require_training() const {
   if (!training.has_value()) {
     throw Error("TRAINING_NOT_PREPARED", "This model is not prepared for training; call prepareTraining first.");
   }

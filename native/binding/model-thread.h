@@ -4,7 +4,9 @@
 #pragma once
 
 #include "binding/failure.h"
+#include "binding/model-arguments.h"
 
+#include "engine/data/language-batch.h"
 #include "engine/data/token-cache.h"
 #include "engine/model/transformer.h"
 
@@ -30,11 +32,12 @@ struct ModelState {
   std::unique_ptr<Backend> backend;
   ModelConfig config;
   std::optional<TransformerModel> model;
-  std::optional<TrainingOptions> training;
+  std::optional<TrainingSetup> training;
   std::vector<std::int32_t> batch;
+  LanguageBatch language_batch;
 
   TransformerModel& require_model();
-  const TrainingOptions& require_training() const;
+  const TrainingSetup& require_training() const;
 };
 
 class ModelThread;

@@ -2,9 +2,12 @@
 import type { CommandSpec } from "./arguments.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { controlCommands } from "./commands/control.ts";
+import { convertCommand } from "./commands/convert.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
+import { fetchCommand } from "./commands/fetch.ts";
 import { generateCommand } from "./commands/generate.ts";
+import { planCommand } from "./commands/plan.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
 import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
 import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
@@ -13,6 +16,7 @@ import { resumeCommand, trainCommand } from "./commands/train.ts";
 
 export const commands: readonly CommandSpec[] = [
   quickstartCommand,
+  planCommand,
   trainCommand,
   resumeCommand,
   ...controlCommands,
@@ -23,6 +27,8 @@ export const commands: readonly CommandSpec[] = [
   tokenizerCompareCommand,
   evalCommand,
   generateCommand,
+  convertCommand,
+  fetchCommand,
   benchCommand,
   doctorCommand,
 ];

@@ -3,6 +3,7 @@
 import process from "node:process";
 import { machineFacts } from "#core/app/machine";
 import { type ServedHandlers, serveHandlers } from "#core/app/remote";
+import { createModelEngineHandlers } from "#core/models/engine-handlers";
 import { ModelKeeper } from "#core/models/keeper";
 import { createRecipeHandlers } from "#core/recipe/handlers";
 import { createTokenizerHandlers } from "#core/tokenizer/handlers";
@@ -20,12 +21,14 @@ let workspace = workspaceAtStart;
 
 const recipes = createRecipeHandlers({ workspace: () => workspace, userData });
 const tokenizers = createTokenizerHandlers({ workspace: () => workspace });
+const modelFiles = createModelEngineHandlers({ workspace: () => workspace });
 const models = new ModelKeeper(() => workspace);
 
 const handlers = {
   requests: {
     ...recipes.requests,
     ...tokenizers.requests,
+    ...modelFiles.requests,
     "host.machine": async () => machineFacts(),
     "host.use-workspace": async (input: { readonly workspace: string }) => {
       workspace = input.workspace;
@@ -35,6 +38,7 @@ const handlers = {
   streams: {
     ...recipes.streams,
     ...tokenizers.streams,
+    ...modelFiles.streams,
     "models.generate": models.generate,
   },
 } satisfies ServedHandlers;

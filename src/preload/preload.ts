@@ -1,6 +1,6 @@
 // Builds the bridge: the only door between the window and the rest. It passes messages and knows no names; main checks
 // the sender and every input.
-import { contextBridge, type IpcRendererEvent, ipcRenderer } from "electron";
+import { contextBridge, type IpcRendererEvent, ipcRenderer, webUtils } from "electron";
 import { type Bridge, channels } from "#shared/ipc/bridge";
 
 function listen(channel: string, listener: (...values: never[]) => void): () => void {
@@ -18,6 +18,14 @@ const bridge: Bridge = {
   cancelStream: (id) => ipcRenderer.send(channels.streamCancel, id),
   onItem: (listener) => listen(channels.streamItem, listener),
   onEvent: (listener) => listen(channels.event, listener),
+  pathOfFile: (file) => {
+    try {
+      // as: the window passes a File of its own; anything else throws here.
+      return webUtils.getPathForFile(file as File);
+    } catch {
+      return "";
+    }
+  },
   platform: process.platform,
 };
 contextBridge.exposeInMainWorld("assay", bridge);

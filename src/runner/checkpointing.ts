@@ -2,7 +2,9 @@
 // optimizer's moments, and training_state.json, which is all that a resume needs besides the recipe.
 import { copyFile, readdir } from "node:fs/promises";
 import path from "node:path";
+import { adapterWeightsName, writeAdapterFolder } from "#core/models/adapter";
 import { weightsName, writeModelFiles } from "#core/models/hugging-face";
+import { type BaseReference, checkSameBase } from "#core/runs/adapter-base";
 import {
   type CheckpointStage,
   rotateCheckpoints,
@@ -11,6 +13,7 @@ import {
   type WholeCheckpoint,
   writeCheckpoint,
 } from "#core/runs/checkpoints";
+import { loadFirstWeights } from "#core/runs/first-weights";
 import { type PreparedTraining, type TrainingModel, tokenizerFolder } from "#core/runs/prepare";
 import { AppError } from "#shared/errors";
 import type { RunJournal } from "./journal.ts";
@@ -21,9 +24,11 @@ const optimizerName = "optimizer.safetensors";
 /** Tokenizer, configuration and headers beside the tensors, generously. */
 const smallFilesBytes = 16 * 1024 * 1024;
 
-/** What a checkpoint takes on the disk. */
-export function checkpointBytes({ plan }: TrainingModel, tokenizerBytes: number): number {
-  return plan.parameterBytes + plan.optimizerBytes + Math.min(smallFilesBytes, 2 * tokenizerBytes + 256 * 1024);
+/** What a checkpoint takes on the disk: of a LoRA run only what is trained, whose gradients have its size. */
+export function checkpointBytes({ plan }: TrainingModel, prepared: PreparedTraining): number {
+  const { lora } = prepared.modelOptions;
+  const tensorBytes = lora === null || lora === undefined ? plan.parameterBytes : plan.gradientBytes;
+  return tensorBytes + plan.optimizerBytes + Math.min(smallFilesBytes, 2 * prepared.tokenizerBytes + 256 * 1024);
 }
 
 const stageKillPoints: Readonly<Record<CheckpointStage, KillPoint>> = {
@@ -38,6 +43,8 @@ export async function saveCheckpoint(
   trained: TrainingModel,
   progress: TrainingProgress,
   journal: RunJournal,
+  /** The model under a LoRA run's adapter. */
+  base: BaseReference | null,
 ): Promise<WholeCheckpoint> {
   const { recipe } = prepared;
   const { directory, manifest } = journal;
@@ -57,19 +64,33 @@ export async function saveCheckpoint(
     is_evaluation_due: progress.isEvaluationDue,
     eval: progress.evaluation,
     best: progress.best,
+    base,
   };
+  const { lora } = prepared.modelOptions;
   const tokenizer = tokenizerFolder(directory);
   const { checkpoint, setAside } = await writeCheckpoint({
     runDirectory: directory,
     state,
-    neededBytes: checkpointBytes(trained, prepared.tokenizerBytes),
+    neededBytes: checkpointBytes(trained, prepared),
     writeFiles: async (folder) => {
-      await trained.model.saveWeights(path.join(folder, weightsName));
-      await trained.model.saveOptimizer(path.join(folder, optimizerName));
-      for (const name of await readdir(tokenizer)) {
-        await copyFile(path.join(tokenizer, name), path.join(folder, name));
+      if (lora === null || lora === undefined) {
+        await trained.model.saveWeights(path.join(folder, weightsName));
+      } else {
+        await writeAdapterFolder(folder, trained.model, {
+          config: prepared.modelConfig,
+          lora,
+          base: base?.path ?? `random weights of seed ${recipe.seed}`,
+        });
       }
-      await writeModelFiles(folder, prepared.modelConfig, prepared.endOfTextId);
+      await trained.model.saveOptimizer(path.join(folder, optimizerName));
+      const { masking } = prepared.trainingOptions;
+      await writeModelFiles(folder, prepared.modelConfig, prepared.endOfTextId, { padId: masking?.padId ?? null });
+      for (const name of await readdir(tokenizer)) {
+        // What a causal model's tokenizer says of itself has just been written, with the model's context.
+        if (masking !== null || name !== "tokenizer_config.json") {
+          await copyFile(path.join(tokenizer, name), path.join(folder, name));
+        }
+      }
     },
     onStage: (stage) => killPoint(stageKillPoints[stage], progress.step),
   });
@@ -83,15 +104,16 @@ export async function saveCheckpoint(
   return checkpoint;
 }
 
-/** Loads weights and moments; says where training goes on. */
+/** Loads weights and moments; says where training goes on. `base` as in saveCheckpoint. */
 export async function loadCheckpoint(
   checkpoint: WholeCheckpoint,
   prepared: PreparedTraining,
   { model }: TrainingModel,
+  base: BaseReference | null,
 ): Promise<TrainingProgress> {
   const { state } = checkpoint;
   const mismatch =
-    state.data.fingerprint !== prepared.fingerprint
+    state.data.fingerprint !== null && state.data.fingerprint !== prepared.fingerprint
       ? "its training text is not the one found now; put the text back as it was, or start a new run"
       : state.data.shuffle_seed !== prepared.recipe.data.shuffle_seed ||
           state.random_state.seed !== prepared.recipe.seed
@@ -102,7 +124,16 @@ export async function loadCheckpoint(
   if (mismatch !== null) {
     throw new AppError("CHECKPOINT_MISMATCH", `Cannot go on from ${checkpoint.path}: ${mismatch}.`);
   }
-  await model.loadWeights(path.join(checkpoint.path, weightsName));
+  const { lora } = prepared.modelOptions;
+  if (lora === null || lora === undefined) {
+    await model.loadWeights(path.join(checkpoint.path, weightsName));
+  } else {
+    if (state.base !== null && base !== null) {
+      checkSameBase(state.base, base, checkpoint.path);
+    }
+    await loadFirstWeights(model, prepared);
+    await model.loadAdapter(path.join(checkpoint.path, adapterWeightsName));
+  }
   await model.loadOptimizer(path.join(checkpoint.path, optimizerName));
   return {
     step: state.step,

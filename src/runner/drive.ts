@@ -4,13 +4,15 @@ import { readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { loadAddon } from "#core/engine/addon";
+import { referenceBase } from "#core/runs/adapter-base";
 import { checkFreeDisk, checkpointsFolder, cleanCheckpoints, newestWholeCheckpoint } from "#core/runs/checkpoints";
 import { clearControl } from "#core/runs/control";
 import { makeFolder, writeFileDurably } from "#core/runs/durable-file";
+import { loadFirstWeights } from "#core/runs/first-weights";
 import { acquireLock, type Lock } from "#core/runs/lock";
 import { readManifest } from "#core/runs/manifest";
 import { MetricsWriter } from "#core/runs/metrics";
-import { allocateTraining, prepareTraining, readRunRecipe } from "#core/runs/prepare";
+import { type AllocatedTraining, allocateTraining, prepareTraining, readRunRecipe } from "#core/runs/prepare";
 import { ownIdentity } from "#core/runs/process-identity";
 import { programVersion } from "#core/runs/program-version";
 import { waitForSlot } from "#core/runs/queue";
@@ -141,8 +143,6 @@ async function train(
     onNotice: (sentence) => journal.note(sentence),
   });
   try {
-    await writeFileDurably(path.join(directory, "recipe.yaml"), recipeTextWith(source.text, prepared.recipe));
-    killPoint("resolved", 0);
     const isOtherText =
       journal.manifest.data_fingerprint !== null && journal.manifest.data_fingerprint !== prepared.fingerprint;
     if (isOtherText) {
@@ -151,49 +151,70 @@ async function train(
         "The training text is not the one this run began with; put it back as it was, or start a new run.",
       );
     }
-    const { recipe, facts } = prepared;
+    const { facts } = prepared;
     await journal.write({
       data_fingerprint: prepared.fingerprint,
-      total_steps: totalSteps(parseDuration(recipe.max_duration), facts),
+      total_steps: totalSteps(parseDuration(prepared.recipe.max_duration), facts),
     });
-    const trained = await allocateTraining(addon, prepared, (phase) => journal.phase(phase));
+    const trained = await allocateTraining(
+      addon,
+      prepared,
+      (phase) => journal.phase(phase),
+      (sentence) => journal.note(sentence),
+    );
     try {
-      const neededBytes = checkpointBytes(trained, prepared.tokenizerBytes);
-      await checkFreeDisk(checkpointsFolder(directory), neededBytes, "a single checkpoint");
-      const { checkpoint, problems } = await newestWholeCheckpoint(directory);
-      for (const problem of problems) {
-        await journal.log(problem);
-      }
-      let saved: TrainingProgress | null = null;
-      if (checkpoint !== null) {
-        saved = await loadCheckpoint(checkpoint, prepared, trained);
-      } else {
-        await trained.model.initialize(recipe.seed);
-      }
-      const from = saved ?? beginning;
-      const metrics = await MetricsWriter.open(directory);
-      try {
-        if (isResumed) {
-          const resumed = journal.manifest.resumes + 1;
-          await metrics.appendResume({ resumed, from_step: from.step });
-          await journal.write({ resumes: resumed });
-          await journal.log(`Resume ${resumed} goes on from step ${from.step}.`);
-        }
-        journal.check();
-        await journal.write({ status: "running", step: from.step, tokens: from.tokens, best: from.best });
-        killPoint("prepared", 0);
-        const loop = new TrainingLoop({ prepared, trained, metrics, journal, interrupts, from, saved });
-        const outcome = await loop.run();
-        await metrics.sync();
-        return outcome;
-      } finally {
-        await metrics.close();
-      }
+      return await trainAllocated(journal, interrupts, source.text, trained, isResumed);
     } finally {
       trained.model.dispose();
     }
   } finally {
     prepared.close();
+  }
+}
+
+/** From allocated memory to the end: the resolved recipe, weights, the loop. */
+async function trainAllocated(
+  journal: RunJournal,
+  interrupts: Interrupts,
+  recipeText: string,
+  trained: AllocatedTraining,
+  isResumed: boolean,
+): Promise<"completed" | "stopped"> {
+  const { directory } = journal;
+  const { prepared } = trained;
+  await writeFileDurably(path.join(directory, "recipe.yaml"), recipeTextWith(recipeText, prepared.recipe));
+  killPoint("resolved", 0);
+  await checkFreeDisk(checkpointsFolder(directory), checkpointBytes(trained, prepared), "a single checkpoint");
+  const isLora = prepared.recipe.model.lora !== undefined;
+  const base = isLora && prepared.base !== null ? await referenceBase(prepared.base.folder) : null;
+  const { checkpoint, problems } = await newestWholeCheckpoint(directory);
+  for (const problem of problems) {
+    await journal.log(problem);
+  }
+  let saved: TrainingProgress | null = null;
+  if (checkpoint !== null) {
+    saved = await loadCheckpoint(checkpoint, prepared, trained, base);
+  } else {
+    await journal.log(await loadFirstWeights(trained.model, prepared));
+  }
+  const from = saved ?? beginning;
+  const metrics = await MetricsWriter.open(directory);
+  try {
+    if (isResumed) {
+      const resumed = journal.manifest.resumes + 1;
+      await metrics.appendResume({ resumed, from_step: from.step });
+      await journal.write({ resumes: resumed });
+      await journal.log(`Resume ${resumed} goes on from step ${from.step}.`);
+    }
+    journal.check();
+    await journal.write({ status: "running", step: from.step, tokens: from.tokens, best: from.best });
+    killPoint("prepared", 0);
+    const loop = new TrainingLoop({ prepared, trained, metrics, journal, interrupts, from, saved, base });
+    const outcome = await loop.run();
+    await metrics.sync();
+    return outcome;
+  } finally {
+    await metrics.close();
   }
 }
 

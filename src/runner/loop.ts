@@ -1,5 +1,6 @@
 // The training loop: a call of the engine for each optimizer step, and between steps whatever is due. Everything that
 // decides anything is a function of the step, so that a resumed run repeats an uninterrupted one bit for bit.
+import type { BaseReference } from "#core/runs/adapter-base";
 import { formatRecord, type MetricRecord, type MetricsWriter, metricsFile } from "#core/runs/metrics";
 import { peakMemoryBytes } from "#core/runs/peak-memory";
 import type { PreparedTraining, TrainingModel } from "#core/runs/prepare";
@@ -25,6 +26,8 @@ type LoopContext = {
   readonly from: TrainingProgress;
   /** What the newest checkpoint holds; null where there is none. */
   readonly saved: TrainingProgress | null;
+  /** The model under a LoRA run's adapter. */
+  readonly base: BaseReference | null;
 };
 
 export class TrainingLoop {
@@ -142,7 +145,7 @@ export class TrainingLoop {
       return;
     }
     const { step } = this.#progress;
-    const { loss, perplexity, bitsPerByte } = evaluation;
+    const { loss, perplexity, bitsPerByte, sentenceOrderLoss } = evaluation;
     const isUsable = Number.isFinite(loss) && Number.isFinite(perplexity);
     const isBest = isUsable && loss < (this.#progress.best?.value ?? Infinity);
     this.#progress = {
@@ -155,11 +158,12 @@ export class TrainingLoop {
       ...record,
       "eval/loss": loss,
       "eval/perplexity": perplexity,
-      "eval/bits_per_byte": bitsPerByte,
+      ...(bitsPerByte === null ? {} : { "eval/bits_per_byte": bitsPerByte }),
+      ...(sentenceOrderLoss === null ? {} : { "eval/sentence_order_loss": sentenceOrderLoss }),
     });
     journal.progress({ best: this.#progress.best });
     await journal.log(
-      `Step ${step}: held-out loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${bitsPerByte.toFixed(4)} bits/byte.`,
+      `Step ${step}: held-out loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}${bitsPerByte === null ? " of masked tokens" : `, ${bitsPerByte.toFixed(4)} bits/byte`}.`,
     );
     await writeSamples(prepared, trained, step, journal.directory, interrupts.signal);
     this.#progress = { ...this.#progress, time: this.#progress.time + (performance.now() - begin) / 1000 };
@@ -200,13 +204,13 @@ export class TrainingLoop {
 
   /** Writes a checkpoint unless there is one that says the same. What was measured until now is on the disk before it. */
   async #save(): Promise<void> {
-    const { prepared, trained, metrics, journal } = this.#context;
+    const { prepared, trained, metrics, journal, base } = this.#context;
     if (this.#saved?.step === this.#progress.step && this.#saved.isEvaluationDue === this.#progress.isEvaluationDue) {
       return;
     }
     const begin = performance.now();
     await metrics.sync();
-    await saveCheckpoint(prepared, trained, this.#progress, journal);
+    await saveCheckpoint(prepared, trained, this.#progress, journal, base);
     this.#saved = this.#progress;
     this.#progress = { ...this.#progress, time: this.#progress.time + (performance.now() - begin) / 1000 };
   }

@@ -17,6 +17,9 @@ describe("the contract", () => {
       "app.reveal",
       "app.settings",
       "app.status",
+      "models.describe",
+      "models.forecast",
+      "models.lint",
       "models.list",
       "recipes.check",
       "recipes.keep-draft",
@@ -24,9 +27,11 @@ describe("the contract", () => {
       "recipes.read",
       "recipes.save",
       "recipes.schema",
+      "runs.branch",
       "runs.control",
       "runs.list",
       "runs.log",
+      "runs.preview-change",
       "runs.resume",
       "runs.samples",
       "runs.series",
@@ -37,7 +42,7 @@ describe("the contract", () => {
       "tokenizers.inspect",
       "tokenizers.list",
     ]);
-    expect(Object.keys(contract.streams).toSorted()).toEqual(["models.generate", "tokenizers.train"]);
+    expect(Object.keys(contract.streams).toSorted()).toEqual(["models.export", "models.generate", "tokenizers.train"]);
     expect(Object.keys(contract.events).toSorted()).toEqual([
       "app.settings-changed",
       "models.engine-lost",

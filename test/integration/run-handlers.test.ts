@@ -138,7 +138,10 @@ save_interval: 100000ba
     await waitUntil("it is stopped", async () => (await show()).summary.status === "stopped");
     expect((await show()).resumes).toEqual([{ resumed: 1, fromStep: stopped.summary.step }]);
 
-    const models = await createModelHandlers({ workspace: () => folder.path }).requests["models.list"]({}, context);
+    const models = await createModelHandlers({ workspace: () => folder.path }).requests["models.list"](
+      { opened: [] },
+      context,
+    );
     expect(models.map((model) => [model.run, model.name, model.step])).toEqual([
       [run, "windowed", expect.any(Number)],
       [run, "windowed", stopped.summary.step],

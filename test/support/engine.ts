@@ -10,6 +10,11 @@ export const TINY_END_OF_TEXT = 96;
 export function tinyConfig(changes: Partial<NativeModelConfig> = {}): NativeModelConfig {
   return {
     family: "gpt2",
+    head: "causal-lm",
+    typeVocabSize: 0,
+    labels: 1,
+    classifierPdrop: 0,
+    activation: "gelu_new",
     vocabSize: TINY_VOCABULARY,
     maxSeqLen: 32,
     nLayers: 2,
@@ -32,6 +37,14 @@ export function tinyTraining(changes: Partial<NativeTrainingOptions> = {}): Nati
     seed: 17,
     optimizer: { lr: 1e-3, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 1e-5, noDecay: [] },
     gradientClipping: 1,
+    precision: "fp32",
+    recompute: false,
+    optimizerState: "fp32",
+    frozen: [],
+    labelSmoothing: 0,
+    classWeights: null,
+    documentMask: false,
+    masking: null,
     ...changes,
   };
 }

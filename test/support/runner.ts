@@ -27,7 +27,7 @@ export function requireAddon(): void {
 }
 
 /** Bundles a source as scripts/build.mjs does, so that the tests never meet an old build. */
-async function bundle(name: string, contents: string): Promise<string> {
+export async function bundle(name: string, contents: string): Promise<string> {
   const file = path.join(root, "build", "test", name, "main.js");
   const { outputFiles } = await build({
     absWorkingDir: root,
@@ -38,7 +38,7 @@ async function bundle(name: string, contents: string): Promise<string> {
     format: "esm",
     write: false,
     logLevel: "warning",
-    external: ["tiktoken"],
+    external: ["@anush008/tokenizers", "tiktoken"],
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
     },

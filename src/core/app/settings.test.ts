@@ -23,7 +23,11 @@ describe("SettingsStore", () => {
     const settings = await SettingsStore.open(folder);
     const workspace = path.join(folder, "new", "workspace");
     await Promise.all([settings.change({ theme: "dark" }), settings.change({ workspace })]);
-    expect((await SettingsStore.open(folder)).current).toEqual({ theme: "dark", workspace });
+    expect((await SettingsStore.open(folder)).current).toEqual({
+      theme: "dark",
+      workspace,
+      openedModels: [],
+    });
   });
 
   it("never writes down a workspace that only the environment names", async () => {
@@ -32,6 +36,13 @@ describe("SettingsStore", () => {
     expect(settings.current.workspace).toBe(path.join(folder, "from-environment"));
     await settings.change({ theme: "light" });
     expect(await stored()).toEqual({ theme: "light" });
+  });
+
+  it("remembers the models that were opened", async () => {
+    const settings = await SettingsStore.open(folder);
+    await settings.change({ openedModels: ["/elsewhere/gpt2"] });
+    await settings.change({ theme: "dark" });
+    expect((await SettingsStore.open(folder)).current.openedModels).toEqual(["/elsewhere/gpt2"]);
   });
 
   it("starts anew from a file that is not JSON or holds something else", async () => {

@@ -6,7 +6,7 @@ import { workspacePath } from "#core/paths";
 import { AppError } from "#shared/errors";
 import { type Settings, settingsSchema } from "#shared/ipc/app.contract";
 
-type Change = { readonly theme?: Settings["theme"] | undefined; readonly workspace?: string | undefined };
+type Change = { readonly [Key in keyof Settings]?: Settings[Key] | undefined };
 
 export class SettingsStore {
   readonly #file: string;
@@ -31,15 +31,17 @@ export class SettingsStore {
       // First start, or a file that a person broke.
     }
     const parsed = settingsSchema.partial().safeParse(value);
-    const { theme, workspace } = parsed.success ? parsed.data : {};
+    const { theme, workspace, openedModels } = parsed.success ? parsed.data : {};
     const stored: Partial<Settings> = {
       ...(theme === undefined ? {} : { theme }),
       ...(workspace === undefined ? {} : { workspace }),
+      ...(openedModels === undefined ? {} : { openedModels }),
     };
     const fromEnvironment = process.env["ASSAY_HOME"];
     return new SettingsStore(file, stored, {
       theme: theme ?? "system",
       workspace: workspacePath(fromEnvironment === undefined || fromEnvironment === "" ? workspace : fromEnvironment),
+      openedModels: openedModels ?? [],
     });
   }
 
@@ -54,10 +56,11 @@ export class SettingsStore {
     return changed;
   }
 
-  async #change({ theme, workspace }: Change): Promise<Settings> {
+  async #change({ theme, workspace, openedModels }: Change): Promise<Settings> {
     const chosen = {
       ...(theme === undefined ? {} : { theme }),
       ...(workspace === undefined ? {} : { workspace: await usableWorkspace(workspace) }),
+      ...(openedModels === undefined ? {} : { openedModels }),
     };
     const stored = { ...this.#stored, ...chosen };
     const temporary = `${this.#file}.tmp-${process.pid}`;

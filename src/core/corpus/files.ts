@@ -2,7 +2,7 @@
 import type { Dirent } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import type { CorpusSource } from "#shared/domain/recipe";
+import { type CorpusSource, PATH_TO_REPLACE } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 import { nearestWord } from "../recipe/nearest-key.ts";
 import { globBase, globMatcher, isGlob } from "./glob.ts";
@@ -69,6 +69,12 @@ function byBytes(a: string, b: string): number {
 }
 
 async function notFound(source: string): Promise<AppError> {
+  if (source.split(path.sep).join("/").includes(`/${PATH_TO_REPLACE}`)) {
+    return new AppError(
+      "CORPUS_NOT_FOUND",
+      `There is no text at ${source}: this path of a preset stands for text that only you have; give your own, as in --set data.train=PATH.`,
+    );
+  }
   // The deepest folder that is there tells what was probably meant.
   let folder = path.dirname(source);
   let missing = path.basename(source);

@@ -8,8 +8,28 @@ import { fileURLToPath } from "node:url";
 
 import { AppError } from "#shared/errors";
 
+export type NativeFamily = "gpt2" | "bert" | "megatron_bert";
+
+export type NativeHead =
+  | "causal-lm"
+  | "masked-lm"
+  /** Masked LM and the order of two segments. */
+  | "pretraining"
+  | "multiple-choice"
+  | "sequence-classification"
+  | "token-classification"
+  | "span-qa";
+
 export type NativeModelConfig = {
-  readonly family: "gpt2";
+  readonly family: NativeFamily;
+  readonly head: NativeHead;
+  /** Of the feed-forward layers: GPT-2's tanh approximation, or the exact function. */
+  readonly activation: "gelu_new" | "gelu";
+  /** 0 for gpt2, at least 1 for encoders. */
+  readonly typeVocabSize: number;
+  /** Outputs of a classification head; 1 where the head has none. */
+  readonly labels: number;
+  readonly classifierPdrop: number;
   readonly vocabSize: number;
   readonly maxSeqLen: number;
   readonly nLayers: number;
@@ -21,6 +41,62 @@ export type NativeModelConfig = {
   readonly embdPdrop: number;
   readonly attnPdrop: number;
   readonly residPdrop: number;
+};
+
+/** Low-rank adapters (Hu et al. 2021) on every linear layer of the blocks whose Hugging Face name ends with a target. */
+export type NativeLora = {
+  readonly rank: number;
+  /** The adapters' output is scaled by alpha / rank. */
+  readonly alpha: number;
+  readonly dropout: number;
+  readonly targets: readonly string[];
+};
+
+export type NativeWeightType = "fp32" | "bf16" | "int8";
+
+export type NativeModelOptions = {
+  /** 0: one for each core. */
+  readonly threads: number;
+  /** How linear weights and the token embedding are stored; narrower than fp32 they are frozen. */
+  readonly weights?: NativeWeightType;
+  readonly lora?: NativeLora | null;
+};
+
+/** (B, T) unless said otherwise. */
+export type NativeBatch = {
+  readonly tokens: Int32Array;
+  readonly batch: number;
+  readonly seqLen: number;
+  readonly tokenTypes?: Int32Array;
+  /** By default 0 … T − 1. */
+  readonly positions?: Int32Array;
+  /** A position attends to its neighbours of the same number; −1 is padding. By default one text a sequence. */
+  readonly segments?: Int32Array;
+  /**
+   * Negative: not scored. (B, T) for language models and token classification, (B) for sequence classification,
+   * (B / choices) for multiple choice, (B, 2) first and last position for span QA.
+   */
+  readonly targets?: Int32Array;
+  /** (B), pretraining: 1 where the segments were swapped. */
+  readonly sentenceTargets?: Int32Array;
+  /** Multiple choice: neighbouring sequences that belong to one question. */
+  readonly choices?: number;
+};
+
+/** Masked language modelling as BERT's: of the predicted tokens 80 % become the mask, 10 % a random token. */
+export type NativeMasking = {
+  readonly probability: number;
+  readonly wholeWord: boolean;
+  /** Two segments, half of the pairs swapped; needs the pretraining head. */
+  readonly sentenceOrder: boolean;
+  readonly maskId: number;
+  readonly clsId: number;
+  readonly sepId: number;
+  readonly padId: number;
+  /** One entry a token: 1 where it begins a word. */
+  readonly wordStarts: Uint8Array;
+  /** Never masked, never put in. */
+  readonly specials: Uint32Array;
 };
 
 export type NativeMachine = {
@@ -59,6 +135,19 @@ export type NativeTrainingOptions = {
     readonly noDecay: readonly string[];
   };
   readonly gradientClipping: number | null;
+  /** amp_bf16: operands of matrix products rounded to bf16; weights, gradients and moments stay fp32. */
+  readonly precision: "fp32" | "amp_bf16";
+  /** Keeps only the input of each block and computes the rest again. */
+  readonly recompute: boolean;
+  readonly optimizerState: "fp32" | "8bit";
+  /** Glob patterns over tensor names. */
+  readonly frozen: readonly string[];
+  readonly labelSmoothing: number;
+  /** One a label of a classification head; null: all 1. */
+  readonly classWeights: readonly number[] | null;
+  /** Causal: attention and positions begin anew at end-of-text. */
+  readonly documentMask: boolean;
+  readonly masking: NativeMasking | null;
 };
 
 export type NativeStepResult = {
@@ -84,7 +173,15 @@ export interface NativeTokenData {
 
 export type NativeTensorInfo = { readonly name: string; readonly shape: readonly number[] };
 
-export type NativeGeneratedToken = { readonly id: number; readonly logprob: number; readonly index: number };
+export type NativeAlternative = { readonly id: number; readonly logprob: number };
+
+export type NativeGeneratedToken = {
+  readonly id: number;
+  readonly logprob: number;
+  readonly index: number;
+  /** The `topLogprobs` likeliest tokens in its place, the likeliest first. */
+  readonly alternatives?: readonly NativeAlternative[];
+};
 
 export type NativeGenerationRequest = {
   /** May be empty if `endOfTextId` is given, which then starts the text. Longer than the context: its end is kept. */
@@ -99,6 +196,10 @@ export type NativeGenerationRequest = {
   readonly topP: number;
   readonly seed: number;
   readonly stopIds: Uint32Array;
+  /** Divides (or, below zero, multiplies) the logits of tokens that are in the text already; 1 is none. */
+  readonly repetitionPenalty?: number;
+  /** How many alternatives a token comes with. */
+  readonly topLogprobs?: number;
 };
 
 export type NativeGenerationResult = {
@@ -113,15 +214,47 @@ export type NativeGenerationResult = {
   readonly windowSlides: number;
 };
 
+/** One entry of a GGUF file's metadata. */
+export type NativeGgufEntry = { readonly key: string } & (
+  | { readonly type: "string"; readonly value: string }
+  | { readonly type: "u32" | "i32" | "f32"; readonly value: number }
+  | { readonly type: "bool"; readonly value: boolean }
+  | { readonly type: "strings"; readonly value: readonly string[] }
+  | { readonly type: "i32s"; readonly value: Int32Array }
+);
+
+export type NativeTensorHeaders = {
+  readonly format: "safetensors" | "pytorch" | "gguf";
+  readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+};
+
 export interface NativeModel {
   /** Hugging Face GPT2LMHeadModel names, Conv1D layout (in, out); lm_head is tied to wte and not listed. */
   parameters(): readonly NativeTensorInfo[];
   /** As GPT-2: normal 0.02, residual projections 0.02 / √(2 · layers), biases 0, layer norms 1 and 0. */
   initialize(seed: number): Promise<void>;
-  /** safetensors in F32, F16 or BF16; names with or without "transformer."; a mismatch names the tensor. */
-  loadWeights(file: string): Promise<void>;
-  /** safetensors, F32, fsynced. */
+  /**
+   * A folder, safetensors (sharded too) or pytorch_model.bin, in F32, F16 or BF16; names with or without the base's prefix; a mismatch names the tensor. With `allowMissingHead` the
+   * file may have another head or none: what is missing stays as it is.
+   */
+  loadWeights(
+    file: string,
+    options?: { readonly allowMissingHead?: boolean },
+  ): Promise<{ readonly missing: readonly string[]; readonly unexpected: readonly string[] }>;
+  /** safetensors, F32, fsynced; without adapters. */
   saveWeights(file: string): Promise<void>;
+  /** PEFT's adapter_model.safetensors: the adapters and a small head trained beside them. */
+  saveAdapter(file: string): Promise<void>;
+  loadAdapter(file: string): Promise<void>;
+  /** Adds the adapters to the weights; the model computes the same, and its adapters change nothing any more. */
+  mergeAdapter(): Promise<void>;
+  /** llama.cpp's names and layout; `metadata` follows the keys that name architecture and shape. */
+  exportGguf(request: {
+    readonly file: string;
+    readonly type: "f32" | "f16" | "q8_0";
+    readonly metadata: readonly NativeGgufEntry[];
+  }): Promise<void>;
   readTensor(name: string): Promise<Float32Array>;
   writeTensor(name: string, values: Float32Array): Promise<void>;
   /** Arithmetic only. */
@@ -144,11 +277,30 @@ export interface NativeModel {
     readonly seqLen: number;
   }): Promise<{ readonly loss: number }>;
   readGradient(name: string): Promise<Float32Array>;
+  /** One update from any batch of at most the prepared seqLen. */
+  trainBatch(request: {
+    readonly batch: NativeBatch;
+    readonly step: number;
+    readonly lr: number;
+  }): Promise<NativeStepResult>;
+  /** Loss and gradients without dropout. */
+  computeBatchGradients(batch: NativeBatch): Promise<{ readonly loss: number }>;
+  /**
+   * What the head says: language models (B, T, V), classification of sequences (B, labels) or tokens (B, T, labels),
+   * multiple choice (B / choices, choices), span QA (B, T, 2); pretraining gives its masked language model's.
+   */
+  predict(batch: NativeBatch): Promise<Float32Array>;
+  /** Pretraining: (B, 2). */
+  predictSentenceOrder(batch: NativeBatch): Promise<Float32Array>;
+  trainedParameterCount(): Promise<number>;
   /** Clips and applies the gradients of computeGradients. */
   applyUpdate(request: { readonly step: number; readonly lr: number }): Promise<{ readonly gradNorm: number }>;
   /** (tokens.length, vocabSize) of one sequence no longer than the context. */
   logits(tokens: Int32Array): Promise<Float32Array>;
-  /** Each document alone after end-of-text, in windows of seqLen; `stride` below seqLen overlaps them. nats is the sum. */
+  /**
+   * Each document alone after end-of-text, in windows of seqLen; `stride` below seqLen overlaps them. With `masking`:
+   * the windows of the text, masked the same way every time. nats is the sum.
+   */
   evaluate(request: {
     readonly data: NativeTokenData;
     readonly seqLen: number;
@@ -156,7 +308,16 @@ export interface NativeModel {
     readonly endOfTextId: number;
     readonly fromDocument?: number;
     readonly toDocument?: number;
-  }): Promise<{ readonly nats: number; readonly tokenCount: number }>;
+    readonly masking?: NativeMasking | null;
+    readonly maskingSeed?: number;
+  }): Promise<{
+    readonly nats: number;
+    readonly tokenCount: number;
+    readonly sentenceNats: number;
+    readonly sentenceCount: number;
+  }>;
+  /** Continues several prompts together; the results are in their order. */
+  generateBatch(requests: readonly NativeGenerationRequest[]): Promise<readonly NativeGenerationResult[]>;
   generate(
     request: NativeGenerationRequest,
     onToken: (token: NativeGeneratedToken) => void,
@@ -217,7 +378,13 @@ export type NativeSafetensorsHeader = {
 
 export interface NativeAddon {
   machine(): NativeMachine;
-  createModel(config: NativeModelConfig, options: { readonly threads: number }): NativeModel;
+  createModel(config: NativeModelConfig, options: NativeModelOptions): NativeModel;
+  /** Arithmetic only: a plan of a model of any size needs no memory. */
+  planTraining(
+    config: NativeModelConfig,
+    options: NativeModelOptions,
+    training: NativeTrainingOptions,
+  ): NativeMemoryPlan & { readonly parameterCount: number; readonly adapterParameterCount: number };
   openTokenData(directory: string): NativeTokenData;
   /** The permutation of one epoch, for the shared test vectors. */
   dataOrder(request: {
@@ -236,6 +403,8 @@ export interface NativeAddon {
   loadVocabAndMerges(vocabFile: string, mergesFile: string): NativeTokenizer;
   tokenizerFromRanks(tokens: readonly Uint8Array[], specialTokens: Readonly<Record<string, number>>): NativeTokenizer;
   readSafetensorsHeader(file: string): NativeSafetensorsHeader;
+  /** Headers only, of any size of model: a folder, a file or an index as loadWeights takes it, or a GGUF. */
+  readTensorHeaders(path: string): NativeTensorHeaders;
 }
 
 const ADDON_PATH_IN_REPOSITORY = path.join("build", "native", "binding", "assay.node");

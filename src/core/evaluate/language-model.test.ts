@@ -7,7 +7,12 @@ function engine(): { model: NativeModel; asked: (readonly [number, number])[] } 
   const asked: (readonly [number, number])[] = [];
   const evaluate: NativeModel["evaluate"] = ({ fromDocument = 0, toDocument = 0 }) => {
     asked.push([fromDocument, toDocument]);
-    return Promise.resolve({ nats: 20 * (toDocument - fromDocument), tokenCount: 10 * (toDocument - fromDocument) });
+    return Promise.resolve({
+      nats: 20 * (toDocument - fromDocument),
+      tokenCount: 10 * (toDocument - fromDocument),
+      sentenceNats: 0,
+      sentenceCount: 0,
+    });
   };
   // as: the evaluation calls nothing else of the engine.
   return { model: { evaluate } as NativeModel, asked };

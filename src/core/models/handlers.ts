@@ -1,30 +1,16 @@
-// models.list: every checkpoint of every run. Generation runs in the engine host and is not handled here.
+// models.list, which reads directories alone and so is answered beside the runs. What needs the engine (headers, memory,
+// lint, export, generation) is answered in the engine host.
 
 import type { RequestHandlers } from "#shared/ipc/contract";
 import type { modelsContract } from "#shared/ipc/models.contract";
-import { listCheckpoints } from "../runs/checkpoints.ts";
-import { listRuns } from "../runs/status.ts";
+import { listModels } from "./list.ts";
 
 export function createModelHandlers(options: { readonly workspace: () => string }): {
-  readonly requests: RequestHandlers<typeof modelsContract>;
+  readonly requests: Pick<RequestHandlers<typeof modelsContract>, "models.list">;
 } {
   return {
     requests: {
-      "models.list": async () => {
-        const runs = await listRuns(options.workspace());
-        const models = await Promise.all(
-          runs.map(async (run) => {
-            const checkpoints = await listCheckpoints(run.directory).catch(() => []);
-            return checkpoints.map((checkpoint) => ({
-              source: checkpoint.path,
-              run: run.id,
-              name: run.name,
-              step: checkpoint.step,
-            }));
-          }),
-        );
-        return models.flat();
-      },
+      "models.list": async ({ opened }) => listModels(options.workspace(), opened),
     },
   };
 }

@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { isShaped } from "#shared/domain/recipe";
+import { knownShapeName } from "../models/known-shapes.ts";
+import { modelConfigOf } from "../recipe/engine-options.ts";
 import { loadRecipe } from "../recipe/load.ts";
 import { type ForecastFacts, forecast } from "./forecast.ts";
 import { ratesOf } from "./measured-rate.ts";
@@ -16,7 +19,7 @@ save_num_checkpoints_to_keep: 2
 device_train_microbatch_size: 4
 `;
   const { recipe, problems } = loadRecipe({ text, overrides });
-  if (recipe === null) {
+  if (recipe === null || !isShaped(recipe)) {
     throw new Error(problems[0]?.message);
   }
   return recipe;
@@ -29,22 +32,56 @@ const facts: ForecastFacts = {
   measured: null,
 };
 
+const shape = (overrides: readonly string[] = [], vocabSize = 50_257) =>
+  modelConfigOf(aRecipe(["objective.name=mlm+sop", ...overrides]), vocabSize);
+
 describe("modelParameterCount", () => {
-  it("is GPT-2's for GPT-2's shape", () => {
-    expect(modelParameterCount(aRecipe().model, 50_257, 1024)).toBe(124_439_808);
+  it.each([
+    ["GPT-2", ["objective.name=clm"], 50_257, 124_439_808],
+    [
+      "GPT-2 XL",
+      ["objective.name=clm", "model.n_layers=48", "model.n_heads=25", "model.d_model=1600"],
+      50_257,
+      1_557_611_200,
+    ],
+    [
+      "BioMedLM",
+      ["objective.name=clm", "model.n_layers=32", "model.n_heads=20", "model.d_model=2560"],
+      28_896,
+      2_594_247_680,
+    ],
+    // BertForPreTraining of bert-base-uncased and bert-large-uncased, 512 positions.
+    ["BERT-base", ["model.name=bert", "max_seq_len=512"], 30_522, 110_106_428],
+    [
+      "BERT-large",
+      ["model.name=bert", "max_seq_len=512", "model.n_layers=24", "model.n_heads=16", "model.d_model=1024"],
+      30_522,
+      336_226_108,
+    ],
+  ])("is %s's own", (_, overrides, vocabSize, expected) => {
+    expect(modelParameterCount(shape(overrides, vocabSize))).toBe(expected);
   });
 
-  it("is BioMedLM's 2.6 billion for its shape", () => {
-    const model = { n_layers: 32, d_model: 2560, expansion_ratio: 4 };
-    expect(modelParameterCount(model, 28_896, 1024)).toBe(2_594_247_680);
+  it("moves layer norms in Megatron's order without adding any", () => {
+    const bert = modelParameterCount(shape(["model.name=bert"]));
+    expect(modelParameterCount(shape(["model.name=megatron_bert"]))).toBe(bert);
+  });
+});
+
+describe("knownShapeName", () => {
+  it("says what the papers call a shape", () => {
+    const biomedlm = ["objective.name=clm", "model.n_layers=32", "model.n_heads=20", "model.d_model=2560"];
+    expect(knownShapeName(shape(biomedlm, 28_896))).toBe("BioMedLM 2.7B");
+    expect(knownShapeName(shape(biomedlm, 28_895))).toBeNull();
+    const megatron = ["model.name=megatron_bert", "model.n_layers=24", "model.n_heads=16", "model.d_model=2048"];
+    expect(knownShapeName(shape(megatron, 30_522))).toBe("BioMegatron 1.2B");
   });
 });
 
 describe("trainingFlopsPerToken", () => {
   it("is 6(N − position embeddings) + 12·L·d·T", () => {
-    const { model } = aRecipe();
     const expected = 6 * (124_439_808 - 1024 * 768) + 12 * 12 * 768 * 1024;
-    expect(trainingFlopsPerToken(model, 50_257, 1024)).toBe(expected);
+    expect(trainingFlopsPerToken(shape(["objective.name=clm"]), 1024)).toBe(expected);
   });
 });
 

@@ -1,36 +1,44 @@
 // What a recipe will take: parameters, tokens, steps, memory, disk, time. Pure; every figure opens its arithmetic in a
 // sentence with the numbers it came from.
-import { parseDuration, type Recipe } from "#shared/domain/recipe";
+import { parseDuration, type Recipe, type ShapedRecipe } from "#shared/domain/recipe";
+import { trainableCount } from "#shared/domain/recipe-model";
 import { assertNever } from "#shared/errors";
 import type { Forecast } from "#shared/ipc/recipes.contract";
-import { autoMicrobatch } from "../recipe/resolve.ts";
+import type { NativeModelConfig } from "../engine/addon.ts";
+import { knownShapeName } from "../models/known-shapes.ts";
+import { modelConfigOf, modelOptionsOf, plannedMasking, trainingOptionsOf } from "../recipe/engine-options.ts";
+import { largestMicrobatch } from "../recipe/microbatch.ts";
 import { totalSteps } from "../runs/schedule.ts";
-import { type MemoryParts, planMemory } from "./memory.ts";
+import { type MemoryParts, planMemory, totalBytes } from "./memory.ts";
 import { modelParameterCount, positionParameterCount, trainingFlopsPerToken } from "./model-size.ts";
-import { estimateRate, type MeasuredRate, type RateMachine } from "./rate.ts";
-
-export { modelParameterCount } from "./model-size.ts";
+import { estimateRate, type MeasuredRate, type Rate, type RateMachine } from "./rate.ts";
 
 export type ForecastFacts = {
   readonly machine: RateMachine & { readonly memoryBytes: number };
   readonly vocabSize: number;
+  /** The model that training starts from, where there is one. */
+  readonly base?: NativeModelConfig | null;
   /** Tokens of the training text without the held-out part, and where the number comes from; null where it is unknown. */
   readonly trainTokens: { readonly value: number; readonly how: string } | null;
   /** Tokens of the held-out text; 0 where unknown. */
   readonly evalTokens?: number;
   readonly measured: MeasuredRate | null;
-  /** The engine's own plan, which is exact; arithmetic serves where it is absent. */
-  readonly memoryPlan?: MemoryParts | null;
+  /** Memory free for the run now; the machine's whole where it is not asked. */
+  readonly availableBytes?: number;
+  /** What training with so many windows at once takes; the formulas of memory.ts where absent. */
+  readonly memoryOf?: (microbatch: number) => MemoryParts;
+  /** How fast another machine than this one is. */
+  readonly rate?: Rate;
 };
 
 /** Tokenizer, settings and state of a checkpoint, beside the tensors. */
 const CHECKPOINT_EXTRA_BYTES_PER_TOKEN = 60;
 
-function mib(bytes: number): string {
+export function sized(bytes: number): string {
   return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-function grouped(value: number): string {
+export function grouped(value: number): string {
   return Math.round(value).toLocaleString("en-US").replaceAll(",", " ");
 }
 
@@ -50,13 +58,62 @@ function intervalSteps(recipe: Recipe, steps: number, tokensPerStep: number, win
   }
 }
 
-export function forecast(recipe: Recipe, facts: ForecastFacts): Forecast {
-  const { model, max_seq_len: context, global_train_batch_size: batch } = recipe;
-  const { vocabSize } = facts;
-  const parameters = modelParameterCount(model, vocabSize, context);
-  const flopsPerToken = trainingFlopsPerToken(model, vocabSize, context);
+function parametersHow(config: NativeModelConfig, parameters: number): string {
+  const { vocabSize, dModel: width, maxSeqLen, nLayers } = config;
+  const embeddings = (vocabSize + maxSeqLen + config.typeVocabSize) * width;
+  const one = (layers: number) => modelParameterCount({ ...config, nLayers: layers });
+  const block = one(1) - one(0);
+  const rest = parameters - embeddings - nLayers * block;
+  const name = knownShapeName(config);
+  const types = config.typeVocabSize === 0 ? "" : ` + ${config.typeVocabSize} × ${width} token types`;
+  return `${grouped(vocabSize)} × ${width} token embeddings (also the output layer) + ${maxSeqLen} × ${width} positions${types} + ${nLayers} blocks of ${grouped(block)} + ${grouped(rest)} besides.${name === null ? "" : ` Known as ${name}.`}`;
+}
+
+/** The number of windows at once, and the memory that goes with it. */
+export function plannedMicrobatch(
+  recipe: ShapedRecipe,
+  facts: Pick<ForecastFacts, "availableBytes" | "machine" | "memoryOf" | "vocabSize" | "base">,
+): { readonly microbatch: number; readonly memory: MemoryParts } {
+  const config = modelConfigOf(recipe, facts.vocabSize, facts.base);
+  const memoryOf =
+    facts.memoryOf ??
+    ((microbatch: number) =>
+      planMemory(
+        config,
+        modelOptionsOf(recipe, 1),
+        trainingOptionsOf(recipe, microbatch, plannedMasking(recipe, facts.vocabSize)),
+      ));
+  const microbatch =
+    recipe.device_train_microbatch_size === "auto"
+      ? largestMicrobatch(
+          recipe.global_train_batch_size,
+          facts.availableBytes ?? facts.machine.memoryBytes,
+          (windows) => totalBytes(memoryOf(windows)),
+        )
+      : recipe.device_train_microbatch_size;
+  return { microbatch, memory: memoryOf(microbatch) };
+}
+
+/** What one checkpoint takes: weights and optimizer, or with LoRA the adapter and its optimizer. */
+export function checkpointSize(
+  recipe: Recipe,
+  config: NativeModelConfig,
+): { readonly weightBytes: number; readonly optimizerBytes: number; readonly extraBytes: number } {
+  const trained = trainableCount(config, recipe.model);
+  return {
+    weightBytes: 4 * (recipe.model.lora === undefined ? modelParameterCount(config) : trained),
+    optimizerBytes: Math.ceil((recipe.optimizer.state === "8bit" ? 2.04 : 8) * trained),
+    extraBytes: CHECKPOINT_EXTRA_BYTES_PER_TOKEN * config.vocabSize,
+  };
+}
+
+export function forecast(recipe: ShapedRecipe, facts: ForecastFacts): Forecast {
+  const { max_seq_len: context, global_train_batch_size: batch } = recipe;
+  const config = modelConfigOf(recipe, facts.vocabSize, facts.base);
+  const parameters = modelParameterCount(config);
+  const flopsPerToken = trainingFlopsPerToken(config, context);
   const threads = recipe.threads === "auto" ? facts.machine.physicalCores : recipe.threads;
-  const rate = estimateRate({ machine: facts.machine, threads, flopsPerToken, measured: facts.measured });
+  const rate = facts.rate ?? estimateRate({ machine: facts.machine, threads, flopsPerToken, measured: facts.measured });
 
   const tokensPerStep = batch * context;
   const windows = facts.trainTokens === null ? null : Math.max(0, Math.floor((facts.trainTokens.value - 1) / context));
@@ -76,19 +133,9 @@ export function forecast(recipe: Recipe, facts: ForecastFacts): Forecast {
           ? `${duration.value} s at ${Math.round(rate.tokensPerSecond)} tokens a second, ${grouped(tokensPerStep)} a step.`
           : `max_duration ${recipe.max_duration}.`;
 
-  const microbatch =
-    recipe.device_train_microbatch_size === "auto"
-      ? autoMicrobatch(recipe, vocabSize, facts.machine)
-      : recipe.device_train_microbatch_size;
-  const memory = facts.memoryPlan ?? planMemory(recipe, vocabSize, microbatch);
-  const memoryBytes =
-    memory.parameterBytes +
-    memory.gradientBytes +
-    memory.optimizerBytes +
-    memory.activationBytes +
-    memory.workspaceBytes;
+  const { microbatch, memory } = plannedMicrobatch(recipe, facts);
 
-  const checkpointBytes = 12 * parameters + CHECKPOINT_EXTRA_BYTES_PER_TOKEN * vocabSize;
+  const checkpoint = checkpointSize(recipe, config);
   const kept = recipe.save_num_checkpoints_to_keep + 1;
 
   const evalTokens = facts.evalTokens ?? 0;
@@ -102,34 +149,32 @@ export function forecast(recipe: Recipe, facts: ForecastFacts): Forecast {
       : ` ${evaluations} evaluations of ${grouped(evalTokens)} tokens, forward only, add ${Math.round(evalSeconds)} s.`;
 
   return {
-    parameters: {
-      value: parameters,
-      how: `${grouped(vocabSize)} × ${model.d_model} token embeddings (also the output layer) + ${context} × ${model.d_model} positions + ${model.n_layers} blocks of ${grouped((parameters - (vocabSize + context + 2) * model.d_model) / model.n_layers)} + a last norm of ${2 * model.d_model}.`,
-    },
+    parameters: { value: parameters, how: parametersHow(config, parameters) },
     tokensTotal: {
       value: tokensTotal,
-      how: `${grouped(steps)} steps × ${batch} windows × ${context} tokens; ${(tokensTotal / parameters).toPrecision(2)} tokens a parameter.`,
+      how: `${grouped(steps)} steps × ${batch} windows × ${context} tokens; ${Number((tokensTotal / parameters).toPrecision(2))} tokens a parameter.`,
     },
     steps: { value: steps, how: stepsHow },
     flopsPerToken: {
       value: flopsPerToken,
-      how: `6 × (${grouped(parameters)} − ${grouped(positionParameterCount(model, context))} position embeddings) + 12 × ${model.n_layers} layers × ${model.d_model} × ${context}.`,
+      how: `6 × (${grouped(parameters)} − ${grouped(positionParameterCount(config))} position embeddings) + 12 × ${config.nLayers} layers × ${config.dModel} × ${context}.`,
     },
-    memoryBytes: {
-      value: memoryBytes,
-      how: `Weights ${mib(memory.parameterBytes)} + gradients ${mib(memory.gradientBytes)} + optimizer ${mib(memory.optimizerBytes)} + activations of ${microbatch} windows ${mib(memory.activationBytes)} + work space ${mib(memory.workspaceBytes)}.`,
-    },
+    memoryBytes: { value: totalBytes(memory), how: memoryHow(memory, microbatch) },
     diskBytes: {
-      value: kept * checkpointBytes,
-      how: `${recipe.save_num_checkpoints_to_keep} newest checkpoints and the best one × (weights ${mib(4 * parameters)} + optimizer ${mib(8 * parameters)} + tokenizer).`,
+      value: kept * (checkpoint.weightBytes + checkpoint.optimizerBytes + checkpoint.extraBytes),
+      how: `${recipe.save_num_checkpoints_to_keep} newest checkpoints and the best one × (${recipe.model.lora === undefined ? "weights" : "adapter"} ${sized(checkpoint.weightBytes)} + optimizer ${sized(checkpoint.optimizerBytes)} + tokenizer).`,
     },
     seconds: {
       value: trainSeconds + evalSeconds,
       how: isClock
         ? `max_duration ${recipe.max_duration}.${evalHow}`
-        : `${grouped(tokensTotal)} tokens at ${Math.round(rate.tokensPerSecond)} a second.${evalHow}`,
+        : `${grouped(tokensTotal)} tokens at ${grouped(rate.tokensPerSecond)} a second.${evalHow}`,
     },
     tokensPerSecond: { value: rate.tokensPerSecond, how: rate.how },
     basis: rate.basis,
   };
+}
+
+export function memoryHow(memory: MemoryParts, microbatch: number): string {
+  return `Weights ${sized(memory.parameterBytes)} + gradients ${sized(memory.gradientBytes)} + optimizer ${sized(memory.optimizerBytes)} + activations of ${microbatch} ${microbatch === 1 ? "window" : "windows"} ${sized(memory.activationBytes)} + work space ${sized(memory.workspaceBytes)}.`;
 }

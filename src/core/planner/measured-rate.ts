@@ -3,7 +3,8 @@
 import { open, readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
-import type { Recipe } from "#shared/domain/recipe";
+import { isShaped, type Recipe, type ShapedRecipe } from "#shared/domain/recipe";
+import { modelConfigOf } from "../recipe/engine-options.ts";
 import { loadRecipe } from "../recipe/load.ts";
 import { trainingFlopsPerToken } from "./model-size.ts";
 import type { MeasuredRate } from "./rate.ts";
@@ -41,19 +42,28 @@ export function ratesOf(metricsTail: string): readonly number[] {
   });
 }
 
-function isSameShape(one: Recipe, other: Recipe, threads: number): boolean {
-  return (
-    one.max_seq_len === other.max_seq_len &&
-    one.model.n_layers === other.model.n_layers &&
-    one.model.d_model === other.model.d_model &&
-    one.model.n_heads === other.model.n_heads &&
-    one.model.expansion_ratio === other.model.expansion_ratio &&
-    one.global_train_batch_size === other.global_train_batch_size &&
-    other.threads === threads
-  );
+/** Same work a step, as far as the rate goes. */
+function isSameWork(one: Recipe, other: Recipe, threads: number): boolean {
+  const work = ({ model, optimizer, objective, ...recipe }: Recipe): readonly unknown[] => [
+    model.name,
+    model.n_layers,
+    model.d_model,
+    model.n_heads,
+    model.expansion_ratio,
+    model.lora,
+    model.weights,
+    model.freeze,
+    optimizer.state,
+    objective.name,
+    recipe.max_seq_len,
+    recipe.global_train_batch_size,
+    recipe.precision,
+    recipe.activation_checkpointing,
+  ];
+  return JSON.stringify(work(one)) === JSON.stringify(work(other)) && other.threads === threads;
 }
 
-async function readRun(directory: string): Promise<{ recipe: Recipe; rate: number; name: string } | null> {
+async function readRun(directory: string): Promise<{ recipe: ShapedRecipe; rate: number; name: string } | null> {
   try {
     const manifest: { host?: unknown; name?: unknown } = JSON.parse(
       await readFile(path.join(directory, "run.json"), "utf8"),
@@ -64,7 +74,7 @@ async function readRun(directory: string): Promise<{ recipe: Recipe; rate: numbe
     const file = path.join(directory, "recipe.yaml");
     const { recipe } = loadRecipe({ text: await readFile(file, "utf8"), file });
     const rates = ratesOf(await readTail(path.join(directory, "metrics.jsonl")));
-    return recipe === null || rates.length < ENOUGH_POINTS
+    return recipe === null || !isShaped(recipe) || rates.length < ENOUGH_POINTS
       ? null
       : { recipe, rate: median(rates), name: String(manifest.name) };
   } catch {
@@ -90,10 +100,10 @@ export async function measuredRate(
     }
     const measured = {
       tokensPerSecond: run.rate,
-      flopsPerToken: trainingFlopsPerToken(run.recipe.model, runVocabSize, run.recipe.max_seq_len),
+      flopsPerToken: trainingFlopsPerToken(modelConfigOf(run.recipe, runVocabSize), run.recipe.max_seq_len),
       runName: run.name,
     };
-    if (runVocabSize === facts.vocabSize && isSameShape(recipe, run.recipe, threads)) {
+    if (runVocabSize === facts.vocabSize && isSameWork(recipe, run.recipe, threads)) {
       return { ...measured, isSameShape: true };
     }
     other ??= { ...measured, isSameShape: false };

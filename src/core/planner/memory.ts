@@ -1,45 +1,14 @@
-// Memory of training on the CPU in fp32, part by part, as arithmetic. The engine's own plan is exact and preferred where
-// the addon is there; this one serves before it is and where only a number is needed.
-import type { Recipe } from "#shared/domain/recipe";
-import { modelParameterCount } from "./model-size.ts";
-
-export type TrainingShape = {
-  readonly vocabSize: number;
-  readonly seqLen: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly width: number;
-  readonly expansionRatio: number;
-  readonly hasDropout: boolean;
-};
-
-export function shapeOf(recipe: Recipe, vocabSize: number): TrainingShape {
-  return {
-    vocabSize,
-    seqLen: recipe.max_seq_len,
-    layers: recipe.model.n_layers,
-    heads: recipe.model.n_heads,
-    width: recipe.model.d_model,
-    expansionRatio: recipe.model.expansion_ratio,
-    hasDropout: recipe.model.dropout > 0,
-  };
-}
-
-/**
- * What the backward pass needs kept, and the gradient on its way through one block. A token keeps in each block: two
- * normalised inputs, two residual streams, queries, keys and values, the attention's output, and the feed-forward layer
- * before and after its nonlinearity; and a few scalars. Attention weights and logits are never whole in memory.
- */
-export function activationBytes(shape: TrainingShape, microbatch: number): number {
-  const { width, expansionRatio, heads, layers, seqLen, hasDropout } = shape;
-  const perBlock = (2 + 2 + 3 + 1 + 2 * expansionRatio) * width + heads + 4;
-  const atTheEnds = 2 * width + 4;
-  const inBackward = (hasDropout ? 3 : 2) * width + Math.max(3, expansionRatio) * width;
-  return 4 * microbatch * seqLen * (layers * perBlock + atTheEnds + inBackward);
-}
-
-/** The output layer works on this many tokens at a time. */
-const CLASSIFIER_ROWS = 256;
+// Memory of training on the CPU, part by part. The engine's own plan is exact: it is the arithmetic by which it allocates.
+// Where the engine is not built, the formulas here serve; a test holds them to the engine's.
+import { elementCount, modelTensors, parameterCount, type TensorShape } from "#shared/domain/model-tensors";
+import { loraModules, matchesAny } from "#shared/domain/recipe-model";
+import { AppError } from "#shared/errors";
+import {
+  loadAddon,
+  type NativeModelConfig,
+  type NativeModelOptions,
+  type NativeTrainingOptions,
+} from "../engine/addon.ts";
 
 export type MemoryParts = {
   readonly parameterBytes: number;
@@ -49,13 +18,106 @@ export type MemoryParts = {
   readonly workspaceBytes: number;
 };
 
-export function planMemory(recipe: Recipe, vocabSize: number, microbatch: number): MemoryParts {
-  const parameters = modelParameterCount(recipe.model, vocabSize, recipe.max_seq_len);
+export function totalBytes(parts: MemoryParts): number {
+  return (
+    parts.parameterBytes + parts.gradientBytes + parts.optimizerBytes + parts.activationBytes + parts.workspaceBytes
+  );
+}
+
+/** The output layer works on this many tokens at a time. */
+const CLASSIFIER_ROWS = 256;
+/** Running means in 8 bits share a scale of 4 bytes with so many neighbours. */
+const OPTIMIZER_BLOCK = 256;
+
+/**
+ * What the backward pass needs kept, and the gradient on its way through one block. A token keeps in each block: two
+ * normalised inputs, two residual streams, queries, keys and values, the attention's output, and the feed-forward layer
+ * before and after its nonlinearity; and a few scalars. Attention weights and logits are never whole in memory. With
+ * recomputation a block keeps only its input, and one block at a time has the rest.
+ */
+export function activationBytes(
+  config: Pick<NativeModelConfig, "dModel" | "dInner" | "nHeads" | "nLayers" | "residPdrop">,
+  training: Pick<NativeTrainingOptions, "microbatchSize" | "seqLen" | "recompute">,
+): number {
+  const { dModel: width, dInner: inner, nHeads: heads, nLayers: layers } = config;
+  const perBlock = 8 * width + 2 * inner + heads + 4;
+  const kept = training.recompute ? layers * width + perBlock : layers * perBlock;
+  const atTheEnds = 2 * width + 4;
+  const inBackward = (config.residPdrop > 0 ? 3 : 2) * width + Math.max(3 * width, inner);
+  return 4 * training.microbatchSize * training.seqLen * (kept + atTheEnds + inBackward);
+}
+
+function countOf(tensors: readonly TensorShape[]): number {
+  return tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+}
+
+/** Linear weights of the blocks and the token embedding: what may be kept in fewer bits. */
+export function shrinkableCount(config: NativeModelConfig): number {
+  const embeddings = config.vocabSize * config.dModel;
+  const linears = modelTensors(config).filter(
+    ({ name, shape }) => shape.length === 2 && /\.(h|layer)\.\d+\./.test(name),
+  );
+  return embeddings + countOf(linears);
+}
+
+export function planMemory(
+  config: NativeModelConfig,
+  options: Pick<NativeModelOptions, "weights" | "lora">,
+  training: Pick<
+    NativeTrainingOptions,
+    "microbatchSize" | "seqLen" | "recompute" | "precision" | "optimizerState" | "frozen"
+  >,
+): MemoryParts {
+  const tensors = modelTensors(config);
+  const all = countOf(tensors);
+  const shrinkable = options.weights === "bf16" ? shrinkableCount(config) : 0;
+  const lora = options.lora ?? null;
+  const adapters =
+    lora === null
+      ? 0
+      : loraModules(config, lora.targets).reduce((sum, { inputs, outputs }) => sum + lora.rank * (inputs + outputs), 0);
+  const trained = lora === null ? countOf(tensors.filter(({ name }) => !matchesAny(name, training.frozen))) : adapters;
+  const stateBytes = training.optimizerState === "8bit" ? 2 * (1 + 4 / OPTIMIZER_BLOCK) : 8;
+  // Matrix products in bf16 read a rounded copy of the weights that are trained.
+  const roundedCopy = training.precision === "amp_bf16" && lora === null ? 2 * trained : 0;
   return {
-    parameterBytes: 4 * parameters,
-    gradientBytes: 4 * parameters,
-    optimizerBytes: 8 * parameters,
-    activationBytes: activationBytes(shapeOf(recipe, vocabSize), microbatch),
-    workspaceBytes: 4 * CLASSIFIER_ROWS * vocabSize,
+    parameterBytes: 4 * (all + adapters) - 2 * shrinkable,
+    gradientBytes: 4 * trained,
+    optimizerBytes: Math.ceil(stateBytes * trained),
+    activationBytes: activationBytes(config, training),
+    workspaceBytes: 4 * CLASSIFIER_ROWS * config.vocabSize + roundedCopy,
+  };
+}
+
+/** What training would allocate: the engine's word, or the formulas above where it is not built. Allocates nothing. */
+export function trainingMemory(
+  config: NativeModelConfig,
+  options: NativeModelOptions,
+  training: NativeTrainingOptions,
+): MemoryParts {
+  try {
+    return loadAddon().planTraining(config, options, training);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "ADDON_NOT_BUILT") {
+      return planMemory(config, options, training);
+    }
+    throw error;
+  }
+}
+
+/** Generating from weights of one byte: weights with a scale a channel, and keys and values of one whole context. */
+export function int8InferenceMemory(config: NativeModelConfig): MemoryParts {
+  const all = parameterCount(config);
+  const shrinkable = shrinkableCount(config);
+  // Outputs of a block's linear layers: queries, keys, values, two projections, and the feed-forward layer.
+  const channels = config.vocabSize + config.nLayers * (5 * config.dModel + config.dInner);
+  const isCausal = config.family === "gpt2";
+  const cache = isCausal ? 2 * config.nLayers * config.maxSeqLen * config.dModel * 4 : 0;
+  return {
+    parameterBytes: 4 * (all - shrinkable) + shrinkable + 4 * channels,
+    gradientBytes: 0,
+    optimizerBytes: 0,
+    activationBytes: cache + 4 * config.maxSeqLen * (6 * config.dModel + config.dInner),
+    workspaceBytes: 4 * config.vocabSize,
   };
 }

@@ -11,6 +11,7 @@ import { forecast } from "../planner/forecast.ts";
 import type { PlannerMachine } from "../planner/machine.ts";
 import { measuredRate } from "../planner/measured-rate.ts";
 import { describeTokenizer } from "../tokenizer/load.ts";
+import { shapeRecipe } from "./init-from.ts";
 import { loadRecipe, locateInText } from "./load.ts";
 import { withAbsolutePaths } from "./paths.ts";
 import { checkVocabulary } from "./resolve.ts";
@@ -86,16 +87,21 @@ export async function checkRecipeText(options: CheckOptions): Promise<RecipeChec
     const evaluation = data.eval;
     await orProblem(text, "data.eval", problems, () => listCorpusFiles(evaluation));
   }
+  const shaped = await orProblem(text, "model.init_from", problems, () => shapeRecipe(recipe, workspace));
+  if (shaped === null) {
+    return { problems, forecast: null, forecastProblem: null };
+  }
   const tokenizerKey = recipe.tokenizer.path === undefined ? "tokenizer" : "tokenizer.path";
-  const vocabSize = await orProblem(text, tokenizerKey, problems, () => vocabSizeOf(recipe, workspace));
+  const vocabSize = await orProblem(text, tokenizerKey, problems, () => vocabSizeOf(shaped.recipe, workspace));
   if (vocabSize === null || problems.some((problem) => problem.severity === "error")) {
     return { problems, forecast: null, forecastProblem: null };
   }
   const [estimated, measured] = await Promise.all([
     estimateTokens(data),
-    measuredRate(workspace, recipe, { vocabSize, physicalCores: machine.physicalCores }),
+    measuredRate(workspace, shaped.recipe, { vocabSize, physicalCores: machine.physicalCores }),
   ]);
-  const figures = forecast(recipe, { machine, vocabSize, ...estimated, measured });
+  const base = shaped.base?.config ?? null;
+  const figures = forecast(shaped.recipe, { machine, vocabSize, base, ...estimated, measured });
   const forecastProblem =
     figures.memoryBytes.value > machine.memoryBytes
       ? `This needs ${(figures.memoryBytes.value / 1e9).toFixed(1)} GB of memory and this machine has ${(machine.memoryBytes / 1e9).toFixed(1)} GB; lower device_train_microbatch_size or the model.`

@@ -249,6 +249,7 @@ export function prepareRecipe(options: {
     ["data", "train"],
     ["data", "eval"],
     ["tokenizer", "path"],
+    ["model", "init_from"],
   ] as const) {
     const [area, key] = at;
     const before: unknown = Reflect.get(loaded[area], key);

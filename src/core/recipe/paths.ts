@@ -52,10 +52,31 @@ function absoluteTokenizer(value: string, bases: Bases): string {
   return resolved;
 }
 
+/** `RUN@STEP` in its parts; `step` is null where there is none. */
+export function splitRunStep(source: string): { readonly run: string; readonly step: number | null } {
+  const match = /^(.+)@(?:step-)?(\d+)$/.exec(source);
+  return match === null ? { run: source, step: null } : { run: match[1] ?? "", step: Number(match[2]) };
+}
+
+/** A folder is a path, also before @STEP; a run's id or name is left for the workspace to find. */
+function absoluteModel(value: string, bases: Bases): string {
+  const whole = absolute(value, "model.init_from", bases);
+  if (existsSync(whole)) {
+    return whole;
+  }
+  const { run, step } = splitRunStep(value);
+  const resolved = absolute(run, "model.init_from", bases);
+  return existsSync(resolved) || /[\\/]/.test(run) ? `${resolved}${step === null ? "" : `@${step}`}` : value;
+}
+
 export function withAbsolutePaths(recipe: Recipe, bases: Bases): Recipe {
   const { data, tokenizer } = recipe;
   return {
     ...recipe,
+    model:
+      recipe.model.init_from === undefined
+        ? recipe.model
+        : { ...recipe.model, init_from: absoluteModel(recipe.model.init_from, bases) },
     tokenizer:
       tokenizer.path === undefined ? tokenizer : { ...tokenizer, path: absoluteTokenizer(tokenizer.path, bases) },
     data: {

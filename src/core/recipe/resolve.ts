@@ -1,56 +1,47 @@
 // Replaces every `auto` of a recipe by what this machine has, and the vocabulary's size by the tokenizer's. The result is
 // what a run directory keeps; resume goes by it, so that the same microbatch and threads give the same bits.
 import { stringify } from "yaml";
-import type { Recipe, ResolvedRecipe } from "#shared/domain/recipe";
+import type { Recipe, ResolvedRecipe, ShapedRecipe } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
-import { activationBytes, shapeOf } from "../planner/memory.ts";
 
-export type MachineFacts = {
-  readonly physicalCores: number;
-  readonly memoryBytes: number;
-};
-
-/** Activations may take this share of the memory: the rest is for weights, the page cache and everyone else. */
-const ACTIVATION_SHARE = 1 / 4;
-/** Beyond this many windows at once a CPU gains nothing: its matrix products are large enough. */
-const MAX_AUTO_MICROBATCH = 16;
-
-/** The largest divisor of the global batch that fits; a function of recipe and machine alone. */
-export function autoMicrobatch(recipe: Recipe, vocabSize: number, machine: MachineFacts): number {
-  const batch = recipe.global_train_batch_size;
-  for (let divisor = Math.min(batch, MAX_AUTO_MICROBATCH); divisor > 1; divisor -= 1) {
-    const bytes = activationBytes(shapeOf(recipe, vocabSize), divisor);
-    if (batch % divisor === 0 && bytes <= machine.memoryBytes * ACTIVATION_SHARE) {
-      return divisor;
-    }
-  }
-  return 1;
-}
-
-/** The vocabulary a model gets. The tokenizer says; a recipe that says otherwise is refused. */
+/**
+ * The vocabulary a model gets. The tokenizer says; a recipe that says otherwise is refused. A model that training starts
+ * from may have more rows than its tokenizer has tokens: some are padded.
+ */
 export function checkVocabulary(recipe: Recipe, tokenizerVocabSize: number): number {
   const wanted = recipe.model.vocab_size;
-  if (wanted !== undefined && wanted !== tokenizerVocabSize) {
+  const mayBePadded = recipe.model.init_from !== undefined;
+  if (wanted !== undefined && wanted !== tokenizerVocabSize && !(mayBePadded && tokenizerVocabSize < wanted)) {
+    const where = mayBePadded ? "the model of model.init_from has" : "model.vocab_size is";
+    const remedy = mayBePadded
+      ? "leave tokenizer out, it comes with the model"
+      : "leave model.vocab_size out, or choose the other tokenizer";
     throw new AppError(
       "TOKENIZER_MODEL_MISMATCH",
-      `The tokenizer has ${tokenizerVocabSize} tokens and model.vocab_size is ${wanted}; leave model.vocab_size out, or choose the other tokenizer.`,
+      `The tokenizer has ${tokenizerVocabSize} tokens and ${where} ${wanted}; ${remedy}.`,
     );
   }
-  return tokenizerVocabSize;
+  return wanted ?? tokenizerVocabSize;
 }
 
 export function resolveRecipe(
-  recipe: Recipe,
-  facts: { readonly machine: MachineFacts; readonly vocabSize: number },
+  recipe: ShapedRecipe,
+  facts: {
+    readonly physicalCores: number;
+    readonly vocabSize: number;
+    /** Asked only where the recipe leaves it open. */
+    readonly autoMicrobatch: (vocabSize: number, threads: number) => number;
+  },
 ): ResolvedRecipe {
   const vocabSize = checkVocabulary(recipe, facts.vocabSize);
+  const threads = recipe.threads === "auto" ? Math.max(1, facts.physicalCores) : recipe.threads;
   return {
     ...recipe,
     device: "cpu",
-    threads: recipe.threads === "auto" ? Math.max(1, facts.machine.physicalCores) : recipe.threads,
+    threads,
     device_train_microbatch_size:
       recipe.device_train_microbatch_size === "auto"
-        ? autoMicrobatch(recipe, vocabSize, facts.machine)
+        ? facts.autoMicrobatch(vocabSize, threads)
         : recipe.device_train_microbatch_size,
     model: { ...recipe.model, vocab_size: vocabSize },
   };

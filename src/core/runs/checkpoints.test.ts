@@ -32,6 +32,7 @@ function state(step: number, evalLoss: number | null = null, runId = "mine"): Om
     is_evaluation_due: false,
     eval: evalLoss === null ? null : { loss: evalLoss, perplexity: Math.exp(evalLoss), bits_per_byte: evalLoss },
     best: null,
+    base: null,
   };
 }
 

@@ -1,13 +1,12 @@
 // Checkpoints on disk (docs/formats/run-directory.md): folders that are whole or not there. Written beside their place,
 // fsynced and renamed; each says the size and SHA-256 of its files, so that one that was damaged later is noticed.
 // What goes into one is the runner's matter; here is when it may be trusted, and when it may go.
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readdir, readFile, rename, rm, stat, statfs } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import type { CheckpointInfo } from "#shared/domain/run";
 import { AppError, toErrorEnvelope } from "#shared/errors";
+import { baseReferenceSchema, sha256Of } from "./adapter-base.ts";
 import { asFileError, makeFolder, syncFile, syncFolder, systemErrorCode, writeFileDurably } from "./durable-file.ts";
 import { refuseForeignVersion } from "./manifest.ts";
 
@@ -23,7 +22,8 @@ export const trainingStateSchema = z.object({
   /** Seconds of training. */
   time: z.number(),
   data: z.object({
-    fingerprint: z.string(),
+    /** Null in the first checkpoint of a branch to other text: it fits whatever text the branch has. */
+    fingerprint: z.string().nullable(),
     shuffle_seed: z.number(),
     /** Index of the next sample in the endless sequence of docs/formats/data-order.md. */
     next_sample: z.number(),
@@ -33,9 +33,11 @@ export const trainingStateSchema = z.object({
   /** True when a stop came before this step's evaluation was done: a resume begins with it. */
   is_evaluation_due: z.boolean(),
   /** The evaluation at exactly this step. */
-  eval: z.object({ loss: z.number(), perplexity: z.number(), bits_per_byte: z.number() }).nullable(),
+  eval: z.object({ loss: z.number(), perplexity: z.number(), bits_per_byte: z.number().nullable() }).nullable(),
   /** The best evaluation of the run so far. */
   best: z.object({ metric: z.string(), value: z.number(), step: z.number().int() }).nullable(),
+  /** Of a LoRA run: the model under the adapter. */
+  base: baseReferenceSchema.nullable().default(null),
   files: z.record(z.string(), z.object({ size: z.number(), sha256: z.string() })),
 });
 export type TrainingState = z.infer<typeof trainingStateSchema>;
@@ -67,15 +69,6 @@ async function listSteps(runDirectory: string): Promise<readonly number[]> {
     }
     throw asFileError(error, `read ${checkpointsFolder(runDirectory)}`);
   }
-}
-
-async function sha256Of(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
-    // as: a stream without an encoding yields buffers.
-    hash.update(chunk as Buffer);
-  }
-  return hash.digest("hex");
 }
 
 /**

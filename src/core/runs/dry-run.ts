@@ -6,6 +6,7 @@ import path from "node:path";
 import { parseDuration, type Recipe } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 import { loadAddon, type NativeMemoryPlan } from "../engine/addon.ts";
+import { loadFirstWeights } from "./first-weights.ts";
 import { peakMemoryBytes } from "./peak-memory.ts";
 import { allocateTraining, prepareTraining } from "./prepare.ts";
 import { learningRate, totalSteps } from "./schedule.ts";
@@ -57,10 +58,13 @@ export async function dryRun(options: {
       onNotice: options.onPhase,
     });
     try {
-      const { model, plan } = await allocateTraining(addon, prepared, onPhase);
+      const {
+        model,
+        plan,
+        prepared: { recipe, facts },
+      } = await allocateTraining(addon, prepared, onPhase, options.onPhase);
       try {
-        const { recipe, facts } = prepared;
-        await model.initialize(recipe.seed);
+        await loadFirstWeights(model, prepared);
         const maxDuration = parseDuration(recipe.max_duration);
         let loss = Number.NaN;
         let gradNorm = Number.NaN;

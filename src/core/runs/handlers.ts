@@ -2,13 +2,16 @@
 // `emit`.
 import { open, readFile } from "node:fs/promises";
 import path from "node:path";
+import { isShaped } from "#shared/domain/recipe";
 import type { RequestHandlers } from "#shared/ipc/contract";
 import type { runsContract } from "#shared/ipc/runs.contract";
 import { readModelConfig } from "../models/hugging-face.ts";
 import { programRoot } from "../paths.ts";
-import { modelParameterCount } from "../planner/forecast.ts";
+import { modelParameterCount } from "../planner/model-size.ts";
+import { modelConfigOf } from "../recipe/engine-options.ts";
 import { loadRecipe, loadRecipeSource, recipeError } from "../recipe/load.ts";
 import { withAbsolutePaths } from "../recipe/paths.ts";
+import { createBranch, planBranch } from "./branch.ts";
 import { listCheckpoints } from "./checkpoints.ts";
 import { requestControl } from "./control.ts";
 import { createRun, findRun } from "./directory.ts";
@@ -16,6 +19,7 @@ import { asFileError, systemErrorCode } from "./durable-file.ts";
 import { type LaunchOptions, resumeRun, startRun } from "./launch.ts";
 import { readManifest } from "./manifest.ts";
 import { readLines } from "./metrics.ts";
+import { previewChange } from "./preview-change.ts";
 import { reduceSeries } from "./series.ts";
 import { SeriesStore } from "./series-store.ts";
 import { listRuns, readSummary } from "./status.ts";
@@ -57,6 +61,10 @@ export function createRunHandlers(options: {
     watcher.followRun(directory);
     return directory;
   };
+  const nameOfRun = async (id: string | null): Promise<string | null> => {
+    const directory = id === null ? null : await findRun(workspace(), id).catch(() => null);
+    return directory === null ? null : ((await readManifest(directory).catch(() => null))?.name ?? null);
+  };
   const start = async (recipeRun: Parameters<typeof createRun>[0]) => {
     const created = await createRun(recipeRun);
     await startRun(created.path, launch());
@@ -64,7 +72,7 @@ export function createRunHandlers(options: {
     return { run: created.id, directory: created.path, status };
   };
 
-  const requests: RequestHandlers<typeof runsContract> = {
+  const requests: RunHandlers["requests"] = {
     "runs.list": async () => {
       watcher.followList();
       return listRuns(workspace());
@@ -85,6 +93,7 @@ export function createRunHandlers(options: {
         recipeYaml,
         checkpoints,
         parameterCount: await parameterCount(recipeYaml, checkpoints[0]?.path),
+        parentName: await nameOfRun(manifest.branched_from?.run ?? null),
         latest: Object.fromEntries(
           Object.entries(table.latest()).map(([key, value]) => [key, Number.isFinite(value) ? value : String(value)]),
         ),
@@ -143,11 +152,25 @@ export function createRunHandlers(options: {
       return {};
     },
 
-    "runs.resume": async ({ run }) => {
+    "runs.resume": async ({ run, set = [] }) => {
       const directory = await find(run);
-      await resumeRun(directory, launch());
+      await resumeRun(directory, { ...launch(), set });
       return { run: idOf(directory) };
     },
+
+    "runs.branch": async ({ run, step, set }) => {
+      const plan = await planBranch({
+        from: `${await find(run)}@${step}`,
+        overrides: set,
+        workspace: workspace(),
+      });
+      const created = await createBranch(plan, { workspace: workspace() });
+      await startRun(created.path, launch());
+      const { status } = await readSummary(created.path);
+      return { run: created.id, directory: created.path, status };
+    },
+
+    "runs.preview-change": async ({ run, set }) => previewChange(await find(run), set),
   };
   return { requests, close: () => watcher.close() };
 }
@@ -156,10 +179,13 @@ export function createRunHandlers(options: {
 async function parameterCount(recipeYaml: string, checkpoint: string | undefined): Promise<number | null> {
   const { recipe } = loadRecipe({ text: recipeYaml });
   const config = checkpoint === undefined ? null : await readModelConfig(checkpoint).catch(() => null);
-  const vocabSize = config?.vocabSize ?? recipe?.model.vocab_size ?? recipe?.tokenizer.train?.vocab_size;
-  return recipe === null || vocabSize === undefined
+  if (config !== null) {
+    return modelParameterCount(config);
+  }
+  const vocabSize = recipe?.model.vocab_size ?? recipe?.tokenizer.train?.vocab_size;
+  return recipe === null || vocabSize === undefined || !isShaped(recipe)
     ? null
-    : modelParameterCount(recipe.model, vocabSize, recipe.max_seq_len);
+    : modelParameterCount(modelConfigOf(recipe, vocabSize));
 }
 
 /** Whole lines from the cursor on, or the last `tailBytes` of them, at most a mebibyte an answer. */

@@ -2,24 +2,33 @@
 // dry run, which must forecast what the runner will do.
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import type { Recipe, ResolvedRecipe } from "#shared/domain/recipe";
+import { isShaped, type Recipe, type ResolvedRecipe } from "#shared/domain/recipe";
 import type { Phase } from "#shared/domain/run";
-import { AppError } from "#shared/errors";
+import { AppError, toErrorEnvelope } from "#shared/errors";
 import { buildTokenCache, type TokenCaches } from "../corpus/token-cache.ts";
 import type {
   NativeAddon,
   NativeMemoryPlan,
   NativeModel,
   NativeModelConfig,
+  NativeModelOptions,
   NativeTokenData,
   NativeTokenizer,
   NativeTrainingOptions,
 } from "../engine/addon.ts";
+import { readModelConfig } from "../models/hugging-face.ts";
+import { totalBytes, trainingMemory } from "../planner/memory.ts";
+import { availableMemory } from "../recipe/available-memory.ts";
+import { modelConfigOf, modelOptionsOf, trainingOptionsOf } from "../recipe/engine-options.ts";
+import { type BaseModel, shapeRecipe } from "../recipe/init-from.ts";
 import { loadRecipe, recipeError } from "../recipe/load.ts";
+import { largestMicrobatch, nextSmallerMicrobatch } from "../recipe/microbatch.ts";
 import { checkVocabulary, resolveRecipe } from "../recipe/resolve.ts";
 import { loadTokenizer } from "../tokenizer/load.ts";
+import { maskingOf } from "../tokenizer/masking.ts";
 import { prepareTokenizer } from "../tokenizer/prepare.ts";
 import { saveTokenizer } from "../tokenizer/train.ts";
+import { newestWholeCheckpoint } from "./checkpoints.ts";
 import { asFileError, syncFolder } from "./durable-file.ts";
 import type { StepFacts } from "./schedule.ts";
 
@@ -36,11 +45,20 @@ export type PreparedTraining = {
   readonly fingerprint: string;
   readonly facts: StepFacts;
   readonly modelConfig: NativeModelConfig;
+  readonly modelOptions: NativeModelOptions;
   readonly trainingOptions: NativeTrainingOptions;
+  /** The model that training starts from. */
+  readonly base: BaseModel | null;
+  /** Whether the microbatch was chosen here, so that a smaller one may take its place. */
+  readonly isMicrobatchChosen: boolean;
   close(): void;
 };
 
 export type TrainingModel = { readonly model: NativeModel; readonly plan: NativeMemoryPlan };
+export type AllocatedTraining = TrainingModel & {
+  /** With the microbatch that was allocated, which is smaller than planned where the memory was not there. */
+  readonly prepared: PreparedTraining;
+};
 
 export function tokenizerFolder(directory: string): string {
   return path.join(directory, "tokenizer");
@@ -70,8 +88,9 @@ export async function prepareTraining(options: {
   /** A sentence for the log. */
   readonly onNotice: (sentence: string) => void;
 }): Promise<PreparedTraining> {
-  const { recipe, addon, onPhase } = options;
-  const tokenizer = await tokenizerOf(options);
+  const { addon, onPhase } = options;
+  const { recipe, base } = await shapeOfRun(options.recipe, options.directory, options.workspace);
+  const tokenizer = await tokenizerOf({ ...options, recipe });
   const { endOfTextId } = tokenizer;
   if (endOfTextId === null) {
     throw new AppError(
@@ -79,7 +98,24 @@ export async function prepareTraining(options: {
       "The tokenizer has no <|endoftext|>, which stands between documents; choose one that has it.",
     );
   }
-  const resolved = resolveRecipe(recipe, { machine: addon.machine(), vocabSize: tokenizer.vocabSize });
+  const masking = maskingOf(recipe, tokenizer);
+  const memory = await availableMemory();
+  const modelConfig = modelConfigOf(recipe, checkVocabulary(recipe, tokenizer.vocabSize), base?.config);
+  const resolved = resolveRecipe(recipe, {
+    physicalCores: addon.machine().physicalCores,
+    vocabSize: tokenizer.vocabSize,
+    autoMicrobatch: (_, threads) => {
+      const bytesFor = (microbatch: number): number =>
+        totalBytes(
+          trainingMemory(modelConfig, modelOptionsOf(recipe, threads), trainingOptionsOf(recipe, microbatch, masking)),
+        );
+      const chosen = largestMicrobatch(recipe.global_train_batch_size, memory.bytes, bytesFor);
+      options.onNotice(
+        `device_train_microbatch_size: auto is ${chosen} of ${recipe.global_train_batch_size}: it takes ${gigabytes(bytesFor(chosen))} of the ${gigabytes(memory.bytes)} ${memory.how}.`,
+      );
+      return chosen;
+    },
+  });
   onPhase({ name: "reading corpus" });
   const caches = await buildTokenCache({
     recipe,
@@ -91,77 +127,53 @@ export async function prepareTraining(options: {
       onPhase({ name: phase === "hashing" ? "reading corpus" : "tokenizing", done, total, unit: "bytes" }),
   });
   options.onNotice(describeCaches(caches));
-  return openCaches(
-    resolved,
-    addon,
-    tokenizer,
-    endOfTextId,
-    caches,
-    await folderBytes(tokenizerFolder(options.directory)),
-  );
-}
-
-function describeCaches({ train, eval: held, wasReused }: TokenCaches): string {
-  const how = wasReused ? "already tokenized" : "tokenized";
-  return `Text (${how}): ${train.documents} documents and ${train.tokens} tokens for training, ${held.documents} and ${held.tokens} held out.`;
-}
-
-function openCaches(
-  recipe: ResolvedRecipe,
-  addon: NativeAddon,
-  tokenizer: NativeTokenizer,
-  endOfTextId: number,
-  caches: TokenCaches,
-  tokenizerBytes: number,
-): PreparedTraining {
   const training = addon.openTokenData(caches.trainDirectory);
   const held = addon.openTokenData(caches.evalDirectory);
-  const { model, optimizer } = recipe;
   return {
-    recipe,
+    recipe: resolved,
     tokenizer,
-    tokenizerBytes,
+    tokenizerBytes: await folderBytes(tokenizerFolder(options.directory)),
     endOfTextId,
     training,
     evaluation: { data: held, textBytes: caches.eval.textBytes },
     fingerprint: caches.fingerprint,
     facts: {
-      globalBatchSize: recipe.global_train_batch_size,
-      seqLen: recipe.max_seq_len,
-      windowCount: training.windowCount(recipe.max_seq_len),
+      globalBatchSize: resolved.global_train_batch_size,
+      seqLen: resolved.max_seq_len,
+      windowCount: training.windowCount(resolved.max_seq_len),
     },
-    modelConfig: {
-      family: "gpt2",
-      vocabSize: model.vocab_size,
-      maxSeqLen: recipe.max_seq_len,
-      nLayers: model.n_layers,
-      nHeads: model.n_heads,
-      dModel: model.d_model,
-      dInner: model.expansion_ratio * model.d_model,
-      layerNormEps: 1e-5,
-      embdPdrop: model.dropout,
-      attnPdrop: model.dropout,
-      residPdrop: model.dropout,
-    },
-    trainingOptions: {
-      microbatchSize: recipe.device_train_microbatch_size,
-      seqLen: recipe.max_seq_len,
-      globalBatchSize: recipe.global_train_batch_size,
-      seed: recipe.seed,
-      optimizer: {
-        lr: optimizer.lr,
-        betas: optimizer.betas,
-        eps: optimizer.eps,
-        weightDecay: optimizer.weight_decay,
-        noDecay: optimizer.no_decay,
-      },
-      gradientClipping: recipe.gradient_clipping,
-    },
+    modelConfig,
+    modelOptions: modelOptionsOf(resolved, resolved.threads),
+    trainingOptions: trainingOptionsOf(resolved, resolved.device_train_microbatch_size, masking),
+    base,
+    isMicrobatchChosen: options.recipe.device_train_microbatch_size === "auto",
     close: () => {
       training.close();
       held.close();
     },
   };
+}
+
+/** A run that has a whole model of its own needs the one it began with no more. */
+async function shapeOfRun(recipe: Recipe, directory: string, workspace: string): ReturnType<typeof shapeRecipe> {
+  const { init_from: folder, lora } = recipe.model;
+  if (folder !== undefined && lora === undefined && isShaped(recipe)) {
+    const { checkpoint } = await newestWholeCheckpoint(directory, "sizes");
+    if (checkpoint !== null) {
+      const config = await readModelConfig(checkpoint.path);
+      return { recipe, base: { folder, config, described: null } };
+    }
+  }
+  return shapeRecipe(recipe, workspace);
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+function describeCaches({ train, eval: held, wasReused }: TokenCaches): string {
+  const how = wasReused ? "already tokenized" : "tokenized";
+  return `Text (${how}): ${train.documents} documents and ${train.tokens} tokens for training, ${held.documents} and ${held.tokens} held out.`;
 }
 
 /** The run's own tokenizer: trained or copied once, then only read, so that a resume sees the same ids. */
@@ -218,19 +230,45 @@ async function folderBytes(folder: string): Promise<number> {
   return sum;
 }
 
-/** The model with the memory that its plan says; weights and moments are the caller's next matter. */
+function withMicrobatch(prepared: PreparedTraining, microbatchSize: number): PreparedTraining {
+  return {
+    ...prepared,
+    recipe: { ...prepared.recipe, device_train_microbatch_size: microbatchSize },
+    trainingOptions: { ...prepared.trainingOptions, microbatchSize },
+  };
+}
+
+/**
+ * The model with the memory that its plan says; weights and moments are the caller's next matter. A microbatch that was
+ * chosen here and turns out not to fit gives way to half of it.
+ */
 export async function allocateTraining(
   addon: NativeAddon,
-  prepared: PreparedTraining,
+  wanted: PreparedTraining,
   onPhase: PhaseListener,
-): Promise<TrainingModel> {
-  const model = addon.createModel(prepared.modelConfig, { threads: prepared.recipe.threads });
-  try {
-    const { totalBytes } = model.planTraining(prepared.trainingOptions);
-    onPhase({ name: `allocating ${Math.ceil(totalBytes / 1e6)} MB` });
-    return { model, plan: await model.prepareTraining(prepared.trainingOptions) };
-  } catch (error) {
-    model.dispose();
-    throw error;
+  onNotice: (sentence: string) => void,
+): Promise<AllocatedTraining> {
+  let prepared = wanted;
+  for (;;) {
+    const model = addon.createModel(prepared.modelConfig, prepared.modelOptions);
+    try {
+      const { totalBytes } = model.planTraining(prepared.trainingOptions);
+      onPhase({ name: `allocating ${Math.ceil(totalBytes / 1e6)} MB` });
+      return { prepared, model, plan: await model.prepareTraining(prepared.trainingOptions) };
+    } catch (error) {
+      model.dispose();
+      const { recipe } = prepared;
+      const smaller =
+        toErrorEnvelope(error).code === "OUT_OF_MEMORY" && prepared.isMicrobatchChosen
+          ? nextSmallerMicrobatch(recipe.global_train_batch_size, recipe.device_train_microbatch_size)
+          : null;
+      if (smaller === null) {
+        throw error;
+      }
+      onNotice(
+        `There was no memory for ${recipe.device_train_microbatch_size} windows at once; trying device_train_microbatch_size ${smaller}.`,
+      );
+      prepared = withMicrobatch(prepared, smaller);
+    }
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { isShaped } from "#shared/domain/recipe";
 import { loadRecipe } from "../recipe/load.ts";
 import { resolveRecipe } from "../recipe/resolve.ts";
 import { recipeTextWith } from "./recipe-text.ts";
@@ -20,7 +21,7 @@ global_train_batch_size: 4
 
 function recipeOf(source: string) {
   const { recipe } = loadRecipe({ text: source });
-  if (recipe === null) {
+  if (recipe === null || !isShaped(recipe)) {
     throw new Error("the recipe is not right");
   }
   return recipe;
@@ -28,8 +29,9 @@ function recipeOf(source: string) {
 
 describe("recipeTextWith", () => {
   const resolved = resolveRecipe(recipeOf(text), {
-    machine: { physicalCores: 3, memoryBytes: 8e9 },
+    physicalCores: 3,
     vocabSize: 50_257,
+    autoMicrobatch: () => 4,
   });
   const written = recipeTextWith(text, resolved);
 

@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { END_OF_TEXT } from "#shared/domain/recipe";
+import { maskedSpecials } from "#shared/domain/recipe-check-model";
 import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { inBatches } from "../corpus/batches.ts";
@@ -30,6 +31,8 @@ export type TrainTokenizerOptions = {
   readonly type: string;
   readonly vocabSize: number;
   readonly minFrequency: number;
+  /** Before <|endoftext|>, which keeps the last id; none by default. */
+  readonly specialTokens?: readonly string[];
   /** Paths, or the documents themselves. */
   readonly inputs?: readonly string[];
   readonly documents?: AsyncIterable<{ readonly text: string }>;
@@ -91,7 +94,7 @@ export async function trainTokenizer(
     throw new AppError("CORPUS_EMPTY", "There is no text to train a tokenizer on; add some documents.");
   }
   const tokenizer = await trainer.train(
-    { vocabSize, minFrequency, specialTokens: [END_OF_TEXT], threads },
+    { vocabSize, minFrequency, specialTokens: [...(options.specialTokens ?? []), END_OF_TEXT], threads },
     (merges, total) => onProgress?.({ phase: "merging", done: merges, total }),
   );
   throwIfCancelled(signal);
@@ -123,15 +126,40 @@ const transformersConfig = {
   unk_token: END_OF_TEXT,
 };
 
-/** Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json into a folder, made where it is not there. */
+const maskedTokens = {
+  bos_token: END_OF_TEXT,
+  cls_token: "[CLS]",
+  eos_token: END_OF_TEXT,
+  mask_token: "[MASK]",
+  pad_token: "[PAD]",
+  sep_token: "[SEP]",
+  unk_token: END_OF_TEXT,
+};
+
+function hasMaskedSpecials(tokenizer: NativeTokenizer): boolean {
+  return maskedSpecials.every((text) => tokenizer.idOfBytes(new TextEncoder().encode(text)) !== null);
+}
+
+/**
+ * Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json into a folder, made where it is not there. The
+ * two files of GPT-2 cannot say that [MASK] and its like are special, so a tokenizer that has them goes without.
+ */
 export async function saveTokenizer(tokenizer: NativeTokenizer, directory: string): Promise<void> {
+  const isMasked = hasMaskedSpecials(tokenizer);
   try {
     await mkdir(directory, { recursive: true });
-    await tokenizer.saveVocabAndMerges(directory);
-    await writeFileDurably(
-      path.join(directory, "tokenizer_config.json"),
-      `${JSON.stringify(transformersConfig, null, 2)}\n`,
-    );
+    if (!isMasked) {
+      await tokenizer.saveVocabAndMerges(directory);
+    }
+    const files = isMasked
+      ? {
+          "tokenizer_config.json": { tokenizer_class: "PreTrainedTokenizerFast", ...maskedTokens },
+          "special_tokens_map.json": maskedTokens,
+        }
+      : { "tokenizer_config.json": transformersConfig };
+    for (const [name, value] of Object.entries(files)) {
+      await writeFileDurably(path.join(directory, name), `${JSON.stringify(value, null, 2)}\n`);
+    }
     // Last: a folder with a tokenizer.json is whole.
     await tokenizer.saveTokenizerJson(path.join(directory, "tokenizer.json"));
   } catch (error) {

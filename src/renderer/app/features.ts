@@ -1,5 +1,6 @@
 // The objects of the work, in the order of the sidebar; only those whose view is real.
 import { homeFeature } from "../features/home/feature.ts";
+import { modelsFeature } from "../features/models/feature.ts";
 import { playgroundFeature } from "../features/playground/feature.ts";
 import { recipesFeature } from "../features/recipes/feature.ts";
 import { runsFeature } from "../features/runs/feature.ts";
@@ -12,6 +13,7 @@ export const features: readonly Feature[] = [
   tokenizersFeature,
   recipesFeature,
   runsFeature,
+  modelsFeature,
   playgroundFeature,
   settingsFeature,
 ];

@@ -1,6 +1,7 @@
 // What must hold between the keys of a recipe, once each of them is right by itself. Pure, so that the editor, the
 // command line and tests say the same.
 import type { Recipe } from "./recipe.ts";
+import { checkModel, nearestDivisor } from "./recipe-check-model.ts";
 import { parseDuration } from "./recipe-duration.ts";
 
 export type RecipeFinding = {
@@ -12,34 +13,9 @@ export type RecipeFinding = {
   readonly suggestion: string | null;
 };
 
-/** The divisor of `value` nearest to `wish`; the smaller of two as near. */
-function nearestDivisor(value: number, wish: number): number {
-  let best = 1;
-  for (let divisor = 1; divisor <= value; divisor += 1) {
-    if (value % divisor === 0 && Math.abs(divisor - wish) < Math.abs(best - wish)) {
-      best = divisor;
-    }
-  }
-  return best;
-}
-
-function checkModel({ model }: Recipe): readonly RecipeFinding[] {
-  if (model.d_model % model.n_heads === 0) {
-    return [];
-  }
-  const heads = nearestDivisor(model.d_model, model.n_heads);
-  return [
-    {
-      path: ["model", "n_heads"],
-      severity: "error",
-      message: `model.n_heads ${model.n_heads} does not divide model.d_model ${model.d_model} evenly; the nearest that does is ${heads}.`,
-      suggestion: String(heads),
-    },
-  ];
-}
-
 function checkTokenizer({ tokenizer, model }: Recipe): readonly RecipeFinding[] {
-  if ((tokenizer.train === undefined) === (tokenizer.path === undefined)) {
+  const isTaken = model.init_from !== undefined && tokenizer.train === undefined;
+  if (!isTaken && (tokenizer.train === undefined) === (tokenizer.path === undefined)) {
     const found = tokenizer.train === undefined ? "holds neither" : "holds both";
     return [
       {

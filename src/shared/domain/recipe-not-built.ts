@@ -17,10 +17,7 @@ export const isRemoteAddress = isText(/^[a-z][a-z0-9+.-]*:\/\//i);
 
 export const notBuilt: readonly NotBuilt[] = [
   { path: "device", matches: isText(/^(cuda|gpu|mps)(:\d+)?$/), instead: "use cpu or auto" },
-  { path: "precision", matches: isText(/^(amp_)?(bf16|fp16|fp8|bfloat16|float16)$/), instead: "use fp32" },
-  { path: "model.name", matches: isText(/^(megatron_)?bert$/), instead: "use gpt2" },
-  { path: "model.init_from", instead: "leave it out: weights start as GPT-2's do" },
-  { path: "model.lora", instead: "leave it out: all weights are trained" },
+  { path: "precision", matches: isText(/^(amp_)?(fp16|fp8|float16)$/), instead: "use amp_bf16 or fp32" },
   {
     path: "tokenizer.train.type",
     matches: isText(/^(wordpiece|unigram|sentencepiece|char-bpe)$/),
@@ -28,10 +25,8 @@ export const notBuilt: readonly NotBuilt[] = [
   },
   {
     path: "objective.name",
-    matches: isText(
-      /^(mlm(\+sop)?|multiple-choice|token-classification|sequence-classification|span-qa|prompted-generation)$/,
-    ),
-    instead: "use clm",
+    matches: isText(/^(multiple-choice|token-classification|sequence-classification|span-qa|prompted-generation)$/),
+    instead: "use clm, mlm or mlm+sop",
   },
   {
     path: "scheduler.name",

@@ -55,11 +55,38 @@ const path = (expects: string, description: string) =>
 
 const auto = z.literal("auto");
 
+const lora = z.strictObject({
+  rank: whole(1, 4096, "Rank of the two small matrices: `A` is (rank, in), `B` is (out, rank)."),
+  alpha: documented(
+    z.number().gt(0).max(65_536),
+    "a number above 0, such as 16",
+    "The adapter's output is multiplied by alpha / rank.",
+  ).default(16),
+  dropout: fractionBelowOne("Share of the adapter's input dropped in training.").default(0),
+  targets: documented(
+    z.array(z.string().min(1)).min(1),
+    'a list of module names, such as ["c_attn", "c_proj"]',
+    "The linear layers that get an adapter, by the end of their module's name as in PEFT. Where absent: `c_attn` for gpt2, `query` and `value` for bert and megatron_bert.",
+  ).optional(),
+});
+
 const model = z.strictObject({
-  name: documented(z.enum(["gpt2"]), "gpt2", "The family of the model: `gpt2`, a decoder with learned positions."),
-  n_layers: whole(1, 1024, "Transformer blocks."),
-  n_heads: whole(1, 1024, "Attention heads of a block; they divide `d_model` evenly."),
-  d_model: whole(1, 65_536, "Width of the residual stream."),
+  name: documented(
+    z.enum(["gpt2", "bert", "megatron_bert"]),
+    "gpt2, bert or megatron_bert",
+    "The family of the model: `gpt2`, a decoder with learned positions; `bert`, an encoder with layer norm after each residual; `megatron_bert`, the same with Megatron's order, layer norm before.",
+  ),
+  init_from: path(
+    "a model folder, a run, or RUN@STEP",
+    "Start from these weights, with a fresh optimizer: a folder with `config.json` and weights, a run (its newest checkpoint), or `RUN@STEP`. The shape is taken from it, and the tokenizer where `tokenizer` is left out.",
+  ).optional(),
+  n_layers: whole(1, 1024, "Transformer blocks. Needed unless `init_from` says.").optional(),
+  n_heads: whole(
+    1,
+    1024,
+    "Attention heads of a block; they divide `d_model` evenly. Needed unless `init_from` says.",
+  ).optional(),
+  d_model: whole(1, 65_536, "Width of the residual stream. Needed unless `init_from` says.").optional(),
   expansion_ratio: whole(1, 16, "Width of the feed-forward layer over `d_model`.").default(4),
   dropout: fractionBelowOne(
     "Share of activations dropped in training: of embeddings, attention weights and residual branches alike.",
@@ -69,13 +96,32 @@ const model = z.strictObject({
     16_777_216,
     "Rows of the embedding. Comes from the tokenizer where absent; where given, another size than the tokenizer's is an error.",
   ).optional(),
+  lora: lora
+    .describe(
+      "Train low-rank adapters on frozen weights instead of the weights themselves; they merge into them afterwards.",
+    )
+    .optional(),
+  freeze: documented(
+    z.array(z.string().min(1)),
+    'a list of glob patterns, such as ["transformer.wte.*", "transformer.h.0.*"]',
+    "Glob patterns over tensor names that are not trained: they take no gradient and no optimizer memory.",
+  ).default([]),
+  weights: documented(
+    z.enum(["fp32", "bf16"]),
+    "fp32 or bf16",
+    "How the frozen base under `lora` is kept in memory: `bf16` halves it. Everything that is trained stays fp32.",
+  ).default("fp32"),
 });
 
 const tokenizer = z.strictObject({
   train: z
     .strictObject({
       type: documented(z.enum(["byte-bpe"]), "byte-bpe", "`byte-bpe`: byte-level BPE as GPT-2's.").default("byte-bpe"),
-      vocab_size: whole(257, 1_000_000, "Tokens in all: 256 bytes, merges, and end-of-text, which has the last id."),
+      vocab_size: whole(
+        257,
+        1_000_000,
+        "Tokens in all: 256 bytes, merges, and end-of-text, which has the last id; for a masked objective also [PAD], [CLS], [SEP] and [MASK] before it.",
+      ),
       min_frequency: whole(1, LARGEST_SEED, "No pair seen less often is merged.").default(2),
     })
     .describe("Train a tokenizer on the training text, once, before the first step.")
@@ -155,6 +201,34 @@ const optimizer = z.strictObject({
     'a list of glob patterns, such as ["*.bias", "*ln_*"]',
     "Glob patterns over tensor names that weight decay spares.",
   ).default([]),
+  state: documented(
+    z.enum(["fp32", "8bit"]),
+    "fp32 or 8bit",
+    "How the two running means are kept: `8bit` in blocks of 256 with a scale each, a quarter of the memory and nearly the same training.",
+  ).default("fp32"),
+});
+
+const objective = z.strictObject({
+  name: documented(
+    z.enum(["clm", "mlm", "mlm+sop"]),
+    "clm, mlm or mlm+sop",
+    "`clm`: predict the next token (gpt2). `mlm`: predict masked tokens (bert, megatron_bert). `mlm+sop`: also whether two neighbouring texts stand in their order.",
+  ).default("clm"),
+  document_mask: documented(
+    z.boolean(),
+    "true or false",
+    "clm: attention and positions start anew at each document, so that neighbours in a window do not see each other.",
+  ).default(false),
+  mask_probability: documented(
+    z.number().gt(0).lt(1),
+    "a number between 0 and 1, such as 0.15",
+    "mlm: share of tokens to predict. Of these 80 % become [MASK], 10 % another token, 10 % stay.",
+  ).default(0.15),
+  whole_word: documented(
+    z.boolean(),
+    "true or false",
+    "mlm: choose whole words, all their pieces together, instead of single tokens.",
+  ).default(false),
 });
 
 const scheduler = z.strictObject({
@@ -204,14 +278,13 @@ export const recipeSchema = z.strictObject({
     "Threads of the engine; `auto` is one for each core. The same number gives the same bits.",
   ).default("auto"),
   model: model.describe("The shape of the model."),
-  tokenizer: tokenizer.describe("Either `train` or `path`."),
+  tokenizer: tokenizer
+    .describe("Either `train` or `path`; may be left out with `model.init_from`, whose own serves then.")
+    .default({}),
   data: data.describe("The text."),
-  objective: z
-    .strictObject({
-      name: documented(z.enum(["clm"]), "clm", "`clm`: predict the next token.").default("clm"),
-    })
+  objective: objective
     .describe("What is learned.")
-    .default({ name: "clm" }),
+    .default({ name: "clm", document_mask: false, mask_probability: 0.15, whole_word: false }),
   optimizer: optimizer.describe("How weights change."),
   scheduler: scheduler
     .describe("The learning rate over time.")
@@ -230,9 +303,18 @@ export const recipeSchema = z.strictObject({
   device_train_microbatch_size: documented(
     z.union([auto, z.number().int().min(1).max(1_048_576)]),
     "auto, or a whole number that divides global_train_batch_size",
-    "Windows in memory at once; gradients are summed up to the global batch. `auto` takes what fits well in memory.",
+    "Windows in memory at once; gradients are summed up to the global batch. `auto` takes the largest that fits into the free memory, and the run's recipe records it.",
   ).default("auto"),
-  precision: documented(z.enum(["fp32"]), "fp32", "Number format of training.").default("fp32"),
+  precision: documented(
+    z.enum(["fp32", "amp_bf16"]),
+    "fp32 or amp_bf16",
+    "Number format of training: `amp_bf16` rounds the operands of matrix products to bfloat16 and sums in fp32; weights, optimizer and loss stay fp32.",
+  ).default("fp32"),
+  activation_checkpointing: documented(
+    z.boolean(),
+    "true or false",
+    "Keep only each block's input and compute the rest again in the backward pass: much less memory, a third more arithmetic.",
+  ).default(false),
   log_interval: duration(["ba"], false, "Steps between lines of metrics.jsonl.").default("1ba"),
   eval_interval: duration(
     steps,
@@ -257,13 +339,26 @@ export type Recipe = z.output<typeof recipeSchema>;
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type CorpusSource = Recipe["data"]["train"];
 
+type ShapeKeys = { readonly n_layers: number; readonly n_heads: number; readonly d_model: number };
+
+/** A recipe whose shape is known: written in it, or taken from `model.init_from`. */
+export type ShapedRecipe = Omit<Recipe, "model"> & { readonly model: Recipe["model"] & ShapeKeys };
+
 /** A recipe in which nothing is left open: this is what a run directory keeps, and what resume goes by. */
-export type ResolvedRecipe = Omit<Recipe, "device" | "threads" | "device_train_microbatch_size" | "model"> & {
+export type ResolvedRecipe = Omit<ShapedRecipe, "device" | "threads" | "device_train_microbatch_size" | "model"> & {
   readonly device: "cpu";
   readonly threads: number;
   readonly device_train_microbatch_size: number;
-  readonly model: Recipe["model"] & { readonly vocab_size: number };
+  readonly model: ShapedRecipe["model"] & { readonly vocab_size: number };
 };
+
+export function isShaped(recipe: Recipe): recipe is ShapedRecipe {
+  const { n_layers, n_heads, d_model } = recipe.model;
+  return n_layers !== undefined && n_heads !== undefined && d_model !== undefined;
+}
+
+/** What a preset writes where only its user can know: the path of the text to train on. */
+export const PATH_TO_REPLACE = "path/to/your";
 
 /** Draft 7, which editors' YAML services understand. */
 export function recipeJsonSchema(): Record<string, unknown> {

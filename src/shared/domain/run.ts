@@ -50,6 +50,15 @@ export const runManifestSchema = z.object({
   tokens: z.number(),
   /** How often training went on after an end. */
   resumes: z.number().int().default(0),
+  /** The checkpoint that a branch began from: the other run's id, its step, and the keys that were changed. */
+  branched_from: z
+    .object({ run: z.string(), step: z.number().int(), changed: z.array(z.string()) })
+    .nullable()
+    .default(null),
+  /** What training was planned to take, before it began. */
+  planned_memory_bytes: z.number().nullable().default(null),
+  /** Of all parameters, how many are trained; null where all are. */
+  trainable_parameters: z.number().int().nullable().default(null),
   best: z.object({ metric: z.string(), value: z.number(), step: z.number().int() }).nullable(),
   exit_reason: z.object({ code: z.string(), message: z.string() }).nullable(),
 });

@@ -5,7 +5,12 @@ import type { AreaContract } from "./contract.ts";
 export const themeSchema = z.enum(["system", "light", "dark"]);
 export type Theme = z.infer<typeof themeSchema>;
 
-export const settingsSchema = z.object({ theme: themeSchema, workspace: z.string() });
+export const settingsSchema = z.object({
+  theme: themeSchema,
+  workspace: z.string(),
+  /** Models outside the workspace that the user opened, the newest first. */
+  openedModels: z.array(z.string()).max(200),
+});
 export type Settings = z.infer<typeof settingsSchema>;
 
 export const machineSchema = z.object({

@@ -23,5 +23,7 @@ export type Bridge = {
   /** Each returns a function that ends the listening. */
   onItem(listener: (id: string, item: unknown) => void): () => void;
   onEvent(listener: (name: string, payload: unknown) => void): () => void;
+  /** Where a file or folder that was dropped on the window lies; empty for what is no file of this machine. */
+  pathOfFile(file: object): string;
   readonly platform: string;
 };

@@ -1,14 +1,16 @@
-// Models one can speak with: any checkpoint of any run, and generation from it in the engine host.
+// Models: what lies on disk (checkpoints of runs, exports, what was fetched or opened), what one is, what it takes, how it
+// fits a tokenizer, exporting it, and generation from it in the engine host.
 import { z } from "zod";
+import {
+  exportFormatSchema,
+  exportPrecisionSchema,
+  exportResultSchema,
+  lintFindingSchema,
+  memoryColumnSchema,
+  modelDescriptionSchema,
+  modelInfoSchema,
+} from "../domain/model.ts";
 import type { AreaContract } from "./contract.ts";
-
-export const modelInfoSchema = z.object({
-  /** The checkpoint folder. */
-  source: z.string(),
-  run: z.string().nullable(),
-  name: z.string(),
-  step: z.number().int().nullable(),
-});
 
 export const samplingSchema = z.object({
   maxNewTokens: z.number().int().min(1).max(4096),
@@ -20,9 +22,37 @@ export const samplingSchema = z.object({
 });
 export type Sampling = z.infer<typeof samplingSchema>;
 
+/** A folder with config.json, or a file of weights beside one. */
+const modelReference = z.object({ model: z.string() });
+
 export const modelsContract = {
   requests: {
-    "models.list": { input: z.object({}), output: z.array(modelInfoSchema) },
+    /** The workspace's models, and those at `opened`, which lie anywhere; one that cannot be read says why. */
+    "models.list": {
+      input: z.object({ opened: z.array(z.string()).max(200).default([]) }),
+      output: z.array(modelInfoSchema),
+    },
+    /** Reads headers alone, so that a model of any size answers at once. */
+    "models.describe": { input: modelReference, output: modelDescriptionSchema },
+    /** Memory to train and to run, by how weights are kept. `context` null: as long as the model's own. */
+    "models.forecast": {
+      input: modelReference.extend({
+        microbatch: z.number().int().min(1).max(4096),
+        context: z.number().int().min(1).nullable(),
+        loraRank: z.number().int().min(1).max(1024),
+      }),
+      output: z.object({
+        columns: z.array(memoryColumnSchema),
+        /** Of this machine, to set the totals against. */
+        machineBytes: z.number(),
+        context: z.number().int(),
+      }),
+    },
+    /** `tokenizer` null: the model's own. */
+    "models.lint": {
+      input: modelReference.extend({ tokenizer: z.string().nullable() }),
+      output: z.object({ tokenizer: z.string(), findings: z.array(lintFindingSchema) }),
+    },
   },
   events: {
     /** The engine host ended unexpectedly; work in it failed, and the next request starts a new one. */
@@ -40,6 +70,19 @@ export const modelsContract = {
         seconds: z.number(),
         stopReason: z.enum(["length", "stop", "cancelled"]),
       }),
+    },
+    /** Progress is coalesced. The last phase reads the export back; one that differs too much fails and leaves nothing. */
+    "models.export": {
+      input: modelReference.extend({
+        format: exportFormatSchema,
+        precision: exportPrecisionSchema,
+        /** Files of at most so many bytes; null: one file. Of safetensors alone. */
+        shardBytes: z.number().int().min(1_000_000).nullable(),
+        /** A folder that is not there yet or is empty; for GGUF also a file that is not. An adapter is merged for both. */
+        target: z.string(),
+      }),
+      item: z.object({ phase: z.string(), done: z.number(), total: z.number().nullable() }),
+      output: exportResultSchema,
     },
   },
 } as const satisfies AreaContract;

@@ -28,6 +28,8 @@ export const runsContract = {
         recipeYaml: z.string(),
         checkpoints: z.array(checkpointInfoSchema),
         parameterCount: z.number().nullable(),
+        /** What the run that it branched from is called; null where it is no branch or that run is gone. */
+        parentName: z.string().nullable(),
         /** The newest value of every metric the run has logged. */
         latest: z.record(z.string(), z.union([z.number(), z.string()])),
         resumes: z.array(z.object({ resumed: z.number().int(), fromStep: z.number().int() })),
@@ -64,7 +66,25 @@ export const runsContract = {
       input: runReference.extend({ action: z.enum(["stop", "pause", "unpause", "checkpoint"]) }),
       output: z.object({}),
     },
-    "runs.resume": { input: runReference, output: z.object({ run: z.string() }) },
+    /** `set` as the command line's --set (`max_duration=800ba`): a longer run goes on where a completed one ended. */
+    "runs.resume": {
+      input: runReference.extend({ set: z.array(z.string()).optional() }),
+      output: z.object({ run: z.string() }),
+    },
+    /** What a branch or, without `step`, a resume would change: nothing is started. Problems point into the new text. */
+    "runs.preview-change": {
+      input: runReference.extend({ step: z.number().int().nullable(), set: z.array(z.string()) }),
+      output: z.object({
+        recipeText: z.string(),
+        changes: z.array(z.object({ key: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
+        problems: z.array(z.object({ severity: z.enum(["error", "warning"]), message: z.string(), path: z.string() })),
+      }),
+    },
+    /** A new run from a checkpoint of this one, with its optimizer; `set` are the keys that differ. */
+    "runs.branch": {
+      input: runReference.extend({ step: z.number().int(), set: z.array(z.string()) }),
+      output: z.object({ run: z.string(), directory: z.string(), status: z.string() }),
+    },
   },
   events: {
     /** Something in this run's directory changed (at most twice a second). */

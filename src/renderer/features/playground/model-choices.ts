@@ -1,8 +1,7 @@
 // Models as the chooser shows them: one entry a run, its checkpoints in the order of steps (which sort as numbers).
-import type { z } from "zod";
-import type { modelInfoSchema } from "#shared/ipc/models.contract";
+import type { ModelInfo as ListedModel } from "#shared/domain/model";
 
-export type ModelInfo = z.infer<typeof modelInfoSchema>;
+export type ModelInfo = Pick<ListedModel, "source" | "run" | "name" | "step">;
 
 export type ModelChoice = {
   /** The run's id, or the folder where the model belongs to no run. */

@@ -21,6 +21,8 @@ export type ChartLine = {
   readonly points: readonly Point[];
   readonly colour: string;
   readonly kind: "raw" | "strong" | "points";
+  /** Of another run, which this one came from. */
+  readonly isDimmed?: boolean;
 };
 
 type ChartProps = {
@@ -32,6 +34,8 @@ type ChartProps = {
   readonly nonFinite: readonly { readonly x: number; readonly value: string }[];
   /** x of ticks on the axis: checkpoints. */
   readonly marks: readonly number[];
+  /** Where this run branched off its parent; null where it did not. */
+  readonly branchAt?: number | null;
   /** Null shows the whole run. */
   readonly onZoom: (range: Range | null) => void;
   readonly label: string;
@@ -44,11 +48,33 @@ const yAxisWidth = 46;
 const inset = 6;
 const axisText11 = { fill: "var(--muted)", fontSize: 11, fontFamily: "var(--mono)" };
 
+type Drawn = ChartLine & { readonly data: readonly Point[] };
+
+/** The points that can be read out: of the line with most points, and before its first those of the parent. */
+function readablePoints(drawn: readonly Drawn[]): readonly Point[] {
+  const longest = (kept: readonly Drawn[]): readonly Point[] =>
+    kept.reduce<readonly Point[]>((most, line) => (line.data.length > most.length ? line.data : most), []);
+  const own = longest(drawn.filter((line) => line.isDimmed !== true));
+  const before = longest(drawn.filter((line) => line.isDimmed === true));
+  const first = own[0]?.x ?? Number.POSITIVE_INFINITY;
+  return [...before.filter(({ x }) => x < first), ...own];
+}
+
+/** A line is silent where it does not reach. */
+function reaches(line: ChartLine, x: number): boolean {
+  const [first] = line.points;
+  const last = line.points.at(-1);
+  return line.kind === "points" && line.isDimmed !== true
+    ? true
+    : first !== undefined && last !== undefined && x >= first.x && x <= last.x;
+}
+
 function Mark({ cx = 0, cy = 0 }: { readonly cx?: number; readonly cy?: number }) {
   return <rect x={cx - 1} y={cy - 4} width={2} height={9} fill="var(--accent)" />;
 }
 
-export function Chart({ lines, axis, isLog, xDomain, isZoomed, nonFinite, marks, onZoom, label }: ChartProps) {
+export function Chart(props: ChartProps) {
+  const { lines, axis, isLog, xDomain, isZoomed, nonFinite, marks, branchAt = null, onZoom, label } = props;
   const [pointed, setPointed] = useState<number | null>(null);
   const [drag, setDrag] = useState<Range | null>(null);
   const hostRef = useRef<HTMLDivElement>(null);
@@ -64,11 +90,7 @@ export function Chart({ lines, axis, isLog, xDomain, isZoomed, nonFinite, marks,
       ),
     [drawn, isLog],
   );
-  // The line with most points decides which steps can be read out.
-  const main = drawn.reduce<readonly Point[]>(
-    (most, line) => (line.data.length > most.length ? line.data : most),
-    drawn[0]?.data ?? [],
-  );
+  const main = useMemo(() => readablePoints(drawn), [drawn]);
   const nearestX = pointed === null ? undefined : nearestPoint(main, pointed)?.x;
   const span = xDomain[1] - xDomain[0];
 
@@ -158,6 +180,14 @@ export function Chart({ lines, axis, isLog, xDomain, isZoomed, nonFinite, marks,
               width={yAxisWidth}
             />
             {nearestX === undefined ? null : <ReferenceLine x={nearestX} stroke="var(--faint)" strokeDasharray="2 3" />}
+            {branchAt === null || branchAt < xDomain[0] || branchAt > xDomain[1] ? null : (
+              <ReferenceLine
+                x={branchAt}
+                stroke="var(--line-strong)"
+                strokeDasharray="3 3"
+                label={{ value: "branch", position: "insideTopLeft", fill: "var(--muted)", fontSize: 11 }}
+              />
+            )}
             {drawn.map((line) => (
               <Line
                 key={line.title}
@@ -229,7 +259,7 @@ function Readout({
       </div>
       <dl>
         {lines.map((line) => {
-          const point = nearestPoint(line.points, x);
+          const point = reaches(line, x) ? nearestPoint(line.points, x) : undefined;
           return point === undefined ? null : (
             <div key={line.title}>
               <dt>

@@ -1,20 +1,38 @@
 import { Activity } from "lucide-react";
 import { aliveStatuses } from "#shared/domain/run";
+import { assertNever } from "#shared/errors";
 import type { Command, Count, Crumb, Feature } from "../../app/feature.ts";
-import { go, type Route } from "../../app/router.ts";
+import { go, type Route, routeHash } from "../../app/router.ts";
+import { formatCount } from "../../lib/format.ts";
 import { RunActions } from "./run-actions.tsx";
 import { RunBottom } from "./run-bottom.tsx";
 import { RunDetails } from "./run-details.tsx";
+import { runRoute } from "./run-route.ts";
 import { RunsMain } from "./runs-main.tsx";
 import { controlRun, listenToRuns, resumeRun, useRuns } from "./store.ts";
 import { actionsFor } from "./view-model.ts";
 
-const hasRun = (route: Route): boolean => route.rest[0] !== undefined;
+/** A run's own page; the pages that branch or extend it stand alone. */
+const isRunPage = (route: Route): boolean => runRoute(route).kind === "run";
 
 function useCrumbs(route: Route): readonly Crumb[] {
-  const [run] = route.rest;
   const name = useRuns((state) => state.shown?.summary.name);
-  return run === undefined ? [] : [{ label: name ?? run }];
+  const at = runRoute(route);
+  switch (at.kind) {
+    case "list":
+      return [];
+    case "branch":
+      return [
+        { label: name ?? at.run, hash: routeHash("runs", at.run) },
+        { label: `Branch from step ${formatCount(at.step)}` },
+      ];
+    case "extend":
+      return [{ label: name ?? at.run, hash: routeHash("runs", at.run) }, { label: "Extend" }];
+    case "run":
+      return [{ label: name ?? at.run }];
+    default:
+      return assertNever(at);
+  }
 }
 
 /** Runs that are under way or wait for their turn. */
@@ -45,6 +63,12 @@ function commands(): readonly Command[] {
             run: () => void controlRun(open, "checkpoint"),
           },
           can.canResume && { id: "run-resume", title: `Resume ${name}`, run: () => void resumeRun(open) },
+          can.canExtend && { id: "run-extend", title: `Extend ${name}`, run: () => go("runs", open, "extend") },
+          ...(shown?.checkpoints ?? []).toReversed().map(({ step }) => ({
+            id: `run-branch-${step}`,
+            title: `Branch ${name} from step ${step}`,
+            run: () => go("runs", open, "branch", String(step)),
+          })),
         ];
   const runs = (list ?? []).map((run) => ({
     id: `run-${run.id}`,
@@ -67,6 +91,6 @@ export const runsFeature: Feature = {
   useCount,
   commands,
   start: listenToRuns,
-  hasDetails: hasRun,
-  hasBottom: hasRun,
+  hasDetails: isRunPage,
+  hasBottom: isRunPage,
 };

@@ -1,19 +1,70 @@
 // The loss of a run: legend and controls in one line, the figure, or the same as a table.
-import { useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { formatCount, formatNumber } from "../../lib/format.ts";
 import { tableText } from "../../lib/table-text.ts";
 import { CopyButton } from "../../ui/copy-button.tsx";
 import { Chart, type ChartLine } from "./chart.tsx";
-import { type Axis, axisText, figureTable, pointsText, type Range, toPoints, xRange } from "./curves.ts";
-import { changeChart, type RunShown, useRuns } from "./store.ts";
+import { type Axis, axisText, figureTable, type Point, pointsText, type Range, toPoints, xRange } from "./curves.ts";
+import { changeChart, type RunShown, readParent, showParent, useRuns } from "./store.ts";
 import { evalLossKey, lossKey, noCurveText } from "./view-model.ts";
 import { Waiting } from "./waiting.tsx";
 
 const axes: readonly Axis[] = ["step", "tokens", "time"];
 
-function useLines(): readonly ChartLine[] {
+type Branching = { readonly parent: string; readonly name: string; readonly step: number };
+
+function branchingOf({ manifest, parentName }: RunShown): Branching | null {
+  const { branched_from: parent } = manifest;
+  return parent === null || parentName === null ? null : { parent: parent.run, name: parentName, step: parent.step };
+}
+
+/** The parent's curve, as far as this run goes back to it. Times of two runs have no common zero. */
+function useParentLines(branching: Branching | null): readonly ChartLine[] {
+  const train = useRuns((state) => state.parentSeries[lossKey]);
+  const evaluation = useRuns((state) => state.parentSeries[evalLossKey]);
+  const own = useRuns((state) => state.series[lossKey]);
+  const isShown = useRuns((state) => state.isParentShown);
+  const axis = useRuns((state) => state.axis);
+  const smoothing = useRuns((state) => state.smoothing);
+  const zoom = useRuns((state) => state.zoom);
+  const parent = branching?.parent ?? null;
+  useEffect(() => {
+    if (parent !== null && isShown) {
+      void readParent(parent);
+    }
+    // oxlint-disable-next-line react/exhaustive-deps -- asked again whenever the figure shows another part
+  }, [parent, isShown, axis, smoothing, zoom]);
+  return useMemo((): readonly ChartLine[] => {
+    if (branching === null || !isShown || axis === "time") {
+      return [];
+    }
+    const end = axis === "step" ? branching.step : (own?.x[0] ?? Number.POSITIVE_INFINITY);
+    const upToBranch = (points: readonly Point[]): readonly Point[] => points.filter(({ x }) => x <= end);
+    const smoothed = train === undefined || train.smoothed.length === 0 ? train?.y : train.smoothed;
+    const lines: readonly ChartLine[] = [
+      {
+        title: `${branching.name}, train`,
+        points: train === undefined || smoothed === undefined ? [] : upToBranch(toPoints(train.x, smoothed)),
+        colour: "var(--faint)",
+        kind: "strong",
+        isDimmed: true,
+      },
+      {
+        title: `${branching.name}, held out`,
+        points: evaluation === undefined ? [] : upToBranch(toPoints(evaluation.x, evaluation.y)),
+        colour: "var(--faint)",
+        kind: "points",
+        isDimmed: true,
+      },
+    ];
+    return lines.filter((line) => line.points.length > 0);
+  }, [branching, isShown, axis, own, train, evaluation]);
+}
+
+function useLines(branching: Branching | null): readonly ChartLine[] {
   const train = useRuns((state) => state.series[lossKey]);
   const evaluation = useRuns((state) => state.series[evalLossKey]);
+  const ofParent = useParentLines(branching);
   return useMemo((): readonly ChartLine[] => {
     const raw = train === undefined ? [] : toPoints(train.x, train.y);
     const smooth = train === undefined || train.smoothed.length === 0 ? [] : toPoints(train.x, train.smoothed);
@@ -25,8 +76,8 @@ function useLines(): readonly ChartLine[] {
       { title: "train, smoothed", points: smooth, colour: "var(--series-1)", kind: "strong" },
       { title: "held out", points: heldOut, colour: "var(--series-2)", kind: "points" },
     ];
-    return lines.filter((line) => line.points.length > 0);
-  }, [train, evaluation]);
+    return [...ofParent, ...lines.filter((line) => line.points.length > 0)];
+  }, [train, evaluation, ofParent]);
 }
 
 export function LossFigure({ shown }: { readonly shown: RunShown }) {
@@ -36,7 +87,8 @@ export function LossFigure({ shown }: { readonly shown: RunShown }) {
   const isLog = useRuns((state) => state.isLog);
   const zoom = useRuns((state) => state.zoom);
   const [isTable, setTable] = useState(false);
-  const lines = useLines();
+  const branching = useMemo(() => branchingOf(shown), [shown]);
+  const lines = useLines(branching);
   const { summary, checkpoints } = shown;
   const xDomain: Range =
     zoom ??
@@ -50,7 +102,7 @@ export function LossFigure({ shown }: { readonly shown: RunShown }) {
       ? checkpoints.map((checkpoint) => checkpoint.step).filter((step) => step >= xDomain[0] && step <= xDomain[1])
       : [];
   const nonFinite = [...(train?.nonFinite ?? []), ...(evaluation?.nonFinite ?? [])];
-  if (lines.length === 0 && nonFinite.length === 0) {
+  if (lines.every((line) => line.isDimmed === true) && nonFinite.length === 0) {
     const never = noCurveText(summary.status);
     return (
       <section className="chart-empty" aria-label="Loss">
@@ -68,6 +120,7 @@ export function LossFigure({ shown }: { readonly shown: RunShown }) {
             {line.title}
           </span>
         ))}
+        {branching === null ? null : <ParentSwitch name={branching.name} />}
         <Controls isTable={isTable} onTable={setTable} />
       </div>
       {isTable ? (
@@ -81,6 +134,7 @@ export function LossFigure({ shown }: { readonly shown: RunShown }) {
           isZoomed={zoom !== null}
           nonFinite={nonFinite}
           marks={marks}
+          branchAt={branching !== null && axis === "step" ? branching.step : null}
           onZoom={(range) => changeChart({ zoom: range })}
           label={`Loss by ${axis}`}
         />
@@ -99,6 +153,22 @@ export function LossFigure({ shown }: { readonly shown: RunShown }) {
         )}
       </p>
     </section>
+  );
+}
+
+function ParentSwitch({ name }: { readonly name: string }) {
+  const isShown = useRuns((state) => state.isParentShown);
+  const axis = useRuns((state) => state.axis);
+  return (
+    <label className="chart-control" title={axis === "time" ? "Times of two runs have no common zero" : undefined}>
+      <input
+        type="checkbox"
+        checked={isShown && axis !== "time"}
+        disabled={axis === "time"}
+        onChange={(event) => showParent(event.target.checked)}
+      />
+      {name} before
+    </label>
   );
 }
 

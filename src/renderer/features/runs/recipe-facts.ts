@@ -21,7 +21,7 @@ function lastPart(path: string): string {
   return path.split(/[\\/]/u).findLast((part) => part !== "") ?? path;
 }
 
-const families: Readonly<Record<string, string>> = { gpt2: "GPT-2" };
+const families: Readonly<Record<string, string>> = { gpt2: "GPT-2", bert: "BERT", megatron_bert: "Megatron-BERT" };
 
 function modelFacts(recipe: Tree): (readonly [string, string])[] {
   const { name, n_layers: layers, d_model: width, n_heads: heads, dropout } = branch(recipe, "model");
@@ -42,6 +42,19 @@ function modelFacts(recipe: Tree): (readonly [string, string])[] {
   if (typeof dropout === "number" && dropout > 0) {
     facts.push(["dropout", String(dropout)]);
   }
+  const precision = recipe["precision"];
+  if (typeof precision === "string") {
+    facts.push(["precision", precision]);
+  }
+  const lora = branch(branch(recipe, "model"), "lora");
+  if (typeof lora["rank"] === "number") {
+    const targets = Array.isArray(lora["targets"]) ? ` on ${lora["targets"].join(", ")}` : "";
+    facts.push(["LoRA", `rank ${lora["rank"]}${targets}`]);
+  }
+  const { weights } = branch(recipe, "model");
+  if (typeof weights === "string" && weights !== "fp32") {
+    facts.push(["base kept in", weights]);
+  }
   return facts;
 }
 
@@ -57,6 +70,10 @@ export function recipeFacts(text: string): RecipeFacts {
   const { vocab_size: vocabSize } = branch(tokenizer, "train");
   const tokenizerPath = tokenizer["path"];
   const lineage: RecipeFacts["lineage"][number][] = [];
+  const { init_from: base } = branch(recipe, "model");
+  if (typeof base === "string") {
+    lineage.push({ name: lastPart(base), note: "its first weights", path: base });
+  }
   if (typeof data === "string") {
     lineage.push({ name: lastPart(data), note: "text", path: data });
   }

@@ -1,14 +1,34 @@
 // What can be asked of the run that is open.
-import type { Route } from "../../app/router.ts";
+import { assertNever } from "#shared/errors";
+import { type Route, routeHash } from "../../app/router.ts";
+import { formatCount } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
+import { ChangeActions } from "./change-actions.tsx";
+import { runRoute } from "./run-route.ts";
 import { controlRun, resumeRun, useRuns } from "./store.ts";
 import { actionsFor } from "./view-model.ts";
 
 export function RunActions({ route }: { readonly route: Route }) {
-  const [run] = route.rest;
+  const at = runRoute(route);
+  switch (at.kind) {
+    case "list":
+      return null;
+    case "branch":
+      return <ChangeActions run={at.run} step={at.step} />;
+    case "extend":
+      return <ChangeActions run={at.run} step={null} />;
+    case "run":
+      return <OwnActions run={at.run} />;
+    default:
+      return assertNever(at);
+  }
+}
+
+function OwnActions({ run }: { readonly run: string }) {
   const status = useRuns((state) => state.shown?.summary.status ?? null);
   const acting = useRuns((state) => state.acting);
-  if (run === undefined || status === null) {
+  const newestStep = useRuns((state) => state.shown?.checkpoints.at(-1)?.step ?? null);
+  if (status === null) {
     return null;
   }
   const can = actionsFor(status);
@@ -38,6 +58,20 @@ export function RunActions({ route }: { readonly route: Route }) {
         >
           Stop
         </Button>
+      ) : null}
+      {newestStep === null || can.canStop ? null : (
+        <a
+          className="button"
+          href={routeHash("runs", run, "branch", String(newestStep))}
+          title={`From step ${formatCount(newestStep)}, the newest checkpoint; every checkpoint beside has its own`}
+        >
+          Branch…
+        </a>
+      )}
+      {can.canExtend ? (
+        <a className="button" href={routeHash("runs", run, "extend")} title="Goes on with a longer max_duration">
+          Extend…
+        </a>
       ) : null}
       {can.canResume ? (
         <Button variant="primary" disabled={isBusy} onClick={() => void resumeRun(run)}>

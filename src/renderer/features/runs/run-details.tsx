@@ -1,4 +1,5 @@
 // The right-hand panel of a run: its model, what it came from, its checkpoints, its times and where it lies.
+import { GitBranch } from "lucide-react";
 import { useMemo, useState } from "react";
 import { routeHash } from "../../app/router.ts";
 import { client, messageOf } from "../../lib/client.ts";
@@ -16,8 +17,9 @@ export function RunDetails() {
   if (shown === null) {
     return null;
   }
-  const { manifest, summary, latest, parameterCount } = shown;
+  const { manifest, summary, latest, parameterCount, parentName } = shown;
   const memory = latest["memory/peak_bytes"];
+  const { trainable_parameters: trainable, planned_memory_bytes: planned } = manifest;
   return (
     <>
       <Section title="Model">
@@ -25,11 +27,13 @@ export function RunDetails() {
           rows={[
             ...facts.model,
             ["parameters", parameterCount === null ? "–" : formatLarge(parameterCount).join("\u2009")],
+            ...(trainable === null ? [] : [["trained of them", trainedText(trainable, parameterCount)] as const]),
+            ...(planned === null ? [] : [["memory, planned", formatBytes(planned)] as const]),
             ["memory, peak", typeof memory === "number" ? formatBytes(memory) : "–"],
           ]}
         />
       </Section>
-      {facts.lineage.length === 0 ? null : (
+      {facts.lineage.length === 0 && manifest.branched_from === null ? null : (
         <Section title="Lineage">
           <ol className="lineage">
             {facts.lineage.map((each) => (
@@ -37,6 +41,21 @@ export function RunDetails() {
                 {each.name} <span className="muted">{each.note}</span>
               </li>
             ))}
+            {manifest.branched_from === null ? null : (
+              <li>
+                {parentName === null ? (
+                  <span title="This run is not in the workspace any more">{manifest.branched_from.run}</span>
+                ) : (
+                  <a href={routeHash("runs", manifest.branched_from.run)}>{parentName}</a>
+                )}{" "}
+                <span className="muted">
+                  branched at step {formatCount(manifest.branched_from.step)}
+                  {manifest.branched_from.changed.length === 0
+                    ? ""
+                    : `, ${manifest.branched_from.changed.join(", ")} changed`}
+                </span>
+              </li>
+            )}
             <li className="lineage-own">{summary.name}</li>
           </ol>
         </Section>
@@ -65,6 +84,12 @@ export function RunDetails() {
   );
 }
 
+/** `589 k, 0.16 %` of all. */
+function trainedText(trainable: number, all: number | null): string {
+  const shown = formatLarge(trainable).join("\u2009");
+  return all === null || all === 0 ? shown : `${shown}, ${((100 * trainable) / all).toPrecision(2)}\u2009%`;
+}
+
 function Checkpoints({ shown: { checkpoints, summary } }: { readonly shown: RunShown }) {
   return (
     <Section title="Checkpoints">
@@ -80,17 +105,25 @@ function Checkpoints({ shown: { checkpoints, summary } }: { readonly shown: RunS
             {checkpoints.toReversed().map((checkpoint) => (
               <li key={checkpoint.step}>
                 <a
-                  href={routeHash("playground", checkpoint.path)}
-                  title={`Open in the playground; ${formatBytes(checkpoint.sizeBytes)}`}
+                  href={routeHash("models", checkpoint.path)}
+                  title={`Open the model; ${formatBytes(checkpoint.sizeBytes)}`}
                 >
                   step {formatCount(checkpoint.step)}
                 </a>
                 {checkpoint.isBest ? <span className="ok">best</span> : null}
                 <span className="mono">{checkpoint.evalLoss === null ? "" : checkpoint.evalLoss.toFixed(3)}</span>
+                <a
+                  className="checkpoint-branch"
+                  href={routeHash("runs", summary.id, "branch", String(checkpoint.step))}
+                  title={`Branch from step ${formatCount(checkpoint.step)}…`}
+                  aria-label={`Branch from step ${formatCount(checkpoint.step)}`}
+                >
+                  <GitBranch size={14} aria-hidden="true" />
+                </a>
               </li>
             ))}
           </ul>
-          <p className="details-note">With their held-out loss; each opens in the playground.</p>
+          <p className="details-note">With their held-out loss; each opens as a model, or a branch begins from it.</p>
         </>
       )}
     </Section>

@@ -160,7 +160,7 @@ export function RunPage({ run }: { readonly run: string }) {
   const { summary } = shown;
   return (
     <div className="page run-page">
-      <div className="run-title">
+      <div className="page-title">
         <h1>{summary.name}</h1>
         <span className={toneOf(summary.status)} data-testid="run-status">
           {summary.status}

@@ -18,6 +18,9 @@ type RunsState = {
   readonly shown: RunShown | null;
   readonly shownError: string | null;
   readonly series: Readonly<Record<string, Series>>;
+  /** Of the run that this one branched from, up to the branch; empty where it is none or is not shown. */
+  readonly parentSeries: Readonly<Record<string, Series>>;
+  readonly isParentShown: boolean;
   readonly log: string;
   readonly samples: readonly RunSample[];
   readonly axis: Axis;
@@ -33,6 +36,7 @@ const closed = {
   shown: null,
   shownError: null,
   series: {},
+  parentSeries: {},
   log: "",
   samples: [],
   zoom: null,
@@ -47,6 +51,7 @@ export const useRuns = create<RunsState>(() => ({
   axis: "step",
   isLog: false,
   smoothing: 0.9,
+  isParentShown: true,
   ...closed,
 }));
 
@@ -122,6 +127,32 @@ async function readSeries(run: string): Promise<void> {
       series: Object.fromEntries([...loss.series, ...others.series].map((each) => [each.key, each])),
     });
   }
+}
+
+/** What is drawn of the parent changes with the figure's controls alone: its past is past. */
+export async function readParent(parent: string): Promise<void> {
+  const { open, axis, smoothing, zoom } = useRuns.getState();
+  try {
+    const { series } = await client.request("runs.series", {
+      run: parent,
+      keys: [lossKey, evalLossKey],
+      x: axis,
+      buckets: lossBuckets,
+      smoothing,
+      ...(zoom === null ? {} : { from: zoom[0], to: zoom[1] }),
+    });
+    const now = useRuns.getState();
+    if (now.open === open && now.axis === axis && now.zoom === zoom) {
+      useRuns.setState({ parentSeries: Object.fromEntries(series.map((each) => [each.key, each])) });
+    }
+  } catch {
+    // A parent that is gone has no curve; the run's own is unharmed, and its lineage says so.
+    useRuns.setState({ parentSeries: {} });
+  }
+}
+
+export function showParent(isParentShown: boolean): void {
+  useRuns.setState({ isParentShown });
 }
 
 async function readLog(run: string): Promise<void> {

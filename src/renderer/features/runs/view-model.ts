@@ -103,6 +103,8 @@ export function actionsFor(status: RunSummary["status"]): {
   readonly canUnpause: boolean;
   readonly canCheckpoint: boolean;
   readonly canResume: boolean;
+  /** With a longer max_duration. */
+  readonly canExtend: boolean;
 } {
   return {
     canStop: status === "running" || status === "paused" || status === "starting" || status === "queued",
@@ -110,5 +112,6 @@ export function actionsFor(status: RunSummary["status"]): {
     canUnpause: status === "paused",
     canCheckpoint: status === "running" || status === "paused",
     canResume: status === "stopped" || status === "failed" || status === "lost",
+    canExtend: status === "completed" || status === "stopped",
   };
 }

@@ -44,7 +44,7 @@ function StartTraining() {
   }, [canStart]);
   return (
     <>
-      <span id="train-tokenizer-note" className="tokenizer-actions-note">
+      <span id="train-tokenizer-note" className="actions-note">
         {isRunning ? "training…" : reason}
       </span>
       <Button

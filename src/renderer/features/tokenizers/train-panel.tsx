@@ -37,15 +37,15 @@ export function TrainPanel() {
   };
 
   return (
-    <div className="page train">
+    <div className="page form">
       <h1>Train a tokenizer</h1>
-      <p className="train-lead">
+      <p className="form-lead">
         A byte-level BPE tokenizer is learned from your own texts: the words of the field become single pieces. It takes
         .txt, .jsonl and .jsonl.gz files with a field <code>text</code>, or a folder of them.
       </p>
-      <fieldset className="train-fields" disabled={isRunning}>
+      <fieldset className="form-fields" disabled={isRunning}>
         <legend className="sr-only">Training settings</legend>
-        <div className="train-field">
+        <div className="form-field">
           <span className="field-label" id="train-inputs">
             Learn from
           </span>
@@ -126,13 +126,13 @@ function TextField({ label, field, help, problem, onBlur }: TextFieldProps) {
   const setForm = useTokenizers((state) => state.setForm);
   const id = `train-${field}`;
   return (
-    <div className="train-field">
+    <div className="form-field">
       <label className="field-label" htmlFor={id}>
         {label}
       </label>
       <input
         id={id}
-        className={field === "name" ? "input" : "input train-number"}
+        className={field === "name" ? "input" : "input form-number"}
         value={value}
         inputMode={field === "name" ? "text" : "numeric"}
         spellCheck={false}
@@ -174,7 +174,7 @@ function TrainingProgress() {
   }
   if (training.state === "failed") {
     return (
-      <p className="train-failed" role="alert">
+      <p className="form-failed" role="alert">
         {training.message}
       </p>
     );
@@ -182,10 +182,10 @@ function TrainingProgress() {
   const { label, share } = trainingProgress(training.phase, training.done, training.total);
   const elapsedSeconds = Math.max(0, (now - training.startedAt) / 1000);
   return (
-    <div className="train-progress">
+    <div className="form-progress">
       <progress {...(share === null ? {} : { value: share })} max={1} aria-label={label} />
       <p role="status">{label}</p>
-      <p className="train-elapsed">{formatDuration(elapsedSeconds)} so far</p>
+      <p className="form-elapsed">{formatDuration(elapsedSeconds)} so far</p>
       <Button onClick={cancel}>Cancel</Button>
     </div>
   );

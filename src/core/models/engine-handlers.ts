@@ -1,0 +1,117 @@
+// The models.* requests that read headers or load weights; the engine host serves them, so that a file that lies can at
+// worst end that process.
+
+import type { LintFinding } from "#shared/domain/model";
+import { modelDescriptionSchema } from "#shared/domain/model";
+import type { RequestHandlers, StreamHandlers } from "#shared/ipc/contract";
+import type { modelsContract } from "#shared/ipc/models.contract";
+import { readMachine } from "../planner/machine.ts";
+import { modelMemory } from "../planner/model-memory.ts";
+import { loadGpt2Tokenizer } from "../tokenizer/gpt2.ts";
+import { pieceText } from "../tokenizer/pieces.ts";
+import { type DescribedModel, describeModel } from "./describe.ts";
+import { exportModel } from "./export.ts";
+import { lintTokenizer } from "./lint.ts";
+import { type TokenizerFacts, tokenizerFacts } from "./tokenizer-facts.ts";
+
+type EngineStreams = Pick<StreamHandlers<typeof modelsContract>, "models.export">;
+type EngineRequests = Pick<
+  RequestHandlers<typeof modelsContract>,
+  "models.describe" | "models.forecast" | "models.lint"
+>;
+
+const PROGRESS_EVERY_MS = 100;
+
+/** What describeModel finds in the model's own files, without how its tokenizer fits. */
+function ownFindings(described: DescribedModel): LintFinding[] {
+  const { config, special, tokenizerFacts: facts } = described;
+  const fit = new Set(facts === null ? [] : lintTokenizer(config, special, facts).map(({ message }) => message));
+  return described.findings.filter(({ code, message }) => code !== "TOKENIZER_MISSING" && !fit.has(message));
+}
+
+/** GPT-2's comes with a package and is no folder. */
+async function gpt2Facts(): Promise<TokenizerFacts> {
+  const tokenizer = await loadGpt2Tokenizer();
+  const vocabulary = new Map<string, number>();
+  for (let id = 0; id < tokenizer.vocabSize; id += 1) {
+    const text = pieceText(tokenizer.tokenBytes(id));
+    // Bytes that are no text may be written alike.
+    vocabulary.set(vocabulary.has(text) ? `${text} ${id}` : text, id);
+  }
+  return tokenizerFacts({ kind: "byte-bpe", source: "gpt2", vocabulary });
+}
+
+export function createModelEngineHandlers(options: { readonly workspace: () => string }): {
+  readonly requests: EngineRequests;
+  readonly streams: EngineStreams;
+} {
+  const workspace = (): { readonly workspace: string } => ({ workspace: options.workspace() });
+  return {
+    requests: {
+      "models.describe": async ({ model }) => {
+        const described = await describeModel(model, workspace());
+        return modelDescriptionSchema.parse({
+          ...described,
+          adapter:
+            described.adapter === null
+              ? null
+              : {
+                  base: described.adapter.base,
+                  rank: described.adapter.lora.rank,
+                  targets: [...described.adapter.lora.targets],
+                },
+          findings: ownFindings(described),
+        });
+      },
+
+      "models.forecast": async ({ model, microbatch, context, loraRank }) => {
+        const { config } = await describeModel(model, workspace());
+        const tokens = Math.min(context ?? config.maxSeqLen, config.maxSeqLen);
+        return {
+          columns: modelMemory(config, { microbatch, context: tokens, loraRank: Math.min(loraRank, config.dModel) }),
+          machineBytes: readMachine().memoryBytes,
+          context: tokens,
+        };
+      },
+
+      "models.lint": async ({ model, tokenizer }) => {
+        const isFile = tokenizer !== null && tokenizer !== "gpt2";
+        const described = await describeModel(model, { ...workspace(), ...(isFile ? { tokenizer } : {}) });
+        const facts = tokenizer === "gpt2" ? await gpt2Facts() : described.tokenizerFacts;
+        return facts === null
+          ? { tokenizer: "", findings: described.findings.filter(({ code }) => code === "TOKENIZER_MISSING") }
+          : { tokenizer: facts.source, findings: [...lintTokenizer(described.config, described.special, facts)] };
+      },
+    },
+    streams: {
+      "models.export": async ({ model, format, precision, shardBytes, target }, emit, { signal }) => {
+        const { adapter } = await describeModel(model, workspace());
+        let saidAt = 0;
+        let saidPhase = "";
+        const { path, files, comparison } = await exportModel(
+          {
+            source: model,
+            format,
+            type: precision,
+            target,
+            shardBytes: format === "safetensors" ? shardBytes : null,
+            mergeAdapter: adapter !== null && format !== "peft",
+          },
+          {
+            ...workspace(),
+            signal,
+            onProgress: (progress) => {
+              const now = performance.now();
+              if (progress.phase !== saidPhase || now - saidAt > PROGRESS_EVERY_MS) {
+                saidPhase = progress.phase;
+                saidAt = now;
+                emit(progress);
+              }
+            },
+          },
+        );
+        return { path, files, comparison };
+      },
+    },
+  };
+}

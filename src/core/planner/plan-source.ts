@@ -1,0 +1,110 @@
+// What `assay plan` is asked about: a recipe by file or name, or a model's folder, with the facts of this machine. Text
+// that is not here yet is no obstacle where the plan does not need it.
+import { stat } from "node:fs/promises";
+import path from "node:path";
+import type { Recipe, ShapedRecipe } from "#shared/domain/recipe";
+import { AppError } from "#shared/errors";
+import type { NativeModelConfig } from "../engine/addon.ts";
+import { readModelConfig } from "../models/hugging-face.ts";
+import { availableMemory } from "../recipe/available-memory.ts";
+import { findRunCheckpoint, shapeRecipe } from "../recipe/init-from.ts";
+import { loadRecipe, loadRecipeSource } from "../recipe/load.ts";
+import { checkVocabulary } from "../recipe/resolve.ts";
+import { describeTokenizer } from "../tokenizer/load.ts";
+import { estimateTokens } from "./corpus-size.ts";
+import type { ForecastFacts } from "./forecast.ts";
+import { readMachine } from "./machine.ts";
+import { measuredRate } from "./measured-rate.ts";
+import { type Cluster, needsText, type Plan, planRecipe } from "./plan.ts";
+
+export type PlanRequest = {
+  readonly source: string;
+  readonly overrides?: readonly string[];
+  readonly workspace: string;
+  readonly cluster: Cluster | null;
+};
+
+async function vocabSizeOf(recipe: ShapedRecipe, workspace: string): Promise<number> {
+  const known = recipe.tokenizer.train?.vocab_size ?? recipe.model.vocab_size;
+  if (known !== undefined) {
+    return known;
+  }
+  const { vocabSize } = await describeTokenizer(recipe.tokenizer.path ?? "", { workspace });
+  return checkVocabulary(recipe, vocabSize);
+}
+
+/** Null where the text is not there and the plan can do without. */
+async function tokensOf(recipe: ShapedRecipe): Promise<Pick<ForecastFacts, "trainTokens" | "evalTokens">> {
+  try {
+    return await estimateTokens(recipe.data);
+  } catch (error) {
+    if (error instanceof AppError && !needsText(recipe)) {
+      return { trainTokens: null, evalTokens: 0 };
+    }
+    throw error;
+  }
+}
+
+/** The recipe a bare model is planned with: one pass of one window, in the way its family is pretrained. */
+function recipeOfModel(folder: string, config: NativeModelConfig): Recipe {
+  const objective = config.family === "gpt2" ? "clm" : "mlm";
+  const text = JSON.stringify({
+    run_name: path
+      .basename(folder)
+      .replaceAll(/[^A-Za-z0-9._-]+/g, "-")
+      .replace(/^[^A-Za-z0-9]+/, "")
+      .slice(0, 64),
+    max_seq_len: config.maxSeqLen,
+    model: { name: config.family, init_from: folder, dropout: 0 },
+    tokenizer: { path: folder },
+    data: { train: folder },
+    objective: { name: objective },
+    optimizer: { lr: 1e-4 },
+    max_duration: "1ba",
+    global_train_batch_size: 1,
+    device_train_microbatch_size: 1,
+  });
+  const { recipe, problems } = loadRecipe({ text });
+  if (recipe === null) {
+    throw new AppError("MODEL_CONFIG_INVALID", `${folder} cannot be planned: ${problems[0]?.message ?? ""}`);
+  }
+  return recipe;
+}
+
+async function isModelFolder(folder: string): Promise<boolean> {
+  return (await stat(path.join(folder, "config.json")).catch(() => null))?.isFile() === true;
+}
+
+/** The folder of a model or of a run's newest checkpoint; null where the source is a recipe. */
+async function modelFolder(source: string, workspace: string): Promise<string | null> {
+  const folder = path.resolve(source);
+  if (await isModelFolder(folder)) {
+    return folder;
+  }
+  if ((await stat(path.join(folder, "run.json")).catch(() => null)) !== null || /@\d+$/.test(source)) {
+    return (await findRunCheckpoint(source, workspace)).folder;
+  }
+  return null;
+}
+
+export async function planSource(request: PlanRequest): Promise<Plan & { readonly isModel: boolean }> {
+  const { workspace } = request;
+  const machine = readMachine();
+  const availableBytes = (await availableMemory()).bytes;
+  const folder = await modelFolder(request.source, workspace);
+  if (folder !== null) {
+    const config = await readModelConfig(folder);
+    const { recipe } = await shapeRecipe(recipeOfModel(folder, config), workspace);
+    const facts = { machine, vocabSize: config.vocabSize, base: config, trainTokens: null, measured: null };
+    return { ...planRecipe(recipe, { ...facts, availableBytes }, request.cluster), isModel: true };
+  }
+  const loaded = await loadRecipeSource(request.source, { overrides: request.overrides ?? [], workspace });
+  const { recipe, base } = await shapeRecipe(loaded.recipe, workspace);
+  const vocabSize = await vocabSizeOf(recipe, workspace);
+  const [tokens, measured] = await Promise.all([
+    tokensOf(recipe),
+    measuredRate(workspace, recipe, { vocabSize, physicalCores: machine.physicalCores }),
+  ]);
+  const facts = { machine, vocabSize, base: base?.config ?? null, ...tokens, measured, availableBytes };
+  return { ...planRecipe(recipe, facts, request.cluster), isModel: false };
+}
