@@ -132,6 +132,7 @@ private:
   };
   Tile tile_of(const Product& product, int part) const;
   void multiply(const Product& product) const;
+  void scaled_product(const LinearForward& call);
 
   // Moments that decay towards zero end as denormal numbers, on which some processors compute a hundred times slower.
   class FlushDenormalsScope {
