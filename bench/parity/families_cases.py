@@ -68,9 +68,9 @@ def randomize(model: nn.Module, seed: int) -> None:
             if name.endswith("weight") and parameter.dim() == 1:
                 parameter.add_(1.0)
             elif name.endswith(("query.weight", "key.weight")):
-                parameter.mul_(1.5)
+                parameter.mul_(1.35)
             elif name.endswith("c_attn.weight"):
-                parameter[:, : 2 * parameter.shape[0]].mul_(1.5)
+                parameter[:, : 2 * parameter.shape[0]].mul_(1.35)
 
 
 def padded_segments(lengths: list[int]) -> Tensor:
