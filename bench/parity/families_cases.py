@@ -6,7 +6,7 @@ DIR/cases.json lists the cases; each is a folder with
     case.json             the engine's model configuration, the batch, the options of the loss, the losses expected
     weights.safetensors   random weights under Hugging Face's names
     adapter.safetensors   where the case has one: LoRA matrices, and a small head, under PEFT's names
-    fp32.safetensors      `logits`, `gradient.<tensor>` of every trained tensor
+    fp32.safetensors      `logits`, `sentence_logits` of pretraining, `gradient.<tensor>` of every trained tensor
     bf16.safetensors      the same where every matrix product rounds its operands to bf16
     merged.safetensors    with an adapter: all weights with the adapter added
 The language model of GPT-2 also writes the text that it generates greedily, and some cases the losses of training on their
@@ -191,7 +191,10 @@ def expected_values(model: nn.Module, batch: Batch, options: LossOptions, precis
     model.zero_grad(set_to_none=True)
     loss = model.loss(batch, options)  # type: ignore[operator]
     loss.backward()
-    tensors = {"logits": model(batch)[0].detach()}
+    logits, sentence_logits = model(batch)
+    tensors = {"logits": logits.detach()}
+    if sentence_logits is not None:
+        tensors["sentence_logits"] = sentence_logits.detach()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, f"{name} has no gradient"

@@ -30,6 +30,10 @@ async function disagreements(each: FamilyCase, model: NativeModel, precision: Pr
     unpaddedLogits(each.batch, await model.predict(each.batch)),
     unpaddedLogits(each.batch, logits),
   );
+  const order = expected.get("sentence_logits");
+  if (order !== undefined) {
+    agreement.tensor("sentence logits", await model.predictSentenceOrder(each.batch), order.values);
+  }
   const { loss } = await model.computeBatchGradients(each.batch);
   agreement.number("loss", loss, each.losses[precision]);
   const exact = await readTensors(path.join(each.folder, "fp32.safetensors"));
@@ -181,20 +185,21 @@ describe.skipIf(!hasTorch)(`families and heads beside PyTorch${withoutTorch}`, (
       return;
     }
     const model = await openCase(each);
-    for (const { prompt, ids } of each.greedy) {
-      const { done } = model.generate(
-        {
-          prompt: Uint32Array.from(prompt),
-          maxNewTokens: ids.length,
-          temperature: 0,
-          topK: 0,
-          topP: 1,
-          seed: 1,
-          stopIds: new Uint32Array(),
-        },
-        () => undefined,
-      );
-      expect([...(await done).ids]).toEqual(ids);
+    const requests = each.greedy.map(({ prompt, ids }) => ({
+      prompt: Uint32Array.from(prompt),
+      maxNewTokens: ids.length,
+      temperature: 0,
+      topK: 0,
+      topP: 1,
+      seed: 1,
+      stopIds: new Uint32Array(),
+    }));
+    const together = await model.generateBatch(requests);
+    expect(together.map(({ ids }) => [...ids])).toEqual(each.greedy.map(({ ids }) => ids));
+    for (const [index, { prompt, ids }] of each.greedy.entries()) {
+      const request = requests[index];
+      const alone = request && model.generate(request, () => undefined);
+      expect([...((await alone?.done)?.ids ?? [])]).toEqual(ids);
       const text = [...prompt];
       for (const _ of ids) {
         const logits = await model.logits(Int32Array.from(text));
