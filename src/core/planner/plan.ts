@@ -48,7 +48,7 @@ export type Plan = {
  * What the process holds beside the engine's memory: Node with the program, the engine's library and oneDNN's, the
  * tokenizer, and the pages of the token caches that are being read. Measured with test/integration/memory-peak.test.ts.
  */
-export const PROCESS_BYTES = 110e6;
+export const PROCESS_BYTES = 100e6;
 
 /** An adapter of usual size, for the column of a recipe that has none. */
 const usualLora = { rank: 8, alpha: 16, dropout: 0 } as const;
