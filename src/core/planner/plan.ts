@@ -73,7 +73,11 @@ export function memoryVariants(
 ): Readonly<Record<MemoryVariant, MemoryParts>> {
   const training = trainingOptionsOf(recipe, microbatch, plannedMasking(recipe, config.vocabSize));
   const whole: NativeModelOptions = { threads: 1, weights: "fp32", lora: null };
-  const lora = modelOptionsOf(recipe, 1).lora ?? { ...usualLora, targets: defaultLoraTargets[config.family] };
+  const lora = modelOptionsOf(recipe, 1).lora ?? {
+    ...usualLora,
+    rank: Math.min(usualLora.rank, config.dModel),
+    targets: defaultLoraTargets[config.family],
+  };
   return {
     fp32: trainingMemory(config, whole, { ...training, precision: "fp32" }),
     amp_bf16: trainingMemory(config, whole, { ...training, precision: "amp_bf16" }),
