@@ -2,6 +2,7 @@
 import type { CommandSpec } from "./arguments.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { controlCommands } from "./commands/control.ts";
+import { convertCommand } from "./commands/convert.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
 import { fetchCommand } from "./commands/fetch.ts";
@@ -26,6 +27,7 @@ export const commands: readonly CommandSpec[] = [
   tokenizerCompareCommand,
   evalCommand,
   generateCommand,
+  convertCommand,
   fetchCommand,
   benchCommand,
   doctorCommand,

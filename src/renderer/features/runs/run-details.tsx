@@ -28,7 +28,7 @@ export function RunDetails() {
             ...facts.model,
             ["parameters", parameterCount === null ? "–" : formatLarge(parameterCount).join("\u2009")],
             ...(trainable === null ? [] : [["trained of them", trainedText(trainable, parameterCount)] as const]),
-            ["memory, planned", planned === null ? "–" : formatBytes(planned)],
+            ...(planned === null ? [] : [["memory, planned", formatBytes(planned)] as const]),
             ["memory, peak", typeof memory === "number" ? formatBytes(memory) : "–"],
           ]}
         />
