@@ -107,8 +107,19 @@ inline Values layer_norm_reference(const Values& input, const Values& weight, co
   return output;
 }
 
+// Which keys a query sees: those in its range (all, where there are no ranges), and with `causal` none after itself.
+struct Visibility {
+  bool causal = true;
+  std::vector<std::int32_t> key_begin, key_end; // (B, T), or empty
+
+  bool sees(std::int64_t row, std::int64_t query, std::int64_t key) const {
+    const bool is_in_range = key_begin.empty() || (key >= key_begin[row] && key < key_end[row]);
+    return is_in_range && (!causal || key <= query);
+  }
+};
+
 inline Values attention_reference(const Values& qkv, std::int64_t batch, std::int64_t seq_len, std::int64_t heads,
-                                  std::int64_t head_size, const Dropout& dropout) {
+                                  std::int64_t head_size, const Dropout& dropout, const Visibility& visibility = {}) {
   const std::int64_t channels = heads * head_size;
   Values output(static_cast<std::size_t>(batch * seq_len * channels));
   const auto element = [&](std::int64_t b, std::int64_t t, std::int64_t part, std::int64_t h) {
@@ -119,7 +130,12 @@ inline Values attention_reference(const Values& qkv, std::int64_t batch, std::in
       for (std::int64_t t = 0; t < seq_len; ++t) {
         Values weights;
         double largest = -INFINITY;
-        for (std::int64_t k = 0; k <= t; ++k) {
+        std::vector<std::int64_t> keys;
+        for (std::int64_t k = 0; k < seq_len; ++k) {
+          if (!visibility.sees(b * seq_len + t, t, k)) {
+            continue;
+          }
+          keys.push_back(k);
           double score = 0.0;
           for (std::int64_t d = 0; d < head_size; ++d) {
             score += element(b, t, 0, h)[d] * element(b, k, 1, h)[d];
@@ -132,11 +148,12 @@ inline Values attention_reference(const Values& qkv, std::int64_t batch, std::in
           weight = std::exp(weight - largest);
           sum += weight;
         }
-        for (std::int64_t k = 0; k <= t; ++k) {
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+          const std::int64_t k = keys[i];
           const double factor = dropout_factor(dropout, b, static_cast<std::uint64_t>((h * seq_len + t) * seq_len + k));
           for (std::int64_t d = 0; d < head_size; ++d) {
             output[(b * seq_len + t) * channels + h * head_size + d] +=
-                weights[k] / sum * factor * element(b, k, 2, h)[d];
+                weights[i] / sum * factor * element(b, k, 2, h)[d];
           }
         }
       }

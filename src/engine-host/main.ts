@@ -21,13 +21,14 @@ let workspace = workspaceAtStart;
 
 const recipes = createRecipeHandlers({ workspace: () => workspace, userData });
 const tokenizers = createTokenizerHandlers({ workspace: () => workspace });
+const modelFiles = createModelEngineHandlers({ workspace: () => workspace });
 const models = new ModelKeeper(() => workspace);
 
 const handlers = {
   requests: {
     ...recipes.requests,
     ...tokenizers.requests,
-    ...createModelEngineHandlers({ workspace: () => workspace }).requests,
+    ...modelFiles.requests,
     "host.machine": async () => machineFacts(),
     "host.use-workspace": async (input: { readonly workspace: string }) => {
       workspace = input.workspace;
@@ -37,6 +38,7 @@ const handlers = {
   streams: {
     ...recipes.streams,
     ...tokenizers.streams,
+    ...modelFiles.streams,
     "models.generate": models.generate,
   },
 } satisfies ServedHandlers;

@@ -1,7 +1,6 @@
 // What the specs of the run view and the shell share: reading a run on screen and on disk.
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { AxeBuilder } from "@axe-core/playwright";
 import { expect, type Page } from "@playwright/test";
 import type { RunManifest } from "#shared/domain/run";
 import type { Bridge } from "#shared/ipc/bridge";
@@ -57,13 +56,4 @@ export function curveSteps(page: Page, run: string): Promise<readonly number[]> 
 export function expectNoGap(steps: readonly number[]): void {
   expect(steps.length).toBeGreaterThan(0);
   expect(steps).toEqual(steps.map((_, at) => at + 1));
-}
-
-/** The whole window, frame included. */
-export async function expectWindowAccessible(page: Page): Promise<void> {
-  // The handles between panels lie between landmarks on purpose: they belong to neither side.
-  const { violations } = await new AxeBuilder({ page }).setLegacyMode(true).disableRules(["region"]).analyze();
-  expect(
-    violations.map((violation) => `${violation.id}: ${violation.nodes.map((node) => node.html).join(" ")}`),
-  ).toEqual([]);
 }

@@ -1,15 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { ask, expect, test } from "./feature-window.ts";
-import {
-  curveSteps,
-  expectNoGap,
-  expectWindowAccessible,
-  manifest,
-  openAssay,
-  runDirectory,
-  status,
-} from "./run-window.ts";
+import { ask, expect, expectAccessible, test } from "./feature-window.ts";
+import { curveSteps, expectNoGap, manifest, openAssay, runDirectory, status } from "./run-window.ts";
 
 test("from first start to a model in training: the curve grows, and the run is paused, let go on, stopped and resumed", async ({
   home,
@@ -189,24 +181,24 @@ test("Home, the runs, one run and the settings are accessible in both themes", a
   for (const theme of ["light", "dark"] as const) {
     const first = await openAssay(home, "home", theme);
     await expect(first.page.getByRole("button", { name: /^Train a biomedical model/ })).toBeVisible();
-    await expectWindowAccessible(first.page);
+    await expectAccessible(first.page);
     await first.app.close();
 
     const { app, page } = await openAssay(trainedHome, "home", theme);
     await expect(page.getByRole("heading", { name: "Recent runs" })).toBeVisible();
-    await expectWindowAccessible(page);
+    await expectAccessible(page);
     await page.getByRole("link", { name: "Runs", exact: true }).click();
     await expect(page.getByRole("table")).toBeVisible();
-    await expectWindowAccessible(page);
+    await expectAccessible(page);
     await page.getByRole("table").getByRole("link", { name: "tiny" }).click();
     await expect(page.getByRole("figure", { name: "Loss by step" })).toBeVisible();
-    await expectWindowAccessible(page);
+    await expectAccessible(page);
     await page.getByRole("link", { name: "Settings" }).click();
     await expect(page.getByRole("radiogroup", { name: "Theme" })).toBeVisible();
-    await expectWindowAccessible(page);
+    await expectAccessible(page);
     await page.keyboard.press("Control+k");
     await expect(page.getByRole("dialog")).toBeVisible();
-    await expectWindowAccessible(page);
+    await expectAccessible(page);
     await app.close();
   }
 });

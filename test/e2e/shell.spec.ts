@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { ask, expect, test } from "./feature-window.ts";
-import { expectWindowAccessible, openAssay } from "./run-window.ts";
+import { ask, expect, expectAccessible, test } from "./feature-window.ts";
+import { openAssay } from "./run-window.ts";
 
 const paper = (page: import("@playwright/test").Page) =>
   page.evaluate(() => getComputedStyle(document.body).backgroundColor);
@@ -81,13 +81,13 @@ test("at 900 px the details fold away and at 640 px the sidebar is icons whose w
   await expect(details).toHaveCount(0);
   await page.getByRole("button", { name: "Show details" }).click();
   await expect(details).toContainText("Checkpoints");
-  await expectWindowAccessible(page);
+  await expectAccessible(page);
   await page.getByRole("button", { name: "Hide details" }).click();
   await resize(640);
   const runs = page.getByRole("link", { name: "Runs" }).first();
   expect((await page.getByRole("navigation", { name: "Objects" }).boundingBox())?.width).toBeLessThan(60);
   await expect(runs).toBeVisible();
-  await expectWindowAccessible(page);
+  await expectAccessible(page);
   expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
   await app.close();
 });

@@ -54,7 +54,7 @@ class RunBuilder {
       total_steps: null,
       tokens: 0,
       resumes: 0,
-      parent: null,
+      branched_from: null,
       planned_memory_bytes: null,
       trainable_parameters: null,
       best: null,

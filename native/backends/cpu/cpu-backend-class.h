@@ -132,6 +132,7 @@ private:
   };
   Tile tile_of(const Product& product, int part) const;
   void multiply(const Product& product) const;
+  void scaled_product(const LinearForward& call);
 
   // Moments that decay towards zero end as denormal numbers, on which some processors compute a hundred times slower.
   class FlushDenormalsScope {
@@ -169,6 +170,7 @@ private:
   }
   float* operation_workspace(std::int64_t count) const;
   void attend(const QueryBlock& block, float* scores, float* scratch) const;
+  void attend_few(const AttentionCached& call) const;
 
   const KernelTable& kernels_;
   MatrixProduct product_;
@@ -192,7 +194,7 @@ ActivationKernels activation_kernels(const KernelTable& kernels, Activation acti
 DropoutRow dropout_row(const Dropout& dropout, std::int64_t sample_in_call);
 
 // Floats of operation workspace, for planning and for use alike.
-std::int64_t attention_workspace_count(std::int64_t seq_len, int threads, bool training);
+std::int64_t attention_workspace_count(const WorkspaceRequest& request, int threads);
 std::int64_t classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size);
 std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_size);
 

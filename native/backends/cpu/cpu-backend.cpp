@@ -158,7 +158,7 @@ void CpuBackend::zero(float* values, std::int64_t count) {
 
 std::size_t CpuBackend::workspace_bytes(const WorkspaceRequest& r) const {
   const std::int64_t threads = threads_;
-  std::int64_t count = attention_workspace_count(r.seq_len, threads_, r.training);
+  std::int64_t count = attention_workspace_count(r, threads_);
   count = std::max(count, classifier_workspace_count(r.rows, r.vocab_size));
   if (r.training) {
     // Layer norm's partial sums and embedding's masked rows.

@@ -1,22 +1,25 @@
-// assay train and assay resume: make or find the run, start its runner, and follow it unless told otherwise.
+// assay train and assay resume: make, branch or find the run, start its runner, and follow it unless told otherwise.
 import process from "node:process";
 import { workspacePath } from "#core/paths";
 import { loadRecipeSource } from "#core/recipe/load";
+import { type BranchPlan, createBranch, planBranch } from "#core/runs/branch";
+import { describeChange } from "#core/runs/changes";
 import { createRun, findRun } from "#core/runs/directory";
 import { dryRun } from "#core/runs/dry-run";
 import { resumeRun, startRun } from "#core/runs/launch";
 import { readSummary } from "#core/runs/status";
+import type { Recipe } from "#shared/domain/recipe";
 import type { RunSummary } from "#shared/domain/run";
-import type { CommandCall, CommandSpec } from "../arguments.ts";
+import { badRequest, type CommandCall, type CommandSpec } from "../arguments.ts";
 import { followInTerminal } from "../follow.ts";
 import { formatBytes, formatCount, formatSeconds, note, say, sayJson } from "../output.ts";
 
-function report(summary: RunSummary, json: boolean): void {
+function report(summary: RunSummary, json: boolean, facts: Readonly<Record<string, unknown>>): void {
   if (summary.status !== "completed" && summary.status !== "stopped") {
     process.exitCode = 1;
   }
   if (json) {
-    sayJson({ run: summary.id, directory: summary.directory, status: summary.status, summary });
+    sayJson({ run: summary.id, directory: summary.directory, status: summary.status, ...facts, summary });
     return;
   }
   if (summary.exitReason !== null && process.exitCode === 1) {
@@ -32,27 +35,57 @@ function report(summary: RunSummary, json: boolean): void {
   say(`${summary.name} ${summary.status} at step ${summary.step}${perplexity}${bits}: ${summary.directory}`);
 }
 
-async function follow(run: string, call: CommandCall): Promise<void> {
+async function follow(run: string, call: CommandCall, facts: Readonly<Record<string, unknown>> = {}): Promise<void> {
   if (call.flag("detach")) {
     const summary = await readSummary(run);
     if (call.json) {
-      sayJson({ run: summary.id, directory: run, status: summary.status });
+      sayJson({ run: summary.id, directory: run, status: summary.status, ...facts });
     } else {
       say(run);
     }
     return;
   }
   note(`run ${run}`);
-  report(await followInTerminal(run), call.json);
+  report(await followInTerminal(run), call.json, facts);
+}
+
+type Wanted = {
+  readonly recipe: Recipe;
+  readonly text: string;
+  /** Set for a branch. */
+  readonly branch: BranchPlan | null;
+};
+
+async function wantedOf(call: CommandCall, workspace: string): Promise<Wanted> {
+  const [name] = call.operands;
+  const from = call.text("from");
+  const overrides = call.texts("set");
+  if (from === undefined) {
+    if (name === undefined) {
+      throw badRequest("`assay train` needs RECIPE; see `assay train --help`.");
+    }
+    const loaded = await loadRecipeSource(name, { overrides, workspace });
+    return { recipe: loaded.recipe, text: loaded.text, branch: null };
+  }
+  const recipe = name === undefined ? null : await loadRecipeSource(name, { overrides, workspace });
+  const branch = await planBranch({ from, overrides, workspace, ...(recipe === null ? {} : { recipe }) });
+  return { recipe: branch.recipe, text: branch.text, branch };
+}
+
+/** What a branch says of itself, in --json too. */
+function branchFacts(branch: BranchPlan | null): Readonly<Record<string, unknown>> {
+  return branch === null
+    ? {}
+    : { branched_from: { run: branch.parentId, step: branch.checkpoint.step }, changed: branch.changes };
 }
 
 async function train(call: CommandCall): Promise<void> {
   const workspace = workspacePath(call.workspace);
-  const loaded = await loadRecipeSource(call.operands[0] ?? "", { overrides: call.texts("set"), workspace });
+  const loaded = await wantedOf(call, workspace);
   if (call.flag("dry-run")) {
     const result = await dryRun({ recipe: loaded.recipe, workspace, onPhase: (phase) => note(phase) });
     if (call.json) {
-      sayJson(result);
+      sayJson({ ...result, ...branchFacts(loaded.branch) });
       return;
     }
     say(
@@ -78,14 +111,20 @@ async function train(call: CommandCall): Promise<void> {
     return;
   }
   const directory = call.text("run");
-  const run = await createRun({
-    recipe: loaded.recipe,
-    recipeText: loaded.text,
-    workspace,
-    ...(directory === undefined ? {} : { directory }),
-  });
+  const place = { workspace, ...(directory === undefined ? {} : { directory }) };
+  const { branch } = loaded;
+  const run =
+    branch === null
+      ? await createRun({ recipe: loaded.recipe, recipeText: loaded.text, ...place })
+      : await createBranch(branch, place);
+  if (branch !== null) {
+    note(`branched from ${branch.parentId} at step ${branch.checkpoint.step}`);
+    for (const change of branch.changes) {
+      note(`  ${describeChange(change)}`);
+    }
+  }
   await startRun(run.path);
-  await follow(run.path, call);
+  await follow(run.path, call, branchFacts(branch));
 }
 
 const setOption = {
@@ -99,11 +138,16 @@ const detachOption = { type: "boolean", help: "start it and return at once" } as
 export const trainCommand: CommandSpec = {
   name: "train",
   summary: "train from a recipe file or preset; the run goes on when this terminal closes",
-  operands: "RECIPE",
-  minOperands: 1,
+  operands: "RECIPE | --from RUN@STEP [RECIPE]",
+  minOperands: 0,
   maxOperands: 1,
   options: {
     set: setOption,
+    from: {
+      type: "string",
+      value: "RUN@STEP",
+      help: "branch: go on from this checkpoint with its optimizer, in a run of its own",
+    },
     run: { type: "string", value: "DIR", help: "the run directory to make (default: in the workspace)" },
     "dry-run": { type: "boolean", help: "one step: memory, rate and a forecast; writes no run" },
     detach: detachOption,

@@ -21,7 +21,7 @@ import { elementCount, isHeadTensor, modelTensors, parameterCount } from "./tens
 import { readTokenizerFacts, type TokenizerFacts } from "./tokenizer-facts.ts";
 
 /** What the window shows, and what the command line and a run's start need besides. */
-export type DescribedModel = ModelDescription & {
+export type DescribedModel = Omit<ModelDescription, "adapter"> & {
   readonly config: NativeModelConfig;
   readonly special: SpecialIds;
   /** False for a bare model, whose head starts untrained. */

@@ -3,20 +3,24 @@
 
 import type { LintFinding } from "#shared/domain/model";
 import { modelDescriptionSchema } from "#shared/domain/model";
-import type { RequestHandlers } from "#shared/ipc/contract";
+import type { RequestHandlers, StreamHandlers } from "#shared/ipc/contract";
 import type { modelsContract } from "#shared/ipc/models.contract";
 import { readMachine } from "../planner/machine.ts";
 import { modelMemory } from "../planner/model-memory.ts";
 import { loadGpt2Tokenizer } from "../tokenizer/gpt2.ts";
 import { pieceText } from "../tokenizer/pieces.ts";
 import { type DescribedModel, describeModel } from "./describe.ts";
+import { exportModel } from "./export.ts";
 import { lintTokenizer } from "./lint.ts";
 import { type TokenizerFacts, tokenizerFacts } from "./tokenizer-facts.ts";
 
+type EngineStreams = Pick<StreamHandlers<typeof modelsContract>, "models.export">;
 type EngineRequests = Pick<
   RequestHandlers<typeof modelsContract>,
   "models.describe" | "models.forecast" | "models.lint"
 >;
+
+const PROGRESS_EVERY_MS = 100;
 
 /** What describeModel finds in the model's own files, without how its tokenizer fits. */
 function ownFindings(described: DescribedModel): LintFinding[] {
@@ -39,13 +43,25 @@ async function gpt2Facts(): Promise<TokenizerFacts> {
 
 export function createModelEngineHandlers(options: { readonly workspace: () => string }): {
   readonly requests: EngineRequests;
+  readonly streams: EngineStreams;
 } {
   const workspace = (): { readonly workspace: string } => ({ workspace: options.workspace() });
   return {
     requests: {
       "models.describe": async ({ model }) => {
         const described = await describeModel(model, workspace());
-        return modelDescriptionSchema.parse({ ...described, findings: ownFindings(described) });
+        return modelDescriptionSchema.parse({
+          ...described,
+          adapter:
+            described.adapter === null
+              ? null
+              : {
+                  base: described.adapter.base,
+                  rank: described.adapter.lora.rank,
+                  targets: [...described.adapter.lora.targets],
+                },
+          findings: ownFindings(described),
+        });
       },
 
       "models.forecast": async ({ model, microbatch, context, loraRank }) => {
@@ -65,6 +81,36 @@ export function createModelEngineHandlers(options: { readonly workspace: () => s
         return facts === null
           ? { tokenizer: "", findings: described.findings.filter(({ code }) => code === "TOKENIZER_MISSING") }
           : { tokenizer: facts.source, findings: [...lintTokenizer(described.config, described.special, facts)] };
+      },
+    },
+    streams: {
+      "models.export": async ({ model, format, precision, shardBytes, target }, emit, { signal }) => {
+        const { adapter } = await describeModel(model, workspace());
+        let saidAt = 0;
+        let saidPhase = "";
+        const { path, files, comparison } = await exportModel(
+          {
+            source: model,
+            format,
+            type: precision,
+            target,
+            shardBytes: format === "safetensors" ? shardBytes : null,
+            mergeAdapter: adapter !== null && format !== "peft",
+          },
+          {
+            ...workspace(),
+            signal,
+            onProgress: (progress) => {
+              const now = performance.now();
+              if (progress.phase !== saidPhase || now - saidAt > PROGRESS_EVERY_MS) {
+                saidPhase = progress.phase;
+                saidAt = now;
+                emit(progress);
+              }
+            },
+          },
+        );
+        return { path, files, comparison };
       },
     },
   };

@@ -70,7 +70,16 @@ function baseOptions(options: ModelMemoryOptions): NativeTrainingOptions {
   };
 }
 
-type TrainHow = { readonly trained: number; readonly trainedHow: string; readonly weightsHow: string };
+/** A tensor takes whole blocks of 256 values in the engine, which counts in models of toy size. */
+function rounding(bytes: number, exact: number): string {
+  return bytes > 1.005 * exact ? `, each tensor in whole blocks of 256, which adds ${sized(bytes - exact)}` : "";
+}
+
+type TrainHow = {
+  readonly trained: number;
+  readonly trainedHow: string;
+  readonly weightsHow: (bytes: number) => string;
+};
 
 function trainColumn(
   config: NativeModelConfig,
@@ -80,7 +89,7 @@ function trainColumn(
 ): NonNullable<MemoryColumn["train"]> {
   const windows = counted(options.microbatch, "window", "windows");
   const figures = {
-    weights: { value: parts.parameterBytes, how: weightsHow },
+    weights: { value: parts.parameterBytes, how: weightsHow(parts.parameterBytes) },
     gradients: { value: parts.gradientBytes, how: `4 bytes for each of ${grouped(trained)} trained parameters.` },
     optimizer: {
       value: parts.optimizerBytes,
@@ -143,12 +152,12 @@ export function modelMemory(config: NativeModelConfig, options: ModelMemoryOptio
   const allHow: TrainHow = {
     trained: all,
     trainedHow: "All of them.",
-    weightsHow: `4 bytes for each of ${grouped(all)} parameters.`,
+    weightsHow: (bytes) => `4 bytes for each of ${grouped(all)} parameters${rounding(bytes, 4 * all)}.`,
   };
   const inTwoBytes = `${grouped(shrinkable)} weights of matrices and of the token embedding × 2 bytes + ${grouped(rest)} others × 4`;
   // Outputs of a block's linear layers: queries, keys, values, two projections, and the feed-forward layer.
   const channels = config.vocabSize + config.nLayers * (5 * config.dModel + config.dInner);
-  const fp32: Figure = { value: 4 * all, how: allHow.weightsHow };
+  const fp32: Figure = { value: 4 * all, how: allHow.weightsHow(4 * all) };
   const bf16: Figure = { value: 2 * shrinkable + 4 * rest, how: `${inTwoBytes}.` };
   const onBf16: Figure = {
     value: bf16.value + 4 * adapters,
@@ -168,7 +177,7 @@ export function modelMemory(config: NativeModelConfig, options: ModelMemoryOptio
       precision: "bf16",
       train: trainColumn(config, options, trainingMemory(config, whole, { ...training, precision: "amp_bf16" }), {
         ...allHow,
-        weightsHow: `${allHow.weightsHow} Only the operands of matrix products are rounded.`,
+        weightsHow: (bytes) => `${allHow.weightsHow(bytes)} Only the operands of matrix products are rounded.`,
       }),
       run: runColumn(config, options.context, bf16),
     },
@@ -181,7 +190,7 @@ export function modelMemory(config: NativeModelConfig, options: ModelMemoryOptio
         {
           trained: adapters,
           trainedHow: `Rank ${options.loraRank} × (inputs + outputs) of ${loraModules(config, targets).length} layers (${targets.join(", ")}).`,
-          weightsHow: onBf16.how,
+          weightsHow: () => onBf16.how,
         },
       ),
       run: runColumn(config, options.context, onBf16),

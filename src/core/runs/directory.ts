@@ -36,6 +36,12 @@ export async function createRun(options: {
   readonly recipeText?: string;
   readonly workspace: string;
   readonly directory?: string;
+  /** A run that begins with another's checkpoint. `fill` puts it there, before the folder becomes a run. */
+  readonly branch?: {
+    readonly from: NonNullable<RunManifest["branched_from"]>;
+    readonly tokens: number;
+    readonly fill: (directory: string, id: string) => Promise<void>;
+  };
   readonly now?: Date;
   readonly random?: () => string;
 }): Promise<RunDirectory> {
@@ -62,11 +68,11 @@ export async function createRun(options: {
     seed: options.recipe.seed,
     versions: {},
     data_fingerprint: null,
-    step: 0,
+    step: options.branch?.from.step ?? 0,
     total_steps: null,
-    tokens: 0,
+    tokens: options.branch?.tokens ?? 0,
     resumes: 0,
-    parent: null,
+    branched_from: options.branch?.from ?? null,
     planned_memory_bytes: null,
     trainable_parameters: null,
     best: null,
@@ -80,6 +86,7 @@ export async function createRun(options: {
       path.join(directory, "recipe.yaml"),
       recipeTextWith(options.recipeText ?? "", options.recipe),
     );
+    await options.branch?.fill(directory, id);
     // Last: a folder is a run once it has a run.json, and then it is whole.
     await writeManifest(directory, manifest);
     await syncFolder(path.dirname(directory));

@@ -11,6 +11,7 @@ import { modelParameterCount } from "../planner/model-size.ts";
 import { modelConfigOf } from "../recipe/engine-options.ts";
 import { loadRecipe, loadRecipeSource, recipeError } from "../recipe/load.ts";
 import { withAbsolutePaths } from "../recipe/paths.ts";
+import { createBranch, planBranch } from "./branch.ts";
 import { listCheckpoints } from "./checkpoints.ts";
 import { requestControl } from "./control.ts";
 import { createRun, findRun } from "./directory.ts";
@@ -30,7 +31,7 @@ export type RunEvents = {
 };
 
 export type RunHandlers = {
-  readonly requests: Omit<RequestHandlers<typeof runsContract>, "runs.branch">;
+  readonly requests: RequestHandlers<typeof runsContract>;
   /** Ends the watching. Closing twice is fine. */
   close(): void;
 };
@@ -92,7 +93,7 @@ export function createRunHandlers(options: {
         recipeYaml,
         checkpoints,
         parameterCount: await parameterCount(recipeYaml, checkpoints[0]?.path),
-        parentName: await nameOfRun(manifest.parent?.run ?? null),
+        parentName: await nameOfRun(manifest.branched_from?.run ?? null),
         latest: Object.fromEntries(
           Object.entries(table.latest()).map(([key, value]) => [key, Number.isFinite(value) ? value : String(value)]),
         ),
@@ -155,6 +156,18 @@ export function createRunHandlers(options: {
       const directory = await find(run);
       await resumeRun(directory, { ...launch(), set });
       return { run: idOf(directory) };
+    },
+
+    "runs.branch": async ({ run, step, set }) => {
+      const plan = await planBranch({
+        from: `${await find(run)}@${step}`,
+        overrides: set,
+        workspace: workspace(),
+      });
+      const created = await createBranch(plan, { workspace: workspace() });
+      await startRun(created.path, launch());
+      const { status } = await readSummary(created.path);
+      return { run: created.id, directory: created.path, status };
     },
 
     "runs.preview-change": async ({ run, set }) => previewChange(await find(run), set),

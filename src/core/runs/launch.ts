@@ -2,12 +2,16 @@
 // it is run with differs between Node and the packaged app, so callers may say so.
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseDuration } from "#shared/domain/recipe";
+import type { RunManifest } from "#shared/domain/run";
 import { AppError } from "#shared/errors";
 import { programRoot } from "../paths.ts";
 import { loadRecipe, recipeError } from "../recipe/load.ts";
+import { parseOverride } from "../recipe/overrides.ts";
+import { changesBetween, checkResumeKeys, describeChange } from "./changes.ts";
 import { checkFreeDisk } from "./checkpoints.ts";
 import { asFileError, writeFileDurably } from "./durable-file.ts";
 import { acquireLock } from "./lock.ts";
@@ -104,20 +108,6 @@ async function lastLogLine(file: string): Promise<string> {
   return last === undefined ? "" : ` (${last.trim()})`;
 }
 
-/** What a resume may not change: it would be another run. */
-const fixedKeys = [
-  "format_version",
-  "run_name",
-  "seed",
-  "max_seq_len",
-  "model",
-  "tokenizer",
-  "data",
-  "objective",
-  "global_train_batch_size",
-  "precision",
-];
-
 /** Goes on with a stopped, failed or lost run, with some keys of its recipe changed if `set` says so (`max_duration=800ba`). */
 export async function resumeRun(
   runDirectory: string,
@@ -136,27 +126,43 @@ export async function resumeRun(
     );
   }
   if (set.length > 0) {
-    await changeRecipe(runDirectory, set);
+    await changeRecipe(runDirectory, set, status === "completed" ? manifest : null);
   }
   return startRun(runDirectory, options);
 }
 
-async function changeRecipe(runDirectory: string, set: readonly string[]): Promise<void> {
-  const fixed = set.find((each) => fixedKeys.includes(each.split(/[.=[]/)[0] ?? ""));
-  if (fixed !== undefined) {
-    throw new AppError(
-      "RECIPE_INVALID",
-      `A resume cannot change ${fixed.split("=")[0]}: that would be another run; start one from the recipe instead.`,
-    );
-  }
+/** True where it is plain that a run is over before it goes on; passes and seconds are the runner's to count. */
+function isReached(duration: string, { step, tokens }: Pick<RunManifest, "step" | "tokens">): boolean {
+  const { value, unit } = parseDuration(duration);
+  return (unit === "ba" && value <= step) || (unit === "tok" && value <= tokens);
+}
+
+async function changeRecipe(
+  runDirectory: string,
+  set: readonly string[],
+  completed: RunManifest | null,
+): Promise<void> {
+  checkResumeKeys(set.map((each) => parseOverride(each).path.join(".")));
   const lock = await acquireLock(runDirectory);
   try {
     const file = path.join(runDirectory, "recipe.yaml");
-    const { recipe, text, problems } = loadRecipe({ text: await readFile(file, "utf8"), file, overrides: set });
+    const before = loadRecipe({ text: await readFile(file, "utf8"), file });
+    const { recipe, text, problems } = loadRecipe({ text: before.text, file, overrides: set });
     if (recipe === null) {
       throw recipeError(file, problems);
     }
+    if (completed !== null && isReached(recipe.max_duration, completed)) {
+      throw new AppError(
+        "RECIPE_INVALID",
+        `max_duration ${recipe.max_duration} is not beyond step ${completed.step}, where ${completed.name} ended; give a longer one.`,
+      );
+    }
     await writeFileDurably(file, text);
+    const changes = before.recipe === null ? [] : changesBetween(before.recipe, recipe);
+    if (changes.length > 0) {
+      const sentence = `Changed for the resume: ${changes.map(describeChange).join("; ")}.`;
+      await appendFile(path.join(runDirectory, "log.txt"), `${new Date().toISOString()} ${sentence}\n`);
+    }
   } finally {
     await lock.release();
   }

@@ -89,6 +89,8 @@ export const modelDescriptionSchema = z.object({
   tensors: z.array(modelTensorSchema),
   /** The tokenizer beside the weights; null where there is none. */
   tokenizer: z.object({ source: z.string(), kind: z.string(), vocabSize: z.number().int() }).nullable(),
+  /** Set where the folder holds LoRA over another model's weights. */
+  adapter: z.object({ base: z.string(), rank: z.number().int(), targets: z.array(z.string()) }).nullable(),
   /** Where it came from, as far as its own files say: a run and a step, a Hub id, an export. */
   provenance: z.array(z.object({ label: z.string(), value: z.string() })),
   /** Tensors that the architecture wants and the files lack, and the other way round. */
@@ -123,7 +125,8 @@ export const memoryColumnSchema = z.object({
 });
 export type MemoryColumn = z.infer<typeof memoryColumnSchema>;
 
-export const exportFormatSchema = z.enum(["safetensors", "gguf"]);
+/** peft: the adapter alone, of a model that has one. */
+export const exportFormatSchema = z.enum(["safetensors", "gguf", "peft"]);
 /** q8_0 in GGUF alone, bf16 in safetensors alone. */
 export const exportPrecisionSchema = z.enum(["f32", "f16", "bf16", "q8_0"]);
 

@@ -51,7 +51,7 @@ export const runManifestSchema = z.object({
   /** How often training went on after an end. */
   resumes: z.number().int().default(0),
   /** The checkpoint that a branch began from: the other run's id, its step, and the keys that were changed. */
-  parent: z
+  branched_from: z
     .object({ run: z.string(), step: z.number().int(), changed: z.array(z.string()) })
     .nullable()
     .default(null),

@@ -78,7 +78,7 @@ export const modelsContract = {
         precision: exportPrecisionSchema,
         /** Files of at most so many bytes; null: one file. Of safetensors alone. */
         shardBytes: z.number().int().min(1_000_000).nullable(),
-        /** A folder that is not there yet or is empty. */
+        /** A folder that is not there yet or is empty; for GGUF also a file that is not. An adapter is merged for both. */
         target: z.string(),
       }),
       item: z.object({ phase: z.string(), done: z.number(), total: z.number().nullable() }),

@@ -37,6 +37,8 @@ void vector_matrix(float* output, const float* vector, const float* matrix, cons
                    std::int64_t columns, std::int64_t stride);
 void adamw(float* parameters, const float* gradients, float* first_moment, float* second_moment, std::int64_t count,
            const AdamWScalars& scalars);
+void row_dots(float* output, const float* vector, const float* matrix, std::int64_t rows, std::int64_t columns);
+void weighted_rows(float* output, const float* weights, const float* matrix, std::int64_t rows, std::int64_t columns);
 extern const std::int64_t gemm_scratch_count;
 void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
           std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c, std::int64_t c_stride,

@@ -34,6 +34,8 @@ const KernelTable& ASSAY_KERNELS() {
     variant::column_sum,
     variant::square_sum,
     variant::vector_matrix,
+    variant::row_dots,
+    variant::weighted_rows,
     variant::adamw,
     variant::gemm_scratch_count,
     variant::gemm,

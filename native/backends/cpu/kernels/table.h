@@ -63,6 +63,13 @@ struct KernelTable {
   void (*vector_matrix)(float* output, const float* vector, const float* matrix, const float* bias, std::int64_t rows,
                         std::int64_t columns, std::int64_t stride);
 
+  // --- decoding; `matrix` is (rows, columns) ---
+  // output[r] = vector · row r
+  void (*row_dots)(float* output, const float* vector, const float* matrix, std::int64_t rows, std::int64_t columns);
+  // output = Σ_r weights[r] · row r
+  void (*weighted_rows)(float* output, const float* weights, const float* matrix, std::int64_t rows,
+                        std::int64_t columns);
+
   // --- optimizer ---
   void (*adamw)(float* parameters, const float* gradients, float* first_moment, float* second_moment,
                 std::int64_t count, const struct AdamWScalars& scalars);

@@ -1,9 +1,9 @@
 // What an export asks: format, precision, how large its files are, and where it goes. Pure, with the sentence for what
 // does not fit.
-import type { ModelFamilyName } from "#shared/domain/model";
+import type { ModelDescription } from "#shared/domain/model";
 
 export type ExportForm = {
-  readonly format: "safetensors" | "gguf";
+  readonly format: "safetensors" | "gguf" | "peft";
   readonly precision: "f32" | "f16" | "bf16" | "q8_0";
   /** `0` is one file. */
   readonly shardGigabytes: string;
@@ -15,6 +15,7 @@ export type ExportForm = {
 export const precisionsOf: Readonly<Record<ExportForm["format"], readonly ExportForm["precision"][]>> = {
   safetensors: ["f32", "f16", "bf16"],
   gguf: ["f32", "f16", "q8_0"],
+  peft: ["f32"],
 };
 
 export const precisionNotes: Readonly<Record<ExportForm["precision"], string>> = {
@@ -57,9 +58,15 @@ export function exportTarget(form: ExportForm, exportsFolder: string): string {
   return form.format === "gguf" ? `${target}.gguf` : target;
 }
 
-/** llama.cpp runs GPT-2 with its language head alone. */
-export function gguffable(family: ModelFamilyName, head: string): boolean {
-  return family === "gpt2" && head === "causal-lm";
+/** What a model can be written as: GGUF of what llama.cpp runs, PEFT of what has an adapter. */
+export function formatsOf(
+  model: Pick<ModelDescription, "family" | "head" | "adapter">,
+): readonly { readonly value: ExportForm["format"]; readonly label: string }[] {
+  return [
+    { value: "safetensors", label: "safetensors" },
+    ...(model.family === "gpt2" && model.head === "causal-lm" ? [{ value: "gguf", label: "GGUF" } as const] : []),
+    ...(model.adapter === null ? [] : [{ value: "peft", label: "PEFT adapter" } as const]),
+  ];
 }
 
 function shardBytes(text: string): number | null | undefined {
@@ -85,7 +92,7 @@ export function parseExport(
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/u.test(form.name.trim())) {
     return { problem: "The name takes letters, digits, dots, dashes and underscores; the first is a letter or digit." };
   }
-  const bytes = form.format === "gguf" ? null : shardBytes(form.shardGigabytes);
+  const bytes = form.format === "safetensors" ? shardBytes(form.shardGigabytes) : null;
   if (bytes === undefined) {
     return { problem: "The largest file is a number of gigabytes; 0 is one file." };
   }

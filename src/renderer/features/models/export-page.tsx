@@ -10,14 +10,15 @@ import { Button } from "../../ui/button.tsx";
 import { CopyButton } from "../../ui/copy-button.tsx";
 import { Segmented } from "../../ui/segmented.tsx";
 import { ErrorState } from "../../ui/states.tsx";
-import { type ExportForm, exportBytes, exportTarget, gguffable, precisionNotes, precisionsOf } from "./export-form.ts";
+import { type ExportForm, exportBytes, exportTarget, formatsOf, precisionNotes, precisionsOf } from "./export-form.ts";
 import { comparisonText } from "./model-words.ts";
 import { cancelExport, changeExport, type ExportState, useModels } from "./store.ts";
 
-const formatChoices = [
-  { value: "safetensors", label: "safetensors" },
-  { value: "gguf", label: "GGUF" },
-] as const;
+const formatLeads: Readonly<Record<ExportForm["format"], string>> = {
+  safetensors: "A folder as Hugging Face Transformers reads it: config.json, weights and tokenizer.",
+  gguf: "One file for llama.cpp and what is built on it, the tokenizer inside.",
+  peft: "The adapter alone, as PEFT reads it: a few megabytes that name the model they sit on.",
+};
 
 export function useExportsFolder(): string {
   return useSettings((state) => `${state.settings?.workspace ?? ""}/exports`);
@@ -36,7 +37,7 @@ export function ExportPage() {
       <ErrorState title="This model cannot be opened" message={error} />
     );
   }
-  const canGguf = gguffable(model.family, model.head);
+  const formats = formatsOf(model);
   const target = exportTarget(form, exportsFolder);
   const setFormat = (format: ExportForm["format"]): void =>
     changeExport({ format, ...(precisionsOf[format].includes(form.precision) ? {} : { precision: "f32" as const }) });
@@ -50,24 +51,18 @@ export function ExportPage() {
     <div className="page form">
       <h1>Export {model.name}</h1>
       <p className="form-lead">
-        {form.format === "gguf"
-          ? "One file for llama.cpp and what is built on it, the tokenizer inside."
-          : "A folder as Hugging Face Transformers reads it: config.json, weights and tokenizer."}{" "}
-        The export is read back and its logits are compared before it counts as done.
+        {formatLeads[form.format]}
+        {model.adapter !== null && form.format !== "peft" ? " The adapter is merged into the weights." : ""} The export
+        is read back and its logits are compared before it counts as done.
       </p>
       <fieldset className="form-fields" disabled={exporting.state === "running"}>
         <legend className="sr-only">What to export</legend>
         <div className="form-field">
           <span className="field-label">Format</span>
-          <Segmented
-            label="Format"
-            choices={canGguf ? formatChoices : formatChoices.filter(({ value }) => value !== "gguf")}
-            value={form.format}
-            onChange={setFormat}
-          />
-          <p className="field-help">
-            {canGguf ? "GGUF is one file with everything in it." : "GGUF is there for GPT-2 language models alone."}
-          </p>
+          <Segmented label="Format" choices={formats} value={form.format} onChange={setFormat} />
+          {formats.some(({ value }) => value === "gguf") ? null : (
+            <p className="field-help">GGUF is there for GPT-2 language models alone.</p>
+          )}
         </div>
         <div className="form-field">
           <span className="field-label">Precision</span>
@@ -78,7 +73,11 @@ export function ExportPage() {
             onChange={(precision) => changeExport({ precision })}
           />
           <p className="field-help">
-            {precisionNotes[form.precision]}: about {formatBytes(exportBytes(model.parameters.value, form.precision))}.
+            {precisionNotes[form.precision]}
+            {form.format === "peft"
+              ? ""
+              : `: about ${formatBytes(exportBytes(model.parameters.value, form.precision))}`}
+            .
           </p>
         </div>
         {form.format === "safetensors" ? (

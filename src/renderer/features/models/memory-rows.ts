@@ -23,20 +23,21 @@ export type MemoryGroup = {
   readonly rows: readonly MemoryRow[];
 };
 
+/** The total first: it decides, its parts say why. */
 const trainParts = [
+  ["total", "to train"],
   ["weights", "weights"],
   ["gradients", "gradients"],
   ["optimizer", "optimizer"],
   ["activations", "activations"],
   ["workspace", "work space"],
-  ["total", "to train"],
 ] as const;
 
 const runParts = [
+  ["total", "to run"],
   ["weights", "weights"],
   ["cache", "keys and values"],
   ["workspace", "work space"],
-  ["total", "to run"],
 ] as const;
 
 export function memoryGroups(columns: readonly MemoryColumn[]): readonly MemoryGroup[] {
@@ -66,17 +67,17 @@ export function memoryGroups(columns: readonly MemoryColumn[]): readonly MemoryG
 
 /** Which ways fit into this machine, in a sentence. */
 export function fitText(columns: readonly MemoryColumn[], machineBytes: number): string {
-  const fits = (bytes: number | undefined): boolean => bytes !== undefined && bytes <= machineBytes;
-  const names = (kept: readonly MemoryColumn[]): string =>
-    kept.map(({ precision }) => columnNames[precision]).join(", ");
-  const trains = columns.filter((column) => fits(column.train?.total.value));
-  const runs = columns.filter((column) => fits(column.run.total.value));
-  const trainable = columns.filter((column) => column.train !== null);
-  const part = (kept: readonly MemoryColumn[], all: readonly MemoryColumn[], verb: string): string =>
-    kept.length === 0
-      ? `does not ${verb} here`
-      : kept.length === all.length
-        ? `${verb}s here`
-        : `${verb}s here as ${names(kept)}`;
-  return `Of this computer's ${formatBytes(machineBytes)}: it ${part(trains, trainable, "train")} and ${part(runs, columns, "run")}.`;
+  const inWhich = (all: readonly MemoryColumn[], fitting: readonly MemoryColumn[]): string =>
+    fitting.length === all.length ? "" : ` as ${fitting.map(({ precision }) => columnNames[precision]).join(" or ")}`;
+  const runs = columns.filter(({ run }) => run.total.value <= machineBytes);
+  const trainable = columns.filter(({ train }) => train !== null);
+  const trains = trainable.filter(({ train }) => train !== null && train.total.value <= machineBytes);
+  const has = `This computer has ${formatBytes(machineBytes)}`;
+  if (runs.length === 0) {
+    return `${has}: too little to run it in any of these forms.`;
+  }
+  const toRun = `enough to run it${inWhich(columns, runs)}`;
+  return trains.length === 0
+    ? `${has}: ${toRun}, not to train it like this.`
+    : `${has}: ${toRun}, and to train it${inWhich(trainable, trains)}.`;
 }

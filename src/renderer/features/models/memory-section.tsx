@@ -207,7 +207,7 @@ function MemoryControls() {
       />
       <NumberField
         label="LoRA rank"
-        value={form.loraRank}
+        value={Math.min(form.loraRank, width)}
         min={1}
         max={Math.min(1024, width)}
         onChange={(loraRank) => changeMemory({ loraRank })}

@@ -2,10 +2,11 @@
 import { useState } from "react";
 import { routeHash } from "../../app/router.ts";
 import { client, messageOf } from "../../lib/client.ts";
-import { formatCount } from "../../lib/format.ts";
+import { formatCount, formatTime } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { CopyButton } from "../../ui/copy-button.tsx";
 import { Facts, Section } from "../../ui/facts.tsx";
+import { kindLabel } from "../tokenizers/tokenizer-label.ts";
 import { dtypesText, modelLabel, originText } from "./model-words.ts";
 import { useModels } from "./store.ts";
 
@@ -41,12 +42,23 @@ export function ModelDetails() {
         ) : (
           <Facts
             rows={[
-              ["kind", model.tokenizer.kind],
+              ["kind", kindLabel(model.tokenizer.kind)],
               ["pieces", formatCount(model.tokenizer.vocabSize)],
             ]}
           />
         )}
       </Section>
+      {model.adapter === null ? null : (
+        <Section title="Adapter">
+          <Facts
+            rows={[
+              ["LoRA rank", String(model.adapter.rank)],
+              ["on", model.adapter.targets.join(", ")],
+              ["over", model.adapter.base],
+            ]}
+          />
+        </Section>
+      )}
       <Section title="Where from">
         {info?.run !== null && info?.run !== undefined ? (
           <p>
@@ -55,13 +67,23 @@ export function ModelDetails() {
         ) : info === null ? null : (
           <p className="details-note">{originText(info)}</p>
         )}
-        {model.provenance.length === 0 ? null : (
-          <Facts rows={model.provenance.map(({ label, value }) => [label, value] as const)} />
-        )}
+        {model.provenance.length === 0 ? null : <Facts rows={provenanceRows(model.provenance, info?.run ?? null)} />}
       </Section>
       <Place source={model.source} isOurs={info !== null && info.origin !== "opened"} />
     </>
   );
+}
+
+const isoTime = /^\d{4}-\d\d-\d\dT/u;
+
+/** A run's checkpoint is named by its link already. */
+function provenanceRows(
+  provenance: readonly { readonly label: string; readonly value: string }[],
+  run: string | null,
+): readonly (readonly [string, string])[] {
+  return provenance
+    .filter(({ label }) => run === null || (label !== "Run" && label !== "Step"))
+    .map(({ label, value }) => [label.toLowerCase(), isoTime.test(value) ? formatTime(value) : value] as const);
 }
 
 /** A folder outside the workspace is named, and not opened from here. */

@@ -6,7 +6,15 @@ import { Button } from "../../ui/button.tsx";
 import { ErrorState } from "../../ui/states.tsx";
 import { Finding, LintSection } from "./lint-section.tsx";
 import { MemorySection } from "./memory-section.tsx";
-import { familyNames, headNames, modelLabel, parametersQuantity, shapeText, sortFindings } from "./model-words.ts";
+import {
+  dtypesText,
+  familyNames,
+  headNames,
+  modelLabel,
+  parametersQuantity,
+  shapeText,
+  sortFindings,
+} from "./model-words.ts";
 import { forgetModel, openModel, useModels } from "./store.ts";
 
 export function ModelPage({ source }: { readonly source: string }) {
@@ -80,17 +88,16 @@ function Headlines() {
     return null;
   }
   const [parameters, unit] = parametersQuantity(model.parameters.value);
-  const bytes = model.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const [weights, weightsUnit] = formatBytes(model.tensors.reduce((sum, tensor) => sum + tensor.sizeBytes, 0)).split(
+    "\u2009",
+  );
+  const { layers } = model.shape;
   const rows: readonly (readonly [string, string, string])[] = [
     [parameters, unit, `parameters, exactly ${formatCount(model.parameters.value)}`],
-    [String(model.shape.layers), "layers", shapeText(model).split(", ").slice(1).join(", ")],
+    [String(layers), layers === 1 ? "layer" : "layers", shapeText(model)],
     [formatCount(model.shape.vocabulary), "", "tokens in its vocabulary"],
     [formatCount(model.shape.context), "", "tokens of context"],
-    [
-      formatBytes(bytes).split("\u2009")[0] ?? "",
-      formatBytes(bytes).split("\u2009")[1] ?? "",
-      `in ${files(model.files.length)}`,
-    ],
+    [weights ?? "", weightsUnit ?? "", `of weights in ${dtypesText(model.tensors)}`],
   ];
   return (
     <dl className="headlines">
@@ -105,8 +112,4 @@ function Headlines() {
       ))}
     </dl>
   );
-}
-
-function files(count: number): string {
-  return count === 1 ? "one file" : `${formatCount(count)} files`;
 }

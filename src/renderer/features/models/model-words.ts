@@ -27,8 +27,8 @@ export const headNames: Readonly<Record<ModelHeadName, string>> = {
 };
 
 const originNames: Readonly<Record<ModelInfo["origin"], string>> = {
-  run: "checkpoint of a run",
-  export: "exported here",
+  run: "checkpoint",
+  export: "export",
   fetched: "fetched",
   opened: "opened",
 };
@@ -48,7 +48,7 @@ export function parametersQuantity(value: number): readonly [string, string] {
 }
 
 export function shapeText({ shape }: Pick<ModelDescription, "shape">): string {
-  return `${shape.layers} layers, ${formatCount(shape.width)} wide, ${shape.heads} heads`;
+  return `${formatCount(shape.width)} wide, ${shape.heads} ${shape.heads === 1 ? "head" : "heads"}`;
 }
 
 export type TensorOrder = "file" | "name" | "size";

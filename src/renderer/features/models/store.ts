@@ -5,6 +5,7 @@ import type { ExportResult, LintFinding, MemoryColumn, ModelDescription, ModelIn
 import { changeSettings, useSettings } from "../../app/settings-store.ts";
 import { CancelledError, client, messageOf } from "../../lib/client.ts";
 import { type ExportForm, exportForm } from "./export-form.ts";
+import { modelLabel } from "./model-words.ts";
 
 export type Memory = {
   readonly columns: readonly MemoryColumn[];
@@ -197,6 +198,14 @@ export async function startExport(input: {
       exportAbort = null;
     }
   }
+}
+
+/** What the open model is called: a checkpoint by its run and step, everything else by its folder or file. */
+export function useModelTitle(): string {
+  return useModels(({ list, open, description }) => {
+    const info = list?.find((each) => each.source === open);
+    return info?.origin === "run" ? modelLabel(info) : (description.value?.name ?? "");
+  });
 }
 
 let isListening = false;

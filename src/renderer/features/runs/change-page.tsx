@@ -201,7 +201,8 @@ function Difference({ isBranch }: { readonly isBranch: boolean }) {
 /** The plan of what is left to train. */
 function Takes({ step }: { readonly step: number }) {
   const forecast = useChange((state) => state.forecast);
-  if (forecast === null) {
+  const isUnchanged = useChange((state) => state.step === null && state.preview?.changes.length === 0);
+  if (forecast === null || isUnchanged) {
     return null;
   }
   const left = Math.max(0, forecast.steps.value - step);

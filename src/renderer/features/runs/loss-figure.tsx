@@ -14,7 +14,7 @@ const axes: readonly Axis[] = ["step", "tokens", "time"];
 type Branching = { readonly parent: string; readonly name: string; readonly step: number };
 
 function branchingOf({ manifest, parentName }: RunShown): Branching | null {
-  const { parent } = manifest;
+  const { branched_from: parent } = manifest;
   return parent === null || parentName === null ? null : { parent: parent.run, name: parentName, step: parent.step };
 }
 

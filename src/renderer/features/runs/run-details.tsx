@@ -28,12 +28,12 @@ export function RunDetails() {
             ...facts.model,
             ["parameters", parameterCount === null ? "–" : formatLarge(parameterCount).join("\u2009")],
             ...(trainable === null ? [] : [["trained of them", trainedText(trainable, parameterCount)] as const]),
-            ["memory, planned", planned === null ? "–" : formatBytes(planned)],
+            ...(planned === null ? [] : [["memory, planned", formatBytes(planned)] as const]),
             ["memory, peak", typeof memory === "number" ? formatBytes(memory) : "–"],
           ]}
         />
       </Section>
-      {facts.lineage.length === 0 && manifest.parent === null ? null : (
+      {facts.lineage.length === 0 && manifest.branched_from === null ? null : (
         <Section title="Lineage">
           <ol className="lineage">
             {facts.lineage.map((each) => (
@@ -41,16 +41,18 @@ export function RunDetails() {
                 {each.name} <span className="muted">{each.note}</span>
               </li>
             ))}
-            {manifest.parent === null ? null : (
+            {manifest.branched_from === null ? null : (
               <li>
                 {parentName === null ? (
-                  <span title="This run is not in the workspace any more">{manifest.parent.run}</span>
+                  <span title="This run is not in the workspace any more">{manifest.branched_from.run}</span>
                 ) : (
-                  <a href={routeHash("runs", manifest.parent.run)}>{parentName}</a>
+                  <a href={routeHash("runs", manifest.branched_from.run)}>{parentName}</a>
                 )}{" "}
                 <span className="muted">
-                  branched at step {formatCount(manifest.parent.step)}
-                  {manifest.parent.changed.length === 0 ? "" : `, ${manifest.parent.changed.join(", ")} changed`}
+                  branched at step {formatCount(manifest.branched_from.step)}
+                  {manifest.branched_from.changed.length === 0
+                    ? ""
+                    : `, ${manifest.branched_from.changed.join(", ")} changed`}
                 </span>
               </li>
             )}

@@ -29,5 +29,5 @@ export function tokenizerPlace(info: Pick<TokenizerInfo, "name" | "origin">): st
 }
 
 export function kindLabel(kind: string): string {
-  return kind === "byte-bpe" ? "byte-level BPE" : kind;
+  return kind === "byte-bpe" ? "byte-level BPE" : kind === "wordpiece" ? "WordPiece" : kind;
 }
