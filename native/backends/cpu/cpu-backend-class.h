@@ -195,6 +195,7 @@ DropoutRow dropout_row(const Dropout& dropout, std::int64_t sample_in_call);
 
 // Floats of operation workspace, for planning and for use alike.
 std::int64_t attention_workspace_count(const WorkspaceRequest& request, int threads);
+std::int64_t cross_entropy_workspace_count(std::int64_t rows);
 std::int64_t classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size);
 std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_size);
 
