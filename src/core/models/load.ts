@@ -291,3 +291,17 @@ export async function loadModel(source: string, options: LoadOptions): Promise<L
   }
   return { ...opened, tokenizer };
 }
+
+/** Opens a model that continues text; one with another head is refused. */
+export async function loadGenerator(source: string, options: LoadOptions): Promise<LoadedModel> {
+  const loaded = await loadModel(source, options);
+  const { family, head } = loaded.config;
+  if (head !== "causal-lm") {
+    loaded.model.dispose();
+    throw new AppError(
+      "NOT_SUPPORTED",
+      `${loaded.source} is a ${family} model with a ${head} head, which continues no text; name a GPT-2 language model.`,
+    );
+  }
+  return loaded;
+}
