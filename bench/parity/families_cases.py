@@ -5,7 +5,7 @@
 DIR/cases.json lists the cases; each is a folder with
     case.json             the engine's model configuration, the batch, the options of the loss, the losses expected
     weights.safetensors   random weights under Hugging Face's names
-    adapter.safetensors   where the case has one: LoRA matrices under PEFT's names
+    adapter.safetensors   where the case has one: LoRA matrices, and a small head, under PEFT's names
     fp32.safetensors      `logits`, `gradient.<tensor>` of every trained tensor
     bf16.safetensors      the same where every matrix product rounds its operands to bf16
     merged.safetensors    with an adapter: all weights with the adapter added
@@ -29,6 +29,7 @@ from reference_parts import Lora, add_lora, merge_lora, set_precision
 from tensor_files import write_tensors
 
 ROWS, LENGTH, CHOICES, LABELS = 6, 19, 3, 5
+SMALL_HEADS = ("classifier.", "score.", "qa_outputs.", "cls.seq_relationship.")
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -50,13 +51,19 @@ def build(config: Config) -> nn.Module:
 
 
 def randomize(model: nn.Module, seed: int) -> None:
-    """Every tensor off its usual first value: norms and biases too must matter, LoRA's B must not be zero."""
+    """Every tensor off its usual first value: norms and biases too must matter, LoRA's B must not be zero. Attention that
+    prefers some keys has gradients that are more than what rounding leaves.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.normal_(0.0, 0.15, generator=generator)
             if name.endswith("weight") and parameter.dim() == 1:
                 parameter.add_(1.0)
+            elif name.endswith(("query.weight", "key.weight")):
+                parameter.mul_(1.5)
+            elif name.endswith("c_attn.weight"):
+                parameter[:, : 2 * parameter.shape[0]].mul_(1.5)
 
 
 def padded_segments(lengths: list[int]) -> Tensor:
@@ -127,11 +134,11 @@ def make_batch(case: Case, seed: int) -> Batch:
 
 
 def make_case(family: str, head: str, **changes: object) -> Case:
-    """Sizes that divide by little: 3 heads of 12, vocabulary 71, feed-forward 52."""
+    """Sizes that divide by little: 3 heads of 20, vocabulary 71, feed-forward 84."""
     has_labels = head in ("sequence-classification", "token-classification")
     config = Config(
         family=family, head=head, vocab_size=71, max_seq_len=37, n_layers=3 if family == "megatron_bert" else 2, n_heads=3,
-        d_model=36, d_inner=52, type_vocab_size=0 if family == "gpt2" else 2, labels=LABELS if has_labels else 1,
+        d_model=60, d_inner=84, type_vocab_size=0 if family == "gpt2" else 2, labels=LABELS if has_labels else 1,
         layer_norm_eps=1e-5 if family == "gpt2" else 1e-12,
     )
     return Case(config, **changes)  # type: ignore[arg-type]
@@ -157,6 +164,8 @@ def all_cases() -> list[Case]:
         make_case("gpt2", "causal-lm", is_packed=True, lora=Lora(3, 5.0, ("c_attn", "c_proj", "c_fc"))),
         make_case("bert", "masked-lm", lora=Lora(3, 7.0, ("query", "value", "intermediate.dense"))),
         make_case("megatron_bert", "masked-lm", lora=Lora(5, 5.0, ("query", "key", "value", "output.dense"))),
+        make_case("gpt2", "sequence-classification", lora=Lora(2, 4.0, ("attn.c_proj", "c_fc"))),
+        make_case("bert", "token-classification", lora=Lora(4, 4.0, ("key", "attention.output.dense"))),
     ]
     return cases
 
@@ -211,9 +220,11 @@ def write_case(case: Case, folder: Path, seed: int) -> None:
         base = set(model.state_dict())
         adapted = add_lora(model, case.lora)
         generator = torch.Generator().manual_seed(seed + 1)
-        adapter = {name: p for name, p in model.named_parameters() if name not in base}
+        # A small head is new with the task, so it is trained and stored beside the adapters.
+        adapter = {name: p for name, p in model.named_parameters() if name not in base or name.startswith(SMALL_HEADS)}
         with torch.no_grad():
             for parameter in adapter.values():
+                parameter.requires_grad_(True)
                 parameter.normal_(0.0, 0.15, generator=generator)
         write_tensors(folder / "adapter.safetensors", {f"base_model.model.{name}": p for name, p in adapter.items()})
         description["lora"] = {**asdict(case.lora), "dropout": 0, "adapted": adapted}

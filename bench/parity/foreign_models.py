@@ -1,13 +1,14 @@
 """What PyTorch computes from checkpoints that others wrote, and checkpoints laid out as others write them.
 
-    python3 bench/parity/foreign_models.py logits --model DIR --out FILE.safetensors
-        DIR holds config.json and model.safetensors of a GPT-2 or BERT language model; FILE gets `tokens` and `logits`.
+    python3 bench/parity/foreign_models.py logits --model MODEL --out DIR
+        MODEL holds config.json and model.safetensors of a GPT-2 or BERT language model.
     python3 bench/parity/foreign_models.py biomedlm --width 320 --out DIR
         The names and layout of stanford-crfm/BioMedLM (GPT2LMHeadModel, 32 layers, 20 heads, vocabulary 28 896, causal
-        masks stored as attn.bias and attn.masked_bias) with random weights: model.safetensors, pytorch_model.bin and
-        logits.safetensors.
+        masks stored as attn.bias and attn.masked_bias) with random weights: model.safetensors and pytorch_model.bin.
     python3 bench/parity/foreign_models.py biomedlm-headers --width 2560 --out DIR
         The same two files with a true header and holes where the values would be: they take no disk.
+DIR also gets native-config.json, the model as the engine spells it, and but for the headers logits.safetensors: `logits` of
+some `tokens`.
 """
 from __future__ import annotations
 
@@ -45,9 +46,14 @@ def some_tokens(config: Config, rows: int, length: int) -> torch.Tensor:
     return torch.randint(0, config.vocab_size, (rows, length), generator=torch.Generator().manual_seed(5))
 
 
-def write_logits(model: torch.nn.Module, tokens: torch.Tensor, path: Path) -> None:
+def write_config(config: Config, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "native-config.json").write_text(json.dumps(config.to_json()), encoding="utf-8")
+
+
+def write_logits(model: torch.nn.Module, tokens: torch.Tensor, out: Path) -> None:
     with torch.no_grad():
-        write_tensors(path, {"tokens": tokens.float(), "logits": model(Batch(tokens))[0]})
+        write_tensors(out / "logits.safetensors", {"tokens": tokens.float(), "logits": model(Batch(tokens))[0]})
 
 
 def logits_of(folder: Path, out: Path) -> None:
@@ -57,6 +63,7 @@ def logits_of(folder: Path, out: Path) -> None:
     prefix = "transformer." if config.family == "gpt2" else "bert."
     state = {name if name in stored else name.removeprefix(prefix): name for name in model.state_dict()}
     model.load_state_dict({name: stored[found] for found, name in state.items()})
+    write_config(config, out)
     write_logits(model, some_tokens(config, 2, 33), out)
 
 
@@ -128,17 +135,18 @@ def biomedlm(width: int, out: Path) -> None:
         else:
             state[name] = values[name]
         assert tuple(state[name].shape) == shape, name
-    out.mkdir(parents=True, exist_ok=True)
+    write_config(config, out)
     torch.save(state, out / "pytorch_model.bin")
     # Hugging Face leaves the second name of a tied tensor out of safetensors files.
     write_tensors(out / "model.safetensors", {name: values for name, values in state.items() if name != "lm_head.weight"})
     (out / "config.json").write_text(json.dumps(biomedlm_config_json(width)), encoding="utf-8")
-    write_logits(model, some_tokens(config, 2, 48), out / "logits.safetensors")
+    write_logits(model, some_tokens(config, 2, 48), out)
 
 
 def biomedlm_headers(width: int, out: Path) -> None:
-    shapes = stored_shapes(biomedlm_config(width))
-    out.mkdir(parents=True, exist_ok=True)
+    config = biomedlm_config(width)
+    shapes = stored_shapes(config)
+    write_config(config, out)
     write_sparse_bin(out / "pytorch_model.bin", shapes, {"lm_head.weight": "transformer.wte.weight"})
     write_sparse_safetensors(out / "model.safetensors", {name: entry for name, entry in shapes.items() if name != "lm_head.weight"})
     (out / "config.json").write_text(json.dumps(biomedlm_config_json(width)), encoding="utf-8")

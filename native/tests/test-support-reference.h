@@ -59,15 +59,18 @@ inline Values linear_reference(const Values& input, const Values& weight, const 
   return output;
 }
 
-inline Values embedding_reference(const std::vector<std::int32_t>& tokens, const Values& token_weight,
-                                  const Values& position_weight, std::int64_t batch, std::int64_t seq_len,
-                                  std::int64_t channels, std::int64_t first_position, const Dropout& dropout) {
+// positions: (B, T). types: (B, T), or empty.
+inline Values embedding_reference(const std::vector<std::int32_t>& tokens, const std::vector<std::int32_t>& positions,
+                                  const std::vector<std::int32_t>& types, const Values& token_weight,
+                                  const Values& position_weight, const Values& type_weight, std::int64_t batch,
+                                  std::int64_t seq_len, std::int64_t channels, const Dropout& dropout) {
   Values output;
   for (std::int64_t b = 0; b < batch; ++b) {
     for (std::int64_t t = 0; t < seq_len; ++t) {
+      const std::int64_t row = b * seq_len + t;
       for (std::int64_t c = 0; c < channels; ++c) {
-        const double sum =
-            token_weight[tokens[b * seq_len + t] * channels + c] + position_weight[(first_position + t) * channels + c];
+        const double sum = token_weight[tokens[row] * channels + c] + position_weight[positions[row] * channels + c] +
+                           (types.empty() ? 0.0 : type_weight[types[row] * channels + c]);
         output.push_back(sum * dropout_factor(dropout, b, static_cast<std::uint64_t>(t * channels + c)));
       }
     }
@@ -160,6 +163,28 @@ inline Values attention_reference(const Values& qkv, std::int64_t batch, std::in
     }
   }
   return output;
+}
+
+// The row's loss as torch.nn.CrossEntropyLoss(weight, label_smoothing, reduction="none") has it; `logits` are those of
+// the classes that count.
+inline double cross_entropy_reference(const Values& logits, std::int64_t target, const Values& class_weights,
+                                      double smoothing) {
+  const auto classes = static_cast<double>(logits.size());
+  double largest = -INFINITY;
+  for (const double logit : logits) {
+    largest = std::fmax(largest, logit);
+  }
+  double sum = 0.0;
+  for (const double logit : logits) {
+    sum += std::exp(logit - largest);
+  }
+  double loss = 0.0;
+  for (std::size_t k = 0; k < logits.size(); ++k) {
+    const double nll = largest + std::log(sum) - logits[k];
+    const double wanted = (static_cast<std::int64_t>(k) == target ? 1.0 - smoothing : 0.0) + smoothing / classes;
+    loss += wanted * (class_weights.empty() ? 1.0 : class_weights[k]) * nll;
+  }
+  return loss;
 }
 
 // Negative log likelihood of each row; 0 where the target is negative.

@@ -18,6 +18,24 @@ std::int64_t classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size) {
   return std::min(rows, std::clamp<std::int64_t>(std::min(fitting, quarter), 16, 256));
 }
 
+namespace {
+
+// (1 − ε) · nll + ε · mean nll over the vocabulary.
+float loss_of(const float* logits, std::int32_t target, const Classifier& call, float log_sum_exp) {
+  const float nll = log_sum_exp - logits[target];
+  if (call.label_smoothing <= 0.0F) {
+    return nll;
+  }
+  double sum = 0.0;
+  for (std::int64_t word = 0; word < call.vocab_size; ++word) {
+    sum += static_cast<double>(logits[word]);
+  }
+  const auto mean = static_cast<float>(sum / static_cast<double>(call.vocab_size));
+  return (1.0F - call.label_smoothing) * nll + call.label_smoothing * (log_sum_exp - mean);
+}
+
+} // namespace
+
 std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_size) {
   const std::int64_t chunk = classifier_chunk_rows(rows, vocab_size);
   return chunk * vocab_size + (chunk + 15) / 16 * 16;
@@ -25,14 +43,15 @@ std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_si
 
 void CpuBackend::logits(const float* hidden, const WeightView& weight, const float* bias, float* output,
                         std::int64_t rows, std::int64_t channels, std::int64_t vocab_size, bool /*bf16*/) {
-  if (weight.type != DataType::kF32 || bias != nullptr) {
-    throw Error("NOT_SUPPORTED", "The CPU backend computes logits of fp32 weights without bias only.");
+  if (weight.type != DataType::kF32) {
+    throw Error("NOT_SUPPORTED", "The CPU backend computes logits of fp32 weights only.");
   }
   if (rows == 1) {
     parallel(vocab_size * channels, [&](int part) {
       const Range words = share(vocab_size, threads_, part, 16);
       for (std::int64_t word = words.begin; word < words.end; ++word) {
-        output[word] = kernels_.dot(hidden, weight.f32() + word * channels, channels);
+        output[word] =
+            kernels_.dot(hidden, weight.f32() + word * channels, channels) + (bias != nullptr ? bias[word] : 0.0F);
       }
     });
     return;
@@ -48,7 +67,15 @@ void CpuBackend::logits(const float* hidden, const WeightView& weight, const flo
   product.b_stride = channels;
   product.c = output;
   product.c_stride = vocab_size;
-  parallel(work_of(product), [&](int part) { multiply(tile_of(product, part).product); });
+  product.beta = bias != nullptr ? 1.0F : 0.0F;
+  parallel(work_of(product), [&](int part) {
+    const Tile tile = tile_of(product, part);
+    for (std::int64_t row = 0; row < tile.rows.count() && bias != nullptr; ++row) {
+      std::memcpy(tile.product.c + row * vocab_size, bias + tile.columns.begin,
+                  static_cast<std::size_t>(tile.columns.count()) * sizeof(float));
+    }
+    multiply(tile.product);
+  });
 }
 
 double CpuBackend::classifier_evaluate(const Classifier& call) {
@@ -63,7 +90,7 @@ double CpuBackend::classifier_evaluate(const Classifier& call) {
     parallel_items(rows * call.vocab_size, rows, [&](std::int64_t row, int) {
       const std::int32_t target = call.targets[first + row];
       const float* own = chunk_logits + row * call.vocab_size;
-      losses[row] = target < 0 ? 0.0F : kernels_.log_sum_exp(own, call.vocab_size) - own[target];
+      losses[row] = target < 0 ? 0.0F : loss_of(own, target, call, kernels_.log_sum_exp(own, call.vocab_size));
     });
     for (std::int64_t row = 0; row < rows; ++row) {
       total += static_cast<double>(losses[row]);
@@ -92,9 +119,15 @@ double CpuBackend::classifier_train(const Classifier& call) {
         return;
       }
       const float log_sum_exp = kernels_.log_sum_exp(own, vocab_size);
-      losses[row] = log_sum_exp - own[target];
+      losses[row] = loss_of(own, target, call, log_sum_exp);
       kernels_.scaled_probabilities(own, vocab_size, log_sum_exp, call.gradient_scale);
-      own[target] -= call.gradient_scale;
+      own[target] -= call.gradient_scale * (1.0F - call.label_smoothing);
+      if (call.label_smoothing > 0.0F) {
+        const float share = call.gradient_scale * call.label_smoothing / static_cast<float>(vocab_size);
+        for (std::int64_t word = 0; word < vocab_size; ++word) {
+          own[word] -= share;
+        }
+      }
     });
     for (std::int64_t row = 0; row < rows; ++row) {
       total += static_cast<double>(losses[row]);
@@ -125,6 +158,13 @@ double CpuBackend::classifier_train(const Classifier& call) {
     to_weight.c_stride = channels;
     parallel(2 * work_of(to_weight), [&](int part) {
       multiply(tile_of(to_hidden, part).product);
+      if (call.d_bias != nullptr) {
+        const Range words = share(vocab_size, threads_, part, 16);
+        if (first == 0 && !call.accumulate) {
+          std::memset(call.d_bias + words.begin, 0, static_cast<std::size_t>(words.count()) * sizeof(float));
+        }
+        kernels_.column_sum(call.d_bias + words.begin, chunk_logits + words.begin, rows, words.count(), vocab_size);
+      }
       if (call.d_weight != nullptr) {
         multiply(tile_of(to_weight, part).product);
       }

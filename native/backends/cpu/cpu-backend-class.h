@@ -132,6 +132,7 @@ private:
   };
   Tile tile_of(const Product& product, int part) const;
   void multiply(const Product& product) const;
+  void scaled_product(const LinearForward& call);
 
   // Moments that decay towards zero end as denormal numbers, on which some processors compute a hundred times slower.
   class FlushDenormalsScope {
@@ -194,6 +195,7 @@ DropoutRow dropout_row(const Dropout& dropout, std::int64_t sample_in_call);
 
 // Floats of operation workspace, for planning and for use alike.
 std::int64_t attention_workspace_count(const WorkspaceRequest& request, int threads);
+std::int64_t cross_entropy_workspace_count(std::int64_t rows);
 std::int64_t classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size);
 std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_size);
 

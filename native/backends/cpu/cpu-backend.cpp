@@ -160,6 +160,7 @@ std::size_t CpuBackend::workspace_bytes(const WorkspaceRequest& r) const {
   const std::int64_t threads = threads_;
   std::int64_t count = attention_workspace_count(r, threads_);
   count = std::max(count, classifier_workspace_count(r.rows, r.vocab_size));
+  count = std::max(count, cross_entropy_workspace_count(r.rows));
   if (r.training) {
     // Layer norm's partial sums and embedding's masked rows.
     count = std::max(count, 2 * threads * r.channels);

@@ -18,8 +18,19 @@ void CpuBackend::embedding_forward(const EmbeddingForward& call) {
       const std::int64_t past =
           call.past.empty() ? call.first_position : call.past[static_cast<std::size_t>(row / call.seq_len)];
       const std::int64_t place = call.positions != nullptr ? call.positions[row] : past + position;
-      kernels_.add(output, call.token_weight.f32() + call.tokens[row] * channels,
-                   call.position_weight + place * channels, channels);
+      const float* place_row = call.position_weight + place * channels;
+      const std::int64_t at = call.tokens[row] * channels;
+      if (call.token_weight.type == DataType::kF32) {
+        kernels_.add(output, call.token_weight.f32() + at, place_row, channels);
+      } else {
+        if (call.token_weight.type == DataType::kBf16) {
+          kernels_.widen_bf16(output, call.token_weight.bf16() + at, channels);
+        } else {
+          kernels_.widen_int8(output, call.token_weight.int8() + at, call.token_weight.scales[call.tokens[row]],
+                              channels);
+        }
+        kernels_.add_to(output, place_row, channels);
+      }
       if (call.token_types != nullptr) {
         kernels_.add_to(output, call.token_type_weight + call.token_types[row] * channels, channels);
       }
@@ -88,17 +99,22 @@ void CpuBackend::layer_norm_forward(const LayerNormForward& call) {
 
 void CpuBackend::layer_norm_backward(const LayerNormBackward& call) {
   const std::int64_t channels = call.channels;
-  float* partials = operation_workspace(2 * threads_ * channels);
+  const bool is_frozen = call.d_weight == nullptr;
+  float* partials = is_frozen ? nullptr : operation_workspace(2 * threads_ * channels);
   parallel(call.rows * channels, [&](int part) {
-    float* d_weight = partials + 2 * part * channels;
-    float* d_bias = d_weight + channels;
-    std::memset(d_weight, 0, static_cast<std::size_t>(2 * channels) * sizeof(float));
+    float* d_weight = is_frozen ? nullptr : partials + 2 * part * channels;
+    float* d_bias = is_frozen ? nullptr : d_weight + channels;
+    if (!is_frozen) {
+      std::memset(d_weight, 0, static_cast<std::size_t>(2 * channels) * sizeof(float));
+    }
     const Range rows = share(call.rows, threads_, part);
     for (std::int64_t row = rows.begin; row < rows.end; ++row) {
       const std::int64_t at = row * channels;
-      kernels_.layer_norm_backward(
-          call.d_residual_output + at, call.d_residual != nullptr ? call.d_residual + at : nullptr, d_weight, d_bias,
-          call.d_output + at, call.input + at, call.weight, call.mean[row], call.inverse_deviation[row], channels);
+      kernels_.layer_norm_backward({call.d_residual_output + at,
+                                    call.d_residual != nullptr ? call.d_residual + at : nullptr, d_weight, d_bias,
+                                    call.d_output + at, call.d_output_2 != nullptr ? call.d_output_2 + at : nullptr,
+                                    call.input + at, call.weight, call.mean[row], call.inverse_deviation[row]},
+                                   channels);
       if (call.d_branch == nullptr) {
         continue;
       }
@@ -112,6 +128,9 @@ void CpuBackend::layer_norm_backward(const LayerNormBackward& call) {
       }
     }
   });
+  if (is_frozen) {
+    return;
+  }
   if (!call.accumulate) {
     std::memset(call.d_weight, 0, static_cast<std::size_t>(channels) * sizeof(float));
     std::memset(call.d_bias, 0, static_cast<std::size_t>(channels) * sizeof(float));
@@ -191,12 +210,19 @@ void CpuBackend::scatter_add_rows(const float* values, const std::int32_t* indic
   });
 }
 
-void CpuBackend::convert(const float* /*source*/, std::int64_t /*count*/, DataType /*type*/, void* /*target*/) {
-  throw Error("NOT_SUPPORTED", "The CPU backend keeps fp32 only.");
-}
-
-double CpuBackend::cross_entropy(const CrossEntropy& /*call*/) {
-  throw Error("NOT_SUPPORTED", "The CPU backend has no small heads.");
+void CpuBackend::convert(const float* source, std::int64_t count, DataType type, void* target) {
+  if (type == DataType::kInt8) {
+    throw Error("NOT_SUPPORTED", "Values cannot be converted to int8 without scales; quantize them by channel.");
+  }
+  parallel(count, [&](int part) {
+    const Range range = share(count, threads_, part, 32);
+    if (type == DataType::kBf16) {
+      kernels_.narrow_bf16(static_cast<std::uint16_t*>(target) + range.begin, source + range.begin, range.count());
+    } else {
+      std::memcpy(static_cast<float*>(target) + range.begin, source + range.begin,
+                  static_cast<std::size_t>(range.count()) * sizeof(float));
+    }
+  });
 }
 
 double CpuBackend::square_sum(const float* values, std::int64_t count) {

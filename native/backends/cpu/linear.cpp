@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 namespace assay {
 
@@ -17,9 +18,9 @@ std::int64_t strip_rows(std::int64_t columns) {
   return std::max<std::int64_t>(32, kStripFloats / std::max<std::int64_t>(columns, 1) / 32 * 32);
 }
 
-void require_plain(const WeightView& weight, bool has_known_activation, bool is_plain) {
-  if (weight.type != DataType::kF32 || !has_known_activation || !is_plain) {
-    throw Error("NOT_SUPPORTED", "The CPU backend computes linear layers in fp32 with gelu_new only.");
+void require_fp32(const WeightView& weight) {
+  if (weight.type != DataType::kF32) {
+    throw Error("NOT_SUPPORTED", "The CPU backend computes linear layers of fp32 weights only.");
   }
 }
 
@@ -27,18 +28,22 @@ void require_plain(const WeightView& weight, bool has_known_activation, bool is_
 
 void CpuBackend::linear_forward(const LinearForward& call) {
   float* sums = call.pre_activation != nullptr ? call.pre_activation : call.output;
-  const bool applies_gelu = call.activation == Activation::kGeluNew;
-  require_plain(call.weight, call.activation == Activation::kNone || applies_gelu, call.scale == 1.0F && !call.add);
-  if (call.rows == 1) {
+  const auto activate = activation_kernels(kernels_, call.activation).forward;
+  require_fp32(call.weight);
+  if (call.rows == 1 && call.scale == 1.0F && !call.add) {
     parallel(call.in * call.out, [&](int part) {
       const Range columns = share(call.out, threads_, part, 16);
       kernels_.vector_matrix(sums + columns.begin, call.input, call.weight.f32() + columns.begin,
                              call.bias != nullptr ? call.bias + columns.begin : nullptr, call.in, columns.count(),
                              call.out);
-      if (applies_gelu) {
-        kernels_.gelu(call.output + columns.begin, sums + columns.begin, columns.count());
+      if (activate != nullptr) {
+        activate(call.output + columns.begin, sums + columns.begin, columns.count());
       }
     });
+    return;
+  }
+  if (call.scale != 1.0F || call.add) {
+    scaled_product(call);
     return;
   }
   Product product;
@@ -65,22 +70,49 @@ void CpuBackend::linear_forward(const LinearForward& call) {
       }
       multiply(piece);
       float* output = call.output + (tile.rows.begin + row) * call.out + tile.columns.begin;
-      for (std::int64_t r = 0; r < piece.m && applies_gelu; ++r) {
-        kernels_.gelu(output + r * call.out, piece.c + r * piece.c_stride, columns);
+      for (std::int64_t r = 0; r < piece.m && activate != nullptr; ++r) {
+        activate(output + r * call.out, piece.c + r * piece.c_stride, columns);
       }
     }
   });
 }
 
+// An adapter's second layer: output (+)= scale · input · weight.
+void CpuBackend::scaled_product(const LinearForward& call) {
+  std::vector<float> scaled(call.weight.f32(), call.weight.f32() + call.in * call.out);
+  kernels_.scale(scaled.data(), call.in * call.out, call.scale);
+  Product product;
+  product.m = call.rows;
+  product.n = call.out;
+  product.k = call.in;
+  product.a = call.input;
+  product.a_stride = call.in;
+  product.b = scaled.data();
+  product.b_stride = call.out;
+  product.beta = call.add ? 1.0F : 0.0F;
+  product.c = call.output;
+  product.c_stride = call.out;
+  parallel(work_of(product), [&](int part) { multiply(tile_of(product, part).product); });
+}
+
 void CpuBackend::linear_backward(const LinearBackward& call) {
+  require_fp32(call.weight);
+  const auto activate_backward = activation_kernels(kernels_, call.input_activation).backward;
+  std::vector<float> scaled;
+  const float* d_output = call.d_output;
+  if (call.scale != 1.0F) {
+    scaled.assign(call.d_output, call.d_output + call.rows * call.out);
+    kernels_.scale(scaled.data(), call.rows * call.out, call.scale);
+    d_output = scaled.data();
+  }
   Product to_input;
   to_input.transpose_b = true;
   to_input.m = call.rows;
   to_input.n = call.in;
   to_input.k = call.out;
-  to_input.a = call.d_output;
+  to_input.a = d_output;
+  to_input.beta = call.add_to_d_input ? 1.0F : 0.0F;
   to_input.a_stride = call.out;
-  require_plain(call.weight, call.input_activation == Activation::kGeluNew, call.scale == 1.0F && !call.add_to_d_input);
   to_input.b = call.weight.f32();
   to_input.b_stride = call.out;
   to_input.c = call.d_input;
@@ -93,7 +125,7 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
   to_weight.k = call.rows;
   to_weight.a = call.input;
   to_weight.a_stride = call.in;
-  to_weight.b = call.d_output;
+  to_weight.b = d_output;
   to_weight.b_stride = call.out;
   to_weight.beta = call.accumulate ? 1.0F : 0.0F;
   to_weight.c = call.d_weight;
@@ -110,7 +142,7 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
         multiply(piece);
         const std::int64_t at = (tile.rows.begin + row) * call.in + tile.columns.begin;
         for (std::int64_t r = 0; r < piece.m && call.input_pre_activation != nullptr; ++r) {
-          kernels_.gelu_backward(piece.c + r * piece.c_stride, call.input_pre_activation + at + r * call.in, columns);
+          activate_backward(piece.c + r * piece.c_stride, call.input_pre_activation + at + r * call.in, columns);
         }
       }
     }
@@ -119,8 +151,7 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
       if (!call.accumulate) {
         std::memset(call.d_bias + columns.begin, 0, static_cast<std::size_t>(columns.count()) * sizeof(float));
       }
-      kernels_.column_sum(call.d_bias + columns.begin, call.d_output + columns.begin, call.rows, columns.count(),
-                          call.out);
+      kernels_.column_sum(call.d_bias + columns.begin, d_output + columns.begin, call.rows, columns.count(), call.out);
     }
     if (call.d_weight != nullptr) {
       multiply(tile_of(to_weight, part).product);

@@ -8,55 +8,85 @@
 
 namespace assay {
 
-DecodingSession::DecodingSession(TransformerModel& model, std::int64_t capacity) : model_(model), capacity_(capacity) {
-  const ModelConfig& c = model.config();
+namespace {
+
+DecodingOptions checked_options(const ModelConfig& c, DecodingOptions options) {
   if (!c.is_causal() || c.head != HeadKind::kCausalLm) {
     throw Error("NOT_SUPPORTED",
                 "Only a causal language model writes text; this model is an encoder or has another head.");
   }
-  if (capacity < 1 || capacity > c.max_seq_len) {
-    throw Error("CONTEXT_TOO_LONG", "A decoding session of " + std::to_string(capacity) +
+  if (options.capacity < 1 || options.capacity > c.max_seq_len) {
+    throw Error("CONTEXT_TOO_LONG", "A decoding session of " + std::to_string(options.capacity) +
                                         " positions was asked of a model that reads 1 to " +
                                         std::to_string(c.max_seq_len) + ".");
   }
-  ArenaPlan plan;
-  const std::size_t tokens = plan.place(static_cast<std::size_t>(capacity) * sizeof(std::int32_t));
-  const std::size_t residual = plan.place_values(capacity * c.d_model);
-  const std::size_t norm = plan.place_values(capacity * c.d_model);
-  const std::size_t branch = plan.place_values(capacity * c.d_model);
-  const std::size_t attention = plan.place_values(capacity * c.d_model);
-  const std::size_t wide = plan.place_values(capacity * std::max(3 * c.d_model, c.d_inner));
-  const std::size_t logits = plan.place_values(c.vocab_size);
-  const std::size_t adapter_low = plan.place_values(capacity * c.lora.rank);
-  const std::size_t adapter_wide =
-      plan.place_values(c.lora.rank > 0 ? capacity * std::max(3 * c.d_model, c.d_inner) : 0);
-  const std::size_t caches = plan.place_values(c.n_layers * 2 * capacity * c.d_model);
-  memory_ = Buffer(model.backend(), plan.size_bytes());
-  const auto at = [&](std::size_t offset) { return reinterpret_cast<float*>(memory_.bytes() + offset); };
-  tokens_ = reinterpret_cast<std::int32_t*>(memory_.bytes() + tokens);
-  residual_ = at(residual);
-  norm_ = at(norm);
-  branch_ = at(branch);
-  attention_ = at(attention);
-  wide_ = at(wide);
-  logits_ = at(logits);
-  adapter_low_ = at(adapter_low);
-  adapter_wide_ = at(adapter_wide);
-  caches_ = at(caches);
-  host_logits_.resize(static_cast<std::size_t>(c.vocab_size));
+  options.sequences = std::max<std::int64_t>(options.sequences, 1);
+  options.rows = std::max(options.rows > 0 ? options.rows : options.capacity, options.sequences);
+  options.logit_rows = std::max(options.logit_rows, options.sequences);
+  return options;
 }
 
-void DecodingSession::check(std::span<const std::int32_t> tokens) const {
-  const auto count = static_cast<std::int64_t>(tokens.size());
+} // namespace
+
+DecodingSession::DecodingSession(TransformerModel& model, const DecodingOptions& options)
+    : model_(model), options_(checked_options(model.config(), options)),
+      positions_(static_cast<std::size_t>(options_.sequences), 0) {
+  const ModelConfig& c = model.config();
+  const std::int64_t rows = options_.rows;
+  const std::int64_t widest = std::max(3 * c.d_model, c.d_inner);
+  ArenaPlan plan;
+  const std::size_t tokens = plan.place_values(rows);
+  const std::size_t token_positions = plan.place_values(rows);
+  const std::size_t logit_indices = plan.place_values(options_.logit_rows);
+  const std::size_t residual = plan.place_values(rows * c.d_model);
+  const std::size_t norm = plan.place_values(rows * c.d_model);
+  const std::size_t branch = plan.place_values(rows * c.d_model);
+  const std::size_t attention = plan.place_values(rows * c.d_model);
+  const std::size_t wide = plan.place_values(rows * widest);
+  const std::size_t gathered = plan.place_values(options_.logit_rows * c.d_model);
+  const std::size_t logits = plan.place_values(options_.logit_rows * c.vocab_size);
+  const std::size_t adapter_low = plan.place_values(rows * c.lora.rank);
+  const std::size_t adapter_wide = plan.place_values(c.lora.rank > 0 ? rows * widest : 0);
+  const std::size_t caches = plan.place_values(c.n_layers * 2 * options_.sequences * options_.capacity * c.d_model);
+  memory_ = Buffer(model.backend(), plan.size_bytes());
+  const auto floats = [&](std::size_t offset) { return reinterpret_cast<float*>(memory_.bytes() + offset); };
+  const auto integers = [&](std::size_t offset) { return reinterpret_cast<std::int32_t*>(memory_.bytes() + offset); };
+  tokens_ = integers(tokens);
+  token_positions_ = integers(token_positions);
+  logit_indices_ = integers(logit_indices);
+  residual_ = floats(residual);
+  norm_ = floats(norm);
+  branch_ = floats(branch);
+  attention_ = floats(attention);
+  wide_ = floats(wide);
+  gathered_ = floats(gathered);
+  logits_ = floats(logits);
+  adapter_low_ = floats(adapter_low);
+  adapter_wide_ = floats(adapter_wide);
+  caches_ = floats(caches);
+  host_logits_.resize(static_cast<std::size_t>(options_.logit_rows * c.vocab_size));
+  Backend& backend = model.backend();
+  backend.reserve_workspace(backend.workspace_bytes({.rows = rows,
+                                                     .seq_len = options_.capacity,
+                                                     .channels = c.d_model,
+                                                     .inner_channels = c.d_inner,
+                                                     .heads = c.n_heads,
+                                                     .vocab_size = c.vocab_size,
+                                                     .training = false}));
+}
+
+void DecodingSession::check(const SequenceTokens& piece) const {
+  const auto count = static_cast<std::int64_t>(piece.tokens.size());
+  const std::int64_t at = position(piece.sequence);
   if (count == 0) {
     throw Error("BAD_ARGUMENT", "Decoding needs at least one token to go on from.");
   }
-  if (count > capacity_ - position_) {
+  if (count > options_.capacity - at) {
     throw Error("CONTEXT_TOO_LONG", "Cannot append " + std::to_string(count) + " tokens at position " +
-                                        std::to_string(position_) + " of a context of " + std::to_string(capacity_) +
+                                        std::to_string(at) + " of a context of " + std::to_string(options_.capacity) +
                                         ".");
   }
-  for (const std::int32_t token : tokens) {
+  for (const std::int32_t token : piece.tokens) {
     if (token < 0 || token >= model_.config().vocab_size) {
       throw Error("TOKEN_OUT_OF_RANGE", "The text holds token " + std::to_string(token) +
                                             " but the model's vocabulary has " +
@@ -66,34 +96,115 @@ void DecodingSession::check(std::span<const std::int32_t> tokens) const {
   }
 }
 
-std::span<const float> DecodingSession::feed(std::span<const std::int32_t> tokens) {
-  check(tokens);
+// Tokens and positions of all rows, and which sequences attention can take together.
+void DecodingSession::upload(std::span<const SequenceTokens> pieces) {
+  host_tokens_.clear();
+  host_positions_.clear();
+  groups_.clear();
+  for (const SequenceTokens& piece : pieces) {
+    check(piece);
+    const auto count = static_cast<std::int64_t>(piece.tokens.size());
+    const auto first_row = static_cast<std::int64_t>(host_tokens_.size());
+    const bool joins = !groups_.empty() && groups_.back().count == count &&
+                       groups_.back().sequence + groups_.back().sequences == piece.sequence;
+    if (joins) {
+      ++groups_.back().sequences;
+    } else {
+      groups_.push_back({piece.sequence, 1, first_row, count});
+    }
+    host_tokens_.insert(host_tokens_.end(), piece.tokens.begin(), piece.tokens.end());
+    for (std::int64_t i = 0; i < count; ++i) {
+      host_positions_.push_back(static_cast<std::int32_t>(position(piece.sequence) + i));
+    }
+  }
+  row_count_ = static_cast<std::int64_t>(host_tokens_.size());
+  if (row_count_ < 1 || row_count_ > options_.rows) {
+    throw Error("BAD_ARGUMENT", "A pass of " + std::to_string(row_count_) +
+                                    " tokens was asked of a session made for 1 to " + std::to_string(options_.rows) +
+                                    ".");
+  }
+  const std::size_t bytes = host_tokens_.size() * sizeof(std::int32_t);
+  model_.backend().copy_to_backend(tokens_, host_tokens_.data(), bytes);
+  model_.backend().copy_to_backend(token_positions_, host_positions_.data(), bytes);
+}
+
+void DecodingSession::append(std::span<const SequenceTokens> pieces, Pass pass) {
+  upload(pieces);
+  pass_ = pass;
+  run_layers(pass);
+  for (const SequenceTokens& piece : pieces) {
+    positions_[static_cast<std::size_t>(piece.sequence)] += static_cast<std::int64_t>(piece.tokens.size());
+  }
+}
+
+std::span<const float> DecodingSession::logits(std::span<const std::int32_t> rows) {
   const ModelConfig& c = model_.config();
   Backend& backend = model_.backend();
-  const auto count = static_cast<std::int64_t>(tokens.size());
-  backend.reserve_workspace(backend.workspace_bytes({.rows = count,
-                                                     .seq_len = capacity_,
-                                                     .channels = c.d_model,
-                                                     .inner_channels = c.d_inner,
-                                                     .heads = c.n_heads,
-                                                     .vocab_size = c.vocab_size,
-                                                     .training = false}));
-  backend.copy_to_backend(tokens_, tokens.data(), tokens.size_bytes());
-  run_layers(count);
-  position_ += count;
-  backend.logits(norm_ + (count - 1) * c.d_model, model_.weights().token_embedding, nullptr, logits_, 1, c.d_model,
-                 c.vocab_size, model_.inference_precision() == Precision::kAmpBf16);
-  backend.copy_to_host(host_logits_.data(), logits_, host_logits_.size() * sizeof(float));
-  return host_logits_;
+  const auto count = static_cast<std::int64_t>(rows.size());
+  if (count > options_.logit_rows) {
+    throw Error("BAD_ARGUMENT", "Logits of " + std::to_string(count) + " rows were asked of a session made for " +
+                                    std::to_string(options_.logit_rows) + ".");
+  }
+  if (count == 0) {
+    return {};
+  }
+  const float* hidden = norm_ + rows.front() * c.d_model;
+  const bool are_neighbours = rows.back() - rows.front() == count - 1 && std::is_sorted(rows.begin(), rows.end());
+  if (!are_neighbours) {
+    backend.copy_to_backend(logit_indices_, rows.data(), rows.size_bytes());
+    backend.gather_rows(norm_, logit_indices_, gathered_, count, c.d_model);
+    hidden = gathered_;
+  }
+  // In fp32 whatever the pass: so few rows cost the reading of the weights.
+  backend.logits(hidden, model_.weights().token_embedding, nullptr, logits_, count, c.d_model, c.vocab_size, false);
+  const auto values = static_cast<std::size_t>(count * c.vocab_size);
+  backend.copy_to_host(host_logits_.data(), logits_, values * sizeof(float));
+  return std::span<const float>(host_logits_).first(values);
+}
+
+std::span<const float> DecodingSession::feed(std::span<const std::int32_t> tokens) {
+  check({0, tokens});
+  const Pass pass = position() > 0 && tokens.size() == 1 ? Pass::kDecode : Pass::kPrompt;
+  std::int64_t count = 0;
+  while (!tokens.empty()) {
+    count = std::min(static_cast<std::int64_t>(tokens.size()), options_.rows);
+    const SequenceTokens piece{0, tokens.first(static_cast<std::size_t>(count))};
+    append(std::span(&piece, 1), pass);
+    tokens = tokens.subspan(static_cast<std::size_t>(count));
+  }
+  const auto last = static_cast<std::int32_t>(count - 1);
+  return logits(std::span(&last, 1));
+}
+
+void DecodingSession::attend(std::size_t layer, bool bf16) {
+  const ModelConfig& c = model_.config();
+  const std::int64_t sequence_count = options_.capacity * c.d_model;
+  float* keys = caches_ + static_cast<std::int64_t>(layer) * 2 * options_.sequences * sequence_count;
+  float* values = keys + options_.sequences * sequence_count;
+  for (const Group& group : groups_) {
+    AttentionCached call{};
+    call.qkv = wide_ + group.first_row * 3 * c.d_model;
+    call.key_cache = keys + group.sequence * sequence_count;
+    call.value_cache = values + group.sequence * sequence_count;
+    call.output = attention_ + group.first_row * c.d_model;
+    call.past = std::span(positions_)
+                    .subspan(static_cast<std::size_t>(group.sequence), static_cast<std::size_t>(group.sequences));
+    call.count = group.count;
+    call.capacity = options_.capacity;
+    call.heads = c.n_heads;
+    call.head_size = c.head_size();
+    call.bf16 = bf16;
+    model_.backend().attention_cached(call);
+  }
 }
 
 // Leaves the final norm's output of the new positions in norm_.
-void DecodingSession::run_layers(std::int64_t count) {
+void DecodingSession::run_layers(Pass pass) {
   const ModelConfig& c = model_.config();
   const ModelWeights& weights = model_.weights();
   Backend& backend = model_.backend();
-  const bool bf16 = model_.inference_precision() == Precision::kAmpBf16;
-  const std::int64_t cache_count = capacity_ * c.d_model;
+  const bool bf16 =
+      pass == Pass::kPrompt && (model_.inference_precision() == Precision::kAmpBf16 || c.weight_type != DataType::kF32);
   PhaseSeconds phases;
   OuterActivations outer{};
   outer.branch = branch_;
@@ -101,11 +212,12 @@ void DecodingSession::run_layers(std::int64_t count) {
   outer.adapter_wide = adapter_wide_;
   DeviceBatch batch;
   batch.batch = 1;
-  batch.seq_len = count;
+  batch.seq_len = row_count_;
   batch.tokens = tokens_;
+  batch.positions = token_positions_;
   PassContext context{backend, c, weights, batch, outer, phases};
   context.bf16 = bf16;
-  const ForwardPass pass(context);
+  const ForwardPass forward(context);
   const auto norm = [&](const float* branch, const NormPointers& w) {
     LayerNormForward call{};
     call.residual = residual_;
@@ -114,48 +226,25 @@ void DecodingSession::run_layers(std::int64_t count) {
     call.weight = w.weight;
     call.bias = w.bias;
     call.output = norm_;
-    call.rows = count;
+    call.rows = row_count_;
     call.channels = c.d_model;
-    call.rows_per_sample = count;
+    call.rows_per_sample = row_count_;
     call.epsilon = c.layer_norm_eps;
     backend.layer_norm_forward(call);
   };
 
-  EmbeddingForward embedding{};
-  embedding.tokens = tokens_;
-  embedding.token_weight = weights.token_embedding;
-  embedding.position_weight = weights.position_embedding;
-  embedding.output = residual_;
-  embedding.batch = 1;
-  embedding.seq_len = count;
-  embedding.channels = c.d_model;
-  embedding.first_position = position_;
-  backend.embedding_forward(embedding);
-
+  forward.embed(residual_);
   const float* branch = nullptr;
-  float* keys = caches_;
-  for (const BlockWeights& block : weights.blocks) {
-    float* values = keys + cache_count;
+  for (std::size_t layer = 0; layer < weights.blocks.size(); ++layer) {
+    const BlockWeights& block = weights.blocks[layer];
     norm(branch, block.norm_1);
     branch = branch_;
-    pass.linear(block.qkv, norm_, wide_, nullptr, Activation::kNone, 0);
-    AttentionCached attention{};
-    attention.qkv = wide_;
-    attention.key_cache = keys;
-    attention.value_cache = values;
-    attention.output = attention_;
-    attention.past = std::span(&position_, 1);
-    attention.count = count;
-    attention.capacity = capacity_;
-    attention.heads = c.n_heads;
-    attention.head_size = c.head_size();
-    attention.bf16 = bf16;
-    backend.attention_cached(attention);
-    pass.linear(block.attention_output, attention_, branch_, nullptr, Activation::kNone, 0);
+    forward.linear(block.qkv, norm_, wide_, nullptr, Activation::kNone, 0);
+    attend(layer, bf16);
+    forward.linear(block.attention_output, attention_, branch_, nullptr, Activation::kNone, 0);
     norm(branch, block.norm_2);
-    pass.linear(block.up, norm_, wide_, nullptr, c.activation, 0);
-    pass.linear(block.down, wide_, branch_, nullptr, Activation::kNone, 0);
-    keys = values + cache_count;
+    forward.linear(block.up, norm_, wide_, nullptr, c.activation, 0);
+    forward.linear(block.down, wide_, branch_, nullptr, Activation::kNone, 0);
   }
   norm(branch, weights.final_norm);
 }

@@ -224,18 +224,14 @@ void BackwardPass::run(const std::vector<float*>& inputs, const std::vector<Bloc
       return;
     }
     if (recompute) {
-      if (norms_after && has_residual_gradient) {
-        // Computing the block again takes d_norm's memory.
-        p_.backend.add(b_.d_residual, d_norm_, rows_ * p_.config.d_model);
-      } else if (norms_after) {
-        p_.backend.copy_columns(b_.d_residual, p_.config.d_model, d_norm_, p_.config.d_model, rows_, p_.config.d_model,
-                                false);
+      // Computing the block again takes d_norm's memory; d_wide's is free between blocks.
+      const std::int64_t channels = p_.config.d_model;
+      if (norms_after) {
+        p_.backend.copy_columns(b_.d_wide, channels, d_norm_, channels, rows_, channels, false);
       }
       forward_.run_block_again(i, blocks[i]);
       if (norms_after) {
-        p_.backend.copy_columns(d_norm_, p_.config.d_model, b_.d_residual, p_.config.d_model, rows_, p_.config.d_model,
-                                false);
-        has_residual_gradient = false;
+        p_.backend.copy_columns(d_norm_, channels, b_.d_wide, channels, rows_, channels, false);
       }
     }
     if (norms_after) {

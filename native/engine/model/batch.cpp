@@ -17,6 +17,24 @@ std::size_t bytes_of(std::span<const std::int32_t> values) {
 
 } // namespace
 
+std::int64_t length_of_sequence(const Batch& batch, std::int64_t sequence) {
+  std::int64_t length = batch.seq_len;
+  while (length > 0 && !batch.segments.empty() &&
+         batch.segments[static_cast<std::size_t>(sequence * batch.seq_len + length - 1)] < 0) {
+    --length;
+  }
+  return length;
+}
+
+std::int64_t count_scored_ends(const Batch& batch) {
+  std::int64_t count = 0;
+  for (std::size_t at = 0; at < batch.targets.size(); ++at) {
+    const std::int32_t target = batch.targets[at];
+    count += target >= 0 && target < length_of_sequence(batch, static_cast<std::int64_t>(at / 2)) ? 1 : 0;
+  }
+  return count;
+}
+
 Batch part_of(const Batch& batch, HeadKind head, std::int64_t first, std::int64_t count) {
   Batch part = batch;
   const std::int64_t seq_len = batch.seq_len;

@@ -23,4 +23,10 @@ struct Batch {
   std::int64_t choices = 1;                       // multiple choice: neighbouring sequences that belong to one question
 };
 
+// Tokens of one sequence without the padding at its end.
+std::int64_t length_of_sequence(const Batch& batch, std::int64_t sequence);
+
+// Span QA: how many first and last positions are scored, which those beyond a sequence's text are not.
+std::int64_t count_scored_ends(const Batch& batch);
+
 } // namespace assay

@@ -20,15 +20,6 @@ std::int32_t row_of_sequence(const ModelConfig& config, const Batch& batch, std:
   return static_cast<std::int32_t>(sequence * batch.seq_len + at);
 }
 
-std::int32_t length_of_sequence(const Batch& batch, std::int64_t sequence) {
-  std::int64_t length = batch.seq_len;
-  while (length > 0 && !batch.segments.empty() &&
-         batch.segments[static_cast<std::size_t>(sequence * batch.seq_len + length - 1)] < 0) {
-    --length;
-  }
-  return static_cast<std::int32_t>(length);
-}
-
 } // namespace
 
 void Heads::upload_rows(const Batch& batch) const {
@@ -55,7 +46,7 @@ HeadTargets Heads::upload(const Batch& batch, std::span<const float> class_weigh
   if (c.head == HeadKind::kSpanQa) {
     std::vector<std::int32_t> lengths;
     for (std::int64_t sequence = 0; sequence < batch.batch; ++sequence) {
-      lengths.push_back(length_of_sequence(batch, sequence));
+      lengths.push_back(static_cast<std::int32_t>(length_of_sequence(batch, sequence)));
     }
     copy(a_.valid, lengths);
   }
@@ -83,7 +74,7 @@ HeadTargets Heads::upload(const Batch& batch, std::span<const float> class_weigh
     std::vector<std::int32_t> targets(batch.targets.size());
     const auto count = static_cast<std::size_t>(batch.batch);
     for (std::size_t sequence = 0; sequence < count; ++sequence) {
-      const std::int32_t length = length_of_sequence(batch, static_cast<std::int64_t>(sequence));
+      const std::int64_t length = length_of_sequence(batch, static_cast<std::int64_t>(sequence));
       for (std::size_t which = 0; which < 2; ++which) {
         const std::int32_t target = batch.targets[2 * sequence + which];
         targets[which * count + sequence] = target < length ? target : -1;

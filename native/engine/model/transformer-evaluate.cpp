@@ -73,7 +73,8 @@ Evaluation TransformerModel::evaluate(const Batch& batch) {
     const HeadLoss loss = heads.run(hidden, part, heads.upload(part, {}));
     evaluation.nats += loss.main;
     evaluation.sentence_nats += loss.sentence;
-    evaluation.token_count += config_.head == HeadKind::kSpanQa ? part.batch : count_scored(part.targets);
+    evaluation.token_count +=
+        config_.head == HeadKind::kSpanQa ? (count_scored_ends(part) + 1) / 2 : count_scored(part.targets);
     evaluation.sentence_count += count_scored(part.sentence_targets);
   });
   return evaluation;

@@ -91,7 +91,8 @@ void TransformerModel::check_batch(const Batch& batch, bool needs_targets) const
 // What the summed loss is divided by: scored tokens or rows, each by its class's weight.
 double TransformerModel::scored_weight(const Batch& batch, std::span<const float> class_weights) const {
   if (config_.head == HeadKind::kSpanQa) {
-    return static_cast<double>(batch.batch);
+    // The summed loss is the mean of both ends' losses.
+    return static_cast<double>(count_scored_ends(batch)) / 2.0;
   }
   if (class_weights.empty()) {
     return static_cast<double>(count_scored(batch.targets));

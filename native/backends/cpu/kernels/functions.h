@@ -11,6 +11,9 @@
 namespace assay::ASSAY_VARIANT {
 
 void dropout(float* output, const float* input, std::uint64_t first_element, std::int64_t count, const DropoutRow& row);
+void narrow_bf16(std::uint16_t* output, const float* input, std::int64_t count);
+void widen_bf16(float* output, const std::uint16_t* input, std::int64_t count);
+void widen_int8(float* output, const std::int8_t* input, float scale, std::int64_t count);
 void add(float* output, const float* left, const float* right, std::int64_t count);
 void add_to(float* target, const float* values, std::int64_t count);
 void gelu(float* output, const float* input, std::int64_t count);
@@ -21,9 +24,7 @@ void tanh(float* output, const float* input, std::int64_t count);
 void tanh_backward(float* gradient, const float* input, std::int64_t count);
 void layer_norm_forward(float* output, float* mean, float* inverse_deviation, const float* input, const float* weight,
                         const float* bias, std::int64_t channels, float epsilon);
-void layer_norm_backward(float* d_input, const float* d_residual, float* d_weight, float* d_bias, const float* d_output,
-                         const float* input, const float* weight, float mean, float inverse_deviation,
-                         std::int64_t channels);
+void layer_norm_backward(const LayerNormRow& row, std::int64_t channels);
 float softmax_block(float* scores, std::int64_t count, float scale, float* maximum, float* sum);
 void probabilities(float* scores, std::int64_t count, float scale, float log_sum_exp);
 void softmax_backward(float* d_scores, const float* probabilities, std::int64_t count, float scale, float correction);

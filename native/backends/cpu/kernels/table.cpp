@@ -14,6 +14,9 @@ const KernelTable& ASSAY_KERNELS() {
     "baseline",
 #endif
     variant::dropout,
+    variant::narrow_bf16,
+    variant::widen_bf16,
+    variant::widen_int8,
     variant::add,
     variant::add_to,
     variant::gelu,

@@ -13,6 +13,19 @@ struct DropoutRow {
   float scale; // 1 / (1 − probability)
 };
 
+// d_input = d_residual + gradient of d_output + d_output_2; adds to d_weight and d_bias.
+struct LayerNormRow {
+  float* d_input;
+  const float* d_residual; // null: none
+  float* d_weight;         // null together with d_bias: frozen
+  float* d_bias;
+  const float* d_output;
+  const float* d_output_2; // null: none
+  const float* input;
+  const float* weight;
+  float mean, inverse_deviation;
+};
+
 struct KernelTable {
   const char* name;
 
@@ -20,6 +33,10 @@ struct KernelTable {
   // output = input kept or dropped; elements are numbered from first_element within the sample. May work in place.
   void (*dropout)(float* output, const float* input, std::uint64_t first_element, std::int64_t count,
                   const DropoutRow& row);
+  // fp32 to bf16, to nearest, ties to even; bf16 to fp32; output = scale · input.
+  void (*narrow_bf16)(std::uint16_t* output, const float* input, std::int64_t count);
+  void (*widen_bf16)(float* output, const std::uint16_t* input, std::int64_t count);
+  void (*widen_int8)(float* output, const std::int8_t* input, float scale, std::int64_t count);
   void (*add)(float* output, const float* left, const float* right, std::int64_t count);
   void (*add_to)(float* target, const float* values, std::int64_t count);
   // output = activation(input), may work in place; gradient *= activation'(input). `gelu` is the tanh form gelu_new.
@@ -33,10 +50,7 @@ struct KernelTable {
   // --- layer norm, one row ---
   void (*layer_norm_forward)(float* output, float* mean, float* inverse_deviation, const float* input,
                              const float* weight, const float* bias, std::int64_t channels, float epsilon);
-  // d_input = d_residual + gradient (d_residual may be null); adds to d_weight and d_bias.
-  void (*layer_norm_backward)(float* d_input, const float* d_residual, float* d_weight, float* d_bias,
-                              const float* d_output, const float* input, const float* weight, float mean,
-                              float inverse_deviation, std::int64_t channels);
+  void (*layer_norm_backward)(const struct LayerNormRow& row, std::int64_t channels);
 
   // --- softmax ---
   // One step of online softmax over the first `count` scores: scales them, raises `maximum`, turns them into
