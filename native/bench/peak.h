@@ -90,7 +90,7 @@ inline Peaks measure_peaks(int threads, double budget_seconds) {
   Peaks peaks;
   volatile float sink = 0;
 #if defined(__x86_64__)
-  constexpr std::int64_t kRounds = 20000;
+  constexpr std::int64_t kRounds = 400000; // some milliseconds: the clock of processor time is coarse
   __builtin_cpu_init();
   const auto gflops = [&](double per_round, auto loop) {
     return 1e-9 * per_round * static_cast<double>(kRounds * threads) / best_seconds(threads, budget_seconds, [&] {

@@ -43,27 +43,6 @@ std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_si
 
 void CpuBackend::logits(const float* hidden, const WeightView& weight, const float* bias, float* output,
                         std::int64_t rows, std::int64_t channels, std::int64_t vocab_size, bool bf16) {
-  if (rows == 1) {
-    parallel(vocab_size * channels, [&](int part) {
-      const Range words = share(vocab_size, threads_, part, 16);
-      for (std::int64_t word = words.begin; word < words.end; ++word) {
-        const std::int64_t at = word * channels;
-        switch (weight.type) {
-        case DataType::kF32:
-          output[word] = kernels_.dot(hidden, weight.f32() + at, channels);
-          break;
-        case DataType::kBf16:
-          output[word] = kernels_.dot_bf16(hidden, weight.bf16() + at, channels);
-          break;
-        case DataType::kInt8:
-          output[word] = weight.scales[word] * kernels_.dot_int8(hidden, weight.int8() + at, channels);
-          break;
-        }
-        output[word] += bias != nullptr ? bias[word] : 0.0F;
-      }
-    });
-    return;
-  }
   Product product;
   product.transpose_b = true;
   product.m = rows;
@@ -77,6 +56,10 @@ void CpuBackend::logits(const float* hidden, const WeightView& weight, const flo
   product.c = output;
   product.c_stride = vocab_size;
   product.bias = bias;
+  if (rows <= kFewRows && !(bf16 && weight.type == DataType::kF32)) {
+    parallel(vocab_size * channels, [&](int part) { multiply_few(product, share(vocab_size, threads_, part, 16)); });
+    return;
+  }
   parallel(work_of(product), [&](int part) { multiply(tile_of(product, part).product); });
 }
 

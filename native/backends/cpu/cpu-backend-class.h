@@ -132,7 +132,8 @@ private:
   };
   Tile tile_of(const Product& product, int part) const;
   void multiply(const Product& product) const;
-  void multiply_row(const LinearForward& call, const Range& columns, float* sums) const;
+  // Columns of output = input · weight for up to kFewRows rows, one thread.
+  void multiply_few(const Product& product, const Range& columns) const;
 
   // Moments that decay towards zero end as denormal numbers, on which some processors compute a hundred times slower.
   class FlushDenormalsScope {

@@ -9,16 +9,6 @@ namespace assay {
 void CpuBackend::linear_forward(const LinearForward& call) {
   float* sums = call.pre_activation != nullptr ? call.pre_activation : call.output;
   const auto activate = activation_kernels(kernels_, call.activation).forward;
-  if (call.rows == 1 && call.scale == 1.0F && !call.add) {
-    parallel(call.in * call.out, [&](int part) {
-      const Range columns = share(call.out, threads_, part, 16);
-      multiply_row(call, columns, sums + columns.begin);
-      if (activate != nullptr) {
-        activate(call.output + columns.begin, sums + columns.begin, columns.count());
-      }
-    });
-    return;
-  }
   Product product;
   product.m = call.rows;
   product.n = call.out;
@@ -41,31 +31,37 @@ void CpuBackend::linear_forward(const LinearForward& call) {
   if (activate != nullptr && !call.add) {
     product.finish = Finish(activate_block);
   }
+  // The few rows of decoding keep their activations in fp32 beside narrower weights: nothing is gained by rounding.
+  if (call.rows <= kFewRows && !call.add && !(call.bf16 && call.weight.type == DataType::kF32)) {
+    parallel(call.in * call.out, [&](int part) { multiply_few(product, share(call.out, threads_, part, 64)); });
+    return;
+  }
   parallel(work_of(product), [&](int part) { multiply(tile_of(product, part).product); });
 }
 
-// One row times some columns of the weight, plus bias.
-void CpuBackend::multiply_row(const LinearForward& call, const Range& columns, float* sums) const {
-  const float* bias = call.bias != nullptr ? call.bias + columns.begin : nullptr;
-  switch (call.weight.type) {
-  case DataType::kF32:
-    kernels_.vector_matrix(sums, call.input, call.weight.f32() + columns.begin, bias, call.in, columns.count(),
-                           call.out);
+void CpuBackend::multiply_few(const Product& product, const Range& columns) const {
+  if (columns.count() == 0) {
     return;
-  case DataType::kBf16:
-    kernels_.vector_matrix_bf16(sums, call.input, call.weight.bf16() + columns.begin, call.in, columns.count(),
-                                call.out);
-    break;
-  case DataType::kInt8:
-    kernels_.vector_matrix_int8(sums, call.input, call.weight.int8() + columns.begin, call.in, columns.count(),
-                                call.out);
-    for (std::int64_t c = 0; c < columns.count(); ++c) {
-      sums[c] *= call.weight.scales[columns.begin + c];
-    }
-    break;
   }
-  if (bias != nullptr) {
-    kernels_.add_to(sums, bias, columns.count());
+  const Product p = product.tile(0, product.m, columns.begin, columns.count());
+  kernels_.few_rows({static_cast<const float*>(p.a), p.a_stride, p.b, p.b_type, p.transpose_b, p.b_stride, p.c,
+                     p.c_stride, p.m, p.k, p.n});
+  for (std::int64_t row = 0; row < p.m; ++row) {
+    float* values = p.c + row * p.c_stride;
+    if (p.b_scales != nullptr) {
+      for (std::int64_t c = 0; c < p.n; ++c) {
+        values[c] *= p.b_scales[c];
+      }
+    }
+    if (p.alpha != 1.0F) {
+      kernels_.scale(values, p.n, p.alpha);
+    }
+    if (p.bias != nullptr) {
+      kernels_.add_to(values, p.bias, p.n);
+    }
+  }
+  if (p.finish) {
+    p.finish(p.first_row, p.m, p.first_column, p.n);
   }
 }
 

@@ -2,11 +2,11 @@
 // sums in fp32, by the processor's own instruction for it (AVX512_BF16).
 #pragma once
 
+#include "backends/cpu/kernels/table.h"
+
 #include <cstdint>
 
 namespace assay {
-
-enum class NarrowType : std::uint8_t { kF32, kBf16, kInt8 };
 
 // A matrix as it lies in memory, row-major; with `transpose` the product takes its transpose.
 struct NarrowOperand {

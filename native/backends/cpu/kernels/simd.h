@@ -56,15 +56,21 @@ inline Vector smaller(Vector left, Vector right) {
 }
 
 // Halves are folded onto each other, so the order of additions is fixed.
-inline float sum_lanes(Vector values) {
-  float lanes[kLanes];
-  store(lanes, values);
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int lane = 0; lane < width; ++lane) {
-      lanes[lane] += lanes[lane + width];
-    }
+template <int kWidth> inline Vector fold(Vector values) {
+  IntVector from{};
+  for (int lane = 0; lane < kLanes; ++lane) {
+    from[lane] = (lane + kWidth) % kLanes;
   }
-  return lanes[0];
+  return values + __builtin_shuffle(values, from);
+}
+inline float sum_lanes(Vector values) {
+  if constexpr (kLanes >= 16) {
+    values = fold<8>(values);
+  }
+  if constexpr (kLanes >= 8) {
+    values = fold<4>(values);
+  }
+  return fold<1>(fold<2>(values))[0];
 }
 inline float largest_lane(Vector values) {
   float lanes[kLanes];

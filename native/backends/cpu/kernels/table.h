@@ -26,6 +26,22 @@ struct LayerNormRow {
   float mean, inverse_deviation;
 };
 
+enum class NarrowType : std::uint8_t { kF32, kBf16, kInt8 };
+
+// output (rows, out) = input (rows, in) · weights (in, out); with `transpose` the weights are (out, in). Int8 weights
+// without their scales. Strides are of rows, in values.
+struct FewRows {
+  const float* input;
+  std::int64_t input_stride;
+  const void* weights;
+  NarrowType type;
+  bool transpose;
+  std::int64_t stride;
+  float* output;
+  std::int64_t output_stride;
+  std::int64_t rows, in, out;
+};
+
 struct KernelTable {
   const char* name;
 
@@ -73,16 +89,8 @@ struct KernelTable {
   void (*column_sum)(float* target, const float* values, std::int64_t rows, std::int64_t columns, std::int64_t stride);
   double (*square_sum)(const float* values, std::int64_t count);
 
-  // output (columns) = vector (rows) · matrix (rows, columns) + bias, for single rows, where memory bandwidth is all.
-  void (*vector_matrix)(float* output, const float* vector, const float* matrix, const float* bias, std::int64_t rows,
-                        std::int64_t columns, std::int64_t stride);
-  // The same of narrower weights: without bias, and int8 without its scales.
-  float (*dot_bf16)(const float* vector, const std::uint16_t* weights, std::int64_t count);
-  float (*dot_int8)(const float* vector, const std::int8_t* weights, std::int64_t count);
-  void (*vector_matrix_bf16)(float* output, const float* vector, const std::uint16_t* matrix, std::int64_t rows,
-                             std::int64_t columns, std::int64_t stride);
-  void (*vector_matrix_int8)(float* output, const float* vector, const std::int8_t* matrix, std::int64_t rows,
-                             std::int64_t columns, std::int64_t stride);
+  // For up to kFewRows rows, where memory bandwidth is all.
+  void (*few_rows)(const FewRows& call);
 
   // --- decoding; `matrix` is (rows, columns) ---
   // output[r] = vector · row r
@@ -107,6 +115,9 @@ struct KernelTable {
                const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c,
                std::int64_t c_stride, float* scratch);
 };
+
+// Beyond so many rows a blocked product, which packs the weights, is faster.
+inline constexpr std::int64_t kFewRows = 16;
 
 struct MomentBlocks {
   std::uint8_t* first_codes;

@@ -1,5 +1,4 @@
-// Dot products, sums and the product of one row with a matrix: everything here reads its data once and is limited by
-// memory.
+// Dot products and sums: everything here reads its data once and is limited by memory.
 #include "backends/cpu/kernels/functions.h"
 #include "backends/cpu/kernels/simd.h"
 
@@ -60,38 +59,6 @@ double square_sum(const float* values, std::int64_t count) {
     total += static_cast<double>(dot(values + begin, values + begin, here));
   }
   return total;
-}
-
-void vector_matrix(float* output, const float* vector, const float* matrix, const float* bias, std::int64_t rows,
-                   std::int64_t columns, std::int64_t stride) {
-  for (std::int64_t c = 0; c < columns; ++c) {
-    output[c] = bias != nullptr ? bias[c] : 0.0F;
-  }
-  // Strips of 2 KiB a row: the sums stay in the first-level cache while the matrix streams by in order.
-  constexpr std::int64_t kStrip = 512;
-  for (std::int64_t begin = 0; begin < columns; begin += kStrip) {
-    const std::int64_t end = columns - begin < kStrip ? columns : begin + kStrip;
-    std::int64_t r = 0;
-    for (; r + 4 <= rows; r += 4) {
-      const float* row = matrix + r * stride;
-      const float factor0 = vector[r], factor1 = vector[r + 1], factor2 = vector[r + 2], factor3 = vector[r + 3];
-      std::int64_t c = begin;
-      for (; c + kLanes <= end; c += kLanes) {
-        const Vector left = load(row + c) * factor0 + load(row + stride + c) * factor1;
-        const Vector right = load(row + 2 * stride + c) * factor2 + load(row + 3 * stride + c) * factor3;
-        store(output + c, load(output + c) + (left + right));
-      }
-      for (; c < end; ++c) {
-        output[c] += (row[c] * factor0 + row[stride + c] * factor1) +
-                     (row[2 * stride + c] * factor2 + row[3 * stride + c] * factor3);
-      }
-    }
-    for (; r < rows; ++r) {
-      for (std::int64_t c = begin; c < end; ++c) {
-        output[c] += vector[r] * matrix[r * stride + c];
-      }
-    }
-  }
 }
 
 } // namespace assay::ASSAY_VARIANT
