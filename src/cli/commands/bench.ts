@@ -2,7 +2,7 @@
 import os from "node:os";
 import type { BenchRow } from "#core/bench/rows";
 import { tokenizerBench } from "#core/bench/tokenizer-bench";
-import { trainBench, trainBenchShapes } from "#core/bench/train-bench";
+import { trainBench, trainBenchPrecisions, trainBenchShapes } from "#core/bench/train-bench";
 import { loadAddon } from "#core/engine/addon";
 import { badRequest, type CommandSpec } from "../arguments.ts";
 import { faint, note, say, sayJson, table } from "../output.ts";
@@ -24,8 +24,9 @@ export const benchCommand: CommandSpec = {
       type: "string",
       multiple: true,
       value: "NAME",
-      help: "train: bench-s, bench-m or gpt2-124m (default: bench-s and gpt2-124m)",
+      help: "train: bench-s, bench-m or gpt2-124m (default: all three)",
     },
+    precision: { type: "string", multiple: true, value: "P", help: "train: fp32 or bf16 (default: both)" },
     rounds: { type: "string", value: "N", help: "interleaved rounds (default 3)" },
     threads: { type: "string", value: "N", help: "threads of either side (default: the physical cores)" },
     data: { type: "string", value: "PATH", help: "tokenizer: the text (default: the bundled sample, which is small)" },
@@ -41,6 +42,11 @@ export const benchCommand: CommandSpec = {
     if (unknown !== undefined) {
       throw badRequest(`There is no shape "${unknown}": it is one of ${trainBenchShapes.join(", ")}.`);
     }
+    const precisions = trainBenchPrecisions.filter((each) => call.texts("precision").includes(each));
+    const wrong = call.texts("precision").find((each) => !(trainBenchPrecisions as readonly string[]).includes(each));
+    if (wrong !== undefined) {
+      throw badRequest(`There is no precision "${wrong}" to measure: it is one of ${trainBenchPrecisions.join(", ")}.`);
+    }
     const machine = loadAddon().machine();
     const threads = call.number("threads", { min: 1, max: 1024, integer: true }) ?? machine.physicalCores;
     const rounds = call.number("rounds", { min: 1, max: 100, integer: true }) ?? 3;
@@ -54,7 +60,8 @@ export const benchCommand: CommandSpec = {
     if (call.operands.includes("train")) {
       rows.push(
         ...trainBench({
-          shapes: shapes.length > 0 ? shapes : ["bench-s", "gpt2-124m"],
+          shapes: shapes.length > 0 ? shapes : trainBenchShapes,
+          precisions: precisions.length > 0 ? precisions : trainBenchPrecisions,
           rounds,
           threads,
           onProgress: note,
