@@ -44,6 +44,7 @@ const KernelTable& ASSAY_KERNELS() {
     variant::row_dots,
     variant::weighted_rows,
     variant::adamw,
+    variant::adamw_blocks,
     variant::gemm_scratch_count,
     variant::gemm,
   };
