@@ -15,7 +15,12 @@ type Told = {
   readonly text: string;
   readonly newTokens: number;
   readonly stopReason: string;
-  readonly tokens?: readonly { readonly id: number; readonly text: string; readonly logprob: number }[];
+  readonly tokens?: readonly {
+    readonly id: number;
+    readonly text: string;
+    readonly logprob: number;
+    readonly alternatives?: readonly { readonly id: number; readonly logprob: number }[];
+  }[];
 };
 
 async function generate(...words: readonly string[]): Promise<Told> {
@@ -31,7 +36,14 @@ describe("assay generate", () => {
     await writeSmallModel(model);
     const prompts = ["patients", "stroke and", ""];
     const together = await assay([
-      ...["generate", "--json", "--temperature", "0", "--max-new-tokens", "12", "--model", model],
+      "generate",
+      "--json",
+      "--temperature",
+      "0",
+      "--max-new-tokens",
+      "12",
+      "--model",
+      model,
       ...prompts.flatMap((prompt) => ["--prompt", prompt]),
     ]);
     const { results } = JSON.parse(together.stdout) as { readonly results: readonly Told[] };
@@ -49,6 +61,50 @@ describe("assay generate", () => {
     expect(told.tokens).toHaveLength(told.newTokens);
     expect(told.tokens?.every(({ logprob }) => logprob < 0 && logprob > -20)).toBe(true);
     expect(await generate("--model", model, "--prompt", "patients")).not.toHaveProperty("tokens");
+  });
+
+  it("names what else might have stood in each place, the likeliest first", async () => {
+    await using folder = await temporaryFolder();
+    const model = path.join(folder.path, "model");
+    await writeSmallModel(model);
+    const told = await generate("--model", model, "--prompt", "patients", "--top-logprobs", "3");
+    for (const { id, logprob, alternatives } of told.tokens ?? []) {
+      expect(alternatives).toHaveLength(3);
+      expect(alternatives?.[0]).toMatchObject({ id, logprob });
+      const logprobs = alternatives?.map((each) => each.logprob) ?? [];
+      expect(logprobs).toEqual(logprobs.toSorted((a, b) => b - a));
+    }
+  });
+
+  it("says less again of what was said under a repetition penalty", async () => {
+    await using folder = await temporaryFolder();
+    const model = path.join(folder.path, "model");
+    await writeSmallModel(model);
+    const distinct = (told: Told): number => new Set(told.tokens?.map(({ id }) => id)).size;
+    const words = ["--model", model, "--prompt", "patients", "--logprobs"];
+    const free = await generate(...words);
+    const penal = await generate(...words, "--repetition-penalty", "100");
+    expect(distinct(free)).toBeLessThan(12);
+    expect(distinct(penal)).toBe(12);
+  });
+
+  it("scores a text that is given, token by token", async () => {
+    await using folder = await temporaryFolder();
+    const model = path.join(folder.path, "model");
+    const { tokenizer } = await writeSmallModel(model);
+    const told = await generate("--model", model, "--prompt", "", "--logprobs");
+    const result = await assay(["generate", "--json", "--model", model, "--score", told.text]);
+    const score = JSON.parse(result.stdout) as {
+      readonly tokens: readonly { readonly id: number; readonly logprob: number; readonly rank: number }[];
+      readonly nats: number;
+    };
+    const ids = [...tokenizer.encode(told.text).ids];
+    expect(score.tokens.map(({ id }) => id)).toEqual(ids);
+    // The first token follows the end of a text in both.
+    expect(score.tokens[0]?.rank).toBe(ids[0] === told.tokens?.[0]?.id ? 1 : expect.any(Number));
+    expect(score.tokens.every(({ rank, logprob }) => rank >= 1 && logprob < 0)).toBe(true);
+    expect(score.nats).toBeCloseTo(-score.tokens.reduce((sum, { logprob }) => sum + logprob, 0), 4);
+    expect(await assay(["generate", "--model", model, "--score", "a", "--prompt", "b"])).toMatchObject({ code: 2 });
   });
 
   it("ends before a stop text, and says that it stopped", async () => {

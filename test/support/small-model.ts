@@ -21,6 +21,14 @@ export async function fillWeights(model: NativeModel, seed: number): Promise<voi
   }
 }
 
+/** Bytes that are no letters, digits or signs of ASCII are never the likeliest: what it says is text. */
+async function speakAscii(model: NativeModel, config: NativeModelConfig): Promise<void> {
+  const name = "transformer.wte.weight";
+  const rows = await model.readTensor(name);
+  rows.fill(0, 94 * config.dModel, 256 * config.dModel);
+  await model.writeTensor(name, rows);
+}
+
 export async function writeSmallModel(
   folder: string,
   changes: Partial<NativeModelConfig> = {},
@@ -33,6 +41,9 @@ export async function writeSmallModel(
   const config = tinyConfig({ vocabSize: tokenizer.vocabSize, ...changes });
   const model = loadAddon().createModel(config, { threads: 1 });
   await fillWeights(model, 5);
+  if (config.family === "gpt2") {
+    await speakAscii(model, config);
+  }
   await model.saveWeights(path.join(folder, weightsName));
   model.dispose();
   await writeModelFiles(folder, config, tokenizer.endOfTextId);
