@@ -76,6 +76,13 @@ struct KernelTable {
   // output (columns) = vector (rows) · matrix (rows, columns) + bias, for single rows, where memory bandwidth is all.
   void (*vector_matrix)(float* output, const float* vector, const float* matrix, const float* bias, std::int64_t rows,
                         std::int64_t columns, std::int64_t stride);
+  // The same of narrower weights: without bias, and int8 without its scales.
+  float (*dot_bf16)(const float* vector, const std::uint16_t* weights, std::int64_t count);
+  float (*dot_int8)(const float* vector, const std::int8_t* weights, std::int64_t count);
+  void (*vector_matrix_bf16)(float* output, const float* vector, const std::uint16_t* matrix, std::int64_t rows,
+                             std::int64_t columns, std::int64_t stride);
+  void (*vector_matrix_int8)(float* output, const float* vector, const std::int8_t* matrix, std::int64_t rows,
+                             std::int64_t columns, std::int64_t stride);
 
   // --- decoding; `matrix` is (rows, columns) ---
   // output[r] = vector · row r
