@@ -194,7 +194,7 @@ describe.skipIf(!hasTorch)(`families and heads beside PyTorch${withoutTorch}`, (
       seed: 1,
       stopIds: new Uint32Array(),
     }));
-    const together = await model.generateBatch(requests);
+    const together = await model.generateBatch(requests).done;
     expect(together.map(({ ids }) => [...ids])).toEqual(each.greedy.map(({ ids }) => ids));
     for (const [index, { prompt, ids }] of each.greedy.entries()) {
       const request = requests[index];

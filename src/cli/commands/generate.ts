@@ -2,7 +2,8 @@
 import process from "node:process";
 import type { NativeAlternative } from "#core/engine/addon";
 import { type GenerationReport, generateText } from "#core/models/generate";
-import { type LoadedModel, loadModel } from "#core/models/load";
+import { lintBeforeUse } from "#core/models/lint-before-use";
+import { type LoadedModel, loadGenerator } from "#core/models/load";
 import { workspacePath } from "#core/paths";
 import { badRequest, type CommandCall, type CommandSpec } from "../arguments.ts";
 import { faint, note, sayJson } from "../output.ts";
@@ -122,11 +123,16 @@ export const generateCommand: CommandSpec = {
     const sampling = readSampling(call);
     const wantsLogprobs = call.flag("logprobs") || sampling.topLogprobs > 0;
     const prompts = call.texts("prompt").length === 0 ? [""] : call.texts("prompt");
-    const loaded = await loadModel(source, {
+    const loaded = await loadGenerator(source, {
       workspace: workspacePath(call.workspace),
       ...(threads === undefined ? {} : { threads }),
       ...(weights === undefined ? {} : { weights }),
     });
+    // A GGUF brings its tokenizer along; what lies beside it is not its own.
+    const doubts = loaded.json === null ? [] : await lintBeforeUse(loaded.config, loaded.special, loaded.directory);
+    for (const doubt of doubts) {
+      note(`warning: ${doubt}`);
+    }
     const interrupt = new AbortController();
     process.once("SIGINT", () => interrupt.abort());
     try {

@@ -252,15 +252,6 @@ export type NativeScores = {
   readonly alternativeLogprobs: Float64Array;
 };
 
-/** One entry of a GGUF file's metadata. */
-export type NativeGgufEntry = { readonly key: string } & (
-  | { readonly type: "string"; readonly value: string }
-  | { readonly type: "u32" | "i32" | "f32"; readonly value: number }
-  | { readonly type: "bool"; readonly value: boolean }
-  | { readonly type: "strings"; readonly value: readonly string[] }
-  | { readonly type: "i32s"; readonly value: Int32Array }
-);
-
 export type NativeTensorHeaders = {
   readonly format: "safetensors" | "pytorch" | "gguf";
   readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[];
@@ -287,12 +278,6 @@ export interface NativeModel {
   loadAdapter(file: string): Promise<void>;
   /** Adds the adapters to the weights; the model computes the same, and its adapters change nothing any more. */
   mergeAdapter(): Promise<void>;
-  /** llama.cpp's names and layout; `metadata` follows the keys that name architecture and shape. */
-  exportGguf(request: {
-    readonly file: string;
-    readonly type: "f32" | "f16" | "q8_0";
-    readonly metadata: readonly NativeGgufEntry[];
-  }): Promise<void>;
   readTensor(name: string): Promise<Float32Array>;
   writeTensor(name: string, values: Float32Array): Promise<void>;
   /** Arithmetic only. */

@@ -5,20 +5,23 @@ import path from "node:path";
 import type { ExportResult } from "#shared/domain/model";
 import { AppError, assertNever } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
-import type { NativeLora, NativeTokenizer } from "../engine/addon.ts";
+import type { NativeLora, NativeModel, NativeTokenizer } from "../engine/addon.ts";
 import { checkFreeDisk } from "../runs/checkpoints.ts";
 import { asFileError, makeFolder } from "../runs/durable-file.ts";
 import { writeAdapterFolder } from "./adapter.ts";
 import { compareLogits, logitsOf, probeSequences } from "./compare-logits.ts";
-import { type GgufType, ggufMetadata } from "./gguf/gpt2.ts";
+import type { FloatType } from "./floats.ts";
+import { ggufMetadata, planGguf } from "./gguf/gpt2.ts";
+import { type GgufDataType, writeGguf } from "./gguf/writer.ts";
 import { configJson, writeJson, writeModelFiles } from "./hugging-face.ts";
 import { type LoadOptions, type OpenedModel, openModel } from "./load.ts";
-import { type FloatType, writeSafetensors } from "./safetensors-writer.ts";
-import { parameterCount } from "./tensors.ts";
+import { writeSafetensors } from "./safetensors-writer.ts";
+import { parameterCount, type TensorShape } from "./tensors.ts";
 import { readTokenizerFacts } from "./tokenizer-facts.ts";
+import { transposed } from "./transpose.ts";
 
 export type ExportFormat = "safetensors" | "gguf" | "peft";
-export type ExportType = FloatType | GgufType;
+export type ExportType = FloatType | GgufDataType;
 
 export type ExportRequest = {
   readonly source: string;
@@ -159,7 +162,14 @@ async function specialTokens(opened: OpenedModel, tokenizer: NativeTokenizer): P
   return special;
 }
 
-async function writeGguf(opened: OpenedModel, file: string, type: GgufType): Promise<void> {
+/** The model's own tensors: what an adapter added is part of them by now. */
+function wholeTensors(model: NativeModel): readonly TensorShape[] {
+  return model.parameters().filter(({ name }) => !/\.lora_[AB]\.weight$/.test(name));
+}
+
+type Watch = Pick<Parameters<typeof writeGguf>[0], "onBytes" | "checkCancelled">;
+
+async function writeGgufOf(opened: OpenedModel, file: string, type: GgufDataType, watch: Watch): Promise<void> {
   const { config, tokenizer, model } = opened;
   if (config.family !== "gpt2" || config.head !== "causal-lm") {
     throw new AppError(
@@ -178,7 +188,19 @@ async function writeGguf(opened: OpenedModel, file: string, type: GgufType): Pro
   }
   const special = await specialTokens(opened, tokenizer);
   const name = path.basename(opened.source).replace(/\.(gguf|safetensors|bin)$/, "");
-  await model.exportGguf({ file, type, metadata: ggufMetadata({ config, tokenizer, special, name, type }) });
+  const tensors = planGguf(wholeTensors(model), type);
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  await writeGguf({
+    file,
+    metadata: ggufMetadata({ config, tokenizer, special, name, type }),
+    tensors,
+    read: async (tensorName) => {
+      const { source = "", isTransposed = false, shape: [rows = 1, columns = 1] = [] } = byName.get(tensorName) ?? {};
+      const values = await model.readTensor(source);
+      return isTransposed ? transposed(values, columns, rows) : values;
+    },
+    ...watch,
+  });
 }
 
 /** GGUF is one file: the target itself, or `model.gguf` in the target folder. */
@@ -192,11 +214,19 @@ async function writeExport(request: ExportRequest, opened: OpenedModel, options:
   await makeFolder(folder);
   const needed = parameterCount(opened.config) * bytesOfType[request.type];
   await checkFreeDisk(folder, request.format === "peft" ? 0 : needed, `the export ${target}`);
+  const watch: Watch = {
+    onBytes: (done, total) => options.onProgress?.({ phase: "writing", done, total }),
+    checkCancelled: () => {
+      if (options.signal?.aborted === true) {
+        throw new AppError("CANCELLED", `The export was cancelled; ${target} is not whole.`);
+      }
+    },
+  };
   options.onProgress?.({ phase: "writing", done: 0, total: null });
   switch (request.format) {
     case "gguf": {
       // as: checkExportRequest lets only GGUF's own types pass.
-      await writeGguf(opened, ggufPath(target), request.type as GgufType);
+      await writeGgufOf(opened, ggufPath(target), request.type as GgufDataType, watch);
       return ggufPath(target);
     }
     case "peft": {
@@ -218,16 +248,11 @@ async function writeExport(request: ExportRequest, opened: OpenedModel, options:
       await writeConfigs(opened, target, type);
       await writeSafetensors({
         folder: target,
-        tensors: opened.model.parameters(),
+        tensors: wholeTensors(opened.model),
         type,
         largestBytes: request.shardBytes,
         read: (name) => opened.model.readTensor(name),
-        onBytes: (done, total) => options.onProgress?.({ phase: "writing", done, total }),
-        checkCancelled: () => {
-          if (options.signal?.aborted === true) {
-            throw new AppError("CANCELLED", `The export was cancelled; ${target} is not whole.`);
-          }
-        },
+        ...watch,
       });
       return target;
     }

@@ -6,7 +6,7 @@ import { AppError } from "#shared/errors";
 import type { StreamHandlers } from "#shared/ipc/contract";
 import type { modelsContract } from "#shared/ipc/models.contract";
 import { generateText } from "./generate.ts";
-import { type LoadedModel, loadModel } from "./load.ts";
+import { type LoadedModel, loadGenerator } from "./load.ts";
 
 type Kept = { readonly source: string; readonly stamp: string; readonly loaded: LoadedModel };
 
@@ -56,7 +56,7 @@ export class ModelKeeper {
     }
     kept?.loaded.model.dispose();
     this.#kept = null;
-    const loaded = await loadModel(source, { workspace: this.#workspace() });
+    const loaded = await loadGenerator(source, { workspace: this.#workspace() });
     this.#kept = { source, stamp: await stampOf(loaded.source), loaded };
     return loaded;
   }

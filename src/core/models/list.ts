@@ -86,18 +86,19 @@ async function infoOf(identity: Identity): Promise<ModelInfo> {
   }
 }
 
-/** Folders one or two below `parent` that hold weights: `exports/NAME`, `models/ORGANISATION/NAME`. */
-async function foldersWithWeights(parent: string, depth = 2): Promise<readonly string[]> {
+/** One or two below `parent`: folders that hold weights (`exports/NAME`, `models/ORGANISATION/NAME`), and GGUF files. */
+async function modelsBelow(parent: string, depth = 2): Promise<readonly string[]> {
   const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith(".gguf"));
   const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith("."));
   const found = await Promise.all(
     folders.map(async (entry) => {
       const folder = path.join(parent, entry.name);
       const { hasWeights } = await weightsOf(folder).catch(() => ({ hasWeights: false }));
-      return hasWeights ? [folder] : depth > 1 ? await foldersWithWeights(folder, depth - 1) : [];
+      return hasWeights ? [folder] : depth > 1 ? await modelsBelow(folder, depth - 1) : [];
     }),
   );
-  return found.flat();
+  return [...found.flat(), ...files.map((entry) => path.join(parent, entry.name))];
 }
 
 async function checkpointsOfRuns(workspace: string): Promise<readonly Identity[]> {
@@ -123,7 +124,7 @@ async function checkpointsOfRuns(workspace: string): Promise<readonly Identity[]
 export async function listModels(workspace: string, opened: readonly string[]): Promise<ModelInfo[]> {
   const inFolder = async (name: string, origin: "export" | "fetched"): Promise<readonly Identity[]> => {
     const parent = path.join(workspace, name);
-    const folders = await foldersWithWeights(parent);
+    const folders = await modelsBelow(parent);
     return folders
       .toSorted()
       .map((source) => ({ source, origin, run: null, name: path.relative(parent, source), step: null }));

@@ -22,6 +22,7 @@ import { type GgufHeader, readGgufHeader, readGgufTensor } from "./gguf/reader.t
 import type { ConfigJson, SpecialIds } from "./hugging-face/config-fields.ts";
 import { type ModelFolder, readModelFolder, weightsName, writeJson } from "./hugging-face.ts";
 import { modelTensors } from "./tensors.ts";
+import { transposed } from "./transpose.ts";
 
 export type OpenedModel = {
   /** The caller disposes it. */
@@ -124,24 +125,6 @@ export async function loadWeightsInto(
     await foldInverseLayerScaling(model, folder.config);
   }
   return { unexpected: loaded?.unexpected ?? [] };
-}
-
-/** A matrix the other way round: GGUF's (out, in) is Conv1D's (in, out). */
-function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(values.length);
-  const block = 32;
-  for (let rowBlock = 0; rowBlock < rows; rowBlock += block) {
-    for (let columnBlock = 0; columnBlock < columns; columnBlock += block) {
-      const rowEnd = Math.min(rowBlock + block, rows);
-      const columnEnd = Math.min(columnBlock + block, columns);
-      for (let row = rowBlock; row < rowEnd; row += 1) {
-        for (let column = columnBlock; column < columnEnd; column += 1) {
-          result[column * rows + row] = values[row * columns + column] ?? 0;
-        }
-      }
-    }
-  }
-  return result;
 }
 
 async function loadGgufInto(
@@ -307,4 +290,18 @@ export async function loadModel(source: string, options: LoadOptions): Promise<L
     throw opened.tokenizerProblem ?? new AppError("TOKENIZER_NOT_FOUND", `${opened.source} has no tokenizer.`);
   }
   return { ...opened, tokenizer };
+}
+
+/** Opens a model that continues text; one with another head is refused. */
+export async function loadGenerator(source: string, options: LoadOptions): Promise<LoadedModel> {
+  const loaded = await loadModel(source, options);
+  const { family, head } = loaded.config;
+  if (head !== "causal-lm") {
+    loaded.model.dispose();
+    throw new AppError(
+      "NOT_SUPPORTED",
+      `${loaded.source} is a ${family} model with a ${head} head, which continues no text; name a GPT-2 language model.`,
+    );
+  }
+  return loaded;
 }

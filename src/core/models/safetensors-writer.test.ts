@@ -2,8 +2,9 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { toBf16, toHalf } from "./floats.ts";
 import { halfToNumber } from "./gguf/reader.ts";
-import { planShards, toBf16, toHalf, writeSafetensors } from "./safetensors-writer.ts";
+import { planShards, writeSafetensors } from "./safetensors-writer.ts";
 
 const bitsOf = (value: number): number => new Uint32Array(Float32Array.of(value).buffer)[0] ?? 0;
 

@@ -2,75 +2,15 @@
 // fp32, fp16 or bf16. Files are written beside their place, fsynced and renamed.
 import { open, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { AppError } from "#shared/errors";
 import { asFileError, syncFolder, writeFileDurably } from "../runs/durable-file.ts";
+import { type FloatType, floatBytes } from "./floats.ts";
 import { elementCount, type TensorShape } from "./tensors.ts";
-
-export type FloatType = "f32" | "f16" | "bf16";
 
 const dtypes: Readonly<Record<FloatType, { readonly name: string; readonly bytes: number }>> = {
   f32: { name: "F32", bytes: 4 },
   f16: { name: "F16", bytes: 2 },
   bf16: { name: "BF16", bytes: 2 },
 };
-
-/** The upper half of an fp32, rounded to the nearest, ties to even; NaN stays NaN. */
-export function toBf16(bits: number): number {
-  if ((bits & 0x7fffffff) > 0x7f800000) {
-    return ((bits >>> 16) | 0x40) & 0xffff;
-  }
-  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
-}
-
-/** An IEEE half from the bits of an fp32, rounded to the nearest, ties to even; beyond 65504 it is infinite. */
-export function toHalf(bits: number): number {
-  const sign = (bits >>> 16) & 0x8000;
-  const magnitude = bits & 0x7fffffff;
-  if (magnitude > 0x7f800000) {
-    return sign | 0x7e00;
-  }
-  if (magnitude >= 0x477ff000) {
-    return sign | 0x7c00;
-  }
-  if (magnitude >= 0x38800000) {
-    return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
-  }
-  if (magnitude < 0x33000000) {
-    return sign;
-  }
-  // Subnormal: the significand with its leading one, shifted to units of 2⁻²⁴.
-  const shift = 126 - (magnitude >>> 23);
-  const significand = (magnitude & 0x7fffff) | 0x800000;
-  const kept = significand >>> shift;
-  const rest = significand & ((1 << shift) - 1);
-  const half = 1 << (shift - 1);
-  return sign | (kept + (rest > half || (rest === half && (kept & 1) === 1) ? 1 : 0));
-}
-
-const HALF_INFINITY = 0x7c00;
-
-/** The bytes of a tensor in its type, little endian. Throws where a finite value has no place in fp16. */
-function narrowed(name: string, values: Float32Array, type: FloatType): Uint8Array {
-  if (type === "f32") {
-    return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  }
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const result = new Uint16Array(values.length);
-  const convert = type === "f16" ? toHalf : toBf16;
-  for (let index = 0; index < bits.length; index += 1) {
-    result[index] = convert(bits[index] ?? 0);
-  }
-  if (type === "f16") {
-    const lost = result.findIndex((half, index) => (half & 0x7fff) === HALF_INFINITY && Number.isFinite(values[index]));
-    if (lost >= 0) {
-      throw new AppError(
-        "NOT_SUPPORTED",
-        `${name} holds ${values[lost]}, which fp16 cannot (it ends at 65 504); export it as bf16 or f32.`,
-      );
-    }
-  }
-  return new Uint8Array(result.buffer);
-}
 
 type Shard = { readonly name: string; readonly tensors: readonly TensorShape[] };
 
@@ -138,7 +78,7 @@ async function writeShard(options: WriteOptions, shard: Shard, onTensor: (bytes:
       await handle.writeFile(headerOf(shard.tensors, options.type));
       for (const { name } of shard.tensors) {
         options.checkCancelled?.();
-        const bytes = narrowed(name, await options.read(name), options.type);
+        const bytes = floatBytes(name, await options.read(name), options.type);
         await handle.writeFile(bytes);
         onTensor(bytes.byteLength);
       }

@@ -170,7 +170,8 @@ export function createRunHandlers(options: {
       return { run: created.id, directory: created.path, status };
     },
 
-    "runs.preview-change": async ({ run, set }) => previewChange(await find(run), set),
+    "runs.preview-change": async ({ run, step, set }) =>
+      previewChange(await find(run), set, step === null ? "resume" : "branch"),
   };
   return { requests, close: () => watcher.close() };
 }

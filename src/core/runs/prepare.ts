@@ -17,6 +17,7 @@ import type {
   NativeTrainingOptions,
 } from "../engine/addon.ts";
 import { readModelConfig } from "../models/hugging-face.ts";
+import { lintBase } from "../models/lint-before-use.ts";
 import { totalBytes, trainingMemory } from "../planner/memory.ts";
 import { availableMemory } from "../recipe/available-memory.ts";
 import { modelConfigOf, modelOptionsOf, trainingOptionsOf } from "../recipe/engine-options.ts";
@@ -101,6 +102,14 @@ export async function prepareTraining(options: {
   const masking = maskingOf(recipe, tokenizer);
   const memory = await availableMemory();
   const modelConfig = modelConfigOf(recipe, checkVocabulary(recipe, tokenizer.vocabSize), base?.config);
+  if (base?.described !== undefined && base.described !== null) {
+    for (const sentence of await lintBase(
+      { folder: base.folder, config: modelConfig },
+      tokenizerFolder(options.directory),
+    )) {
+      options.onNotice(sentence);
+    }
+  }
   const resolved = resolveRecipe(recipe, {
     physicalCores: addon.machine().physicalCores,
     vocabSize: tokenizer.vocabSize,

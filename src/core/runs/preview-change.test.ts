@@ -36,7 +36,7 @@ describe("changedKeys", () => {
 
 describe("previewChange", () => {
   it("shows the changed keys with both values", async () => {
-    const preview = await previewChange(folder, ["optimizer.lr=3e-4", "max_duration=40ba"]);
+    const preview = await previewChange(folder, ["optimizer.lr=3e-4", "max_duration=40ba"], "branch");
     expect(preview.problems.filter(({ severity }) => severity === "error")).toEqual([]);
     expect(preview.changes).toEqual([
       { key: "optimizer.lr", before: "0.001", after: "0.0003" },
@@ -45,10 +45,19 @@ describe("previewChange", () => {
   });
 
   it("says what is wrong with a change instead of failing", async () => {
-    const wrongKey = await previewChange(folder, ["optimiser.lr=3e-4"]);
+    const wrongKey = await previewChange(folder, ["optimiser.lr=3e-4"], "branch");
     expect(wrongKey.problems[0]?.message).toContain("optimizer");
-    const halfTyped = await previewChange(folder, ["data.train=[a,"]);
+    const halfTyped = await previewChange(folder, ["data.train=[a,"], "branch");
     expect(halfTyped.problems).toHaveLength(1);
     expect(halfTyped.changes).toEqual([]);
+  });
+
+  it("refuses what the checkpoint rests on, by the key", async () => {
+    const branch = await previewChange(folder, ["model.d_model=64", "data.train=/others"], "branch");
+    expect(branch.problems.filter(({ severity }) => severity === "error").map(({ path: key }) => key)).toEqual([
+      "model.d_model",
+    ]);
+    const resume = await previewChange(folder, ["data.train=/others", "max_duration=40ba"], "resume");
+    expect(resume.problems.find(({ severity }) => severity === "error")?.message).toContain("data.train");
   });
 });

@@ -5,6 +5,7 @@ import path from "node:path";
 import { isMap, isScalar, parseDocument, stringify } from "yaml";
 import { AppError } from "#shared/errors";
 import { loadRecipe } from "../recipe/load.ts";
+import { checkBranchChanges, checkResumeKeys } from "./changes.ts";
 import { asFileError } from "./durable-file.ts";
 
 export type KeyChange = { readonly key: string; readonly before: string | null; readonly after: string | null };
@@ -51,18 +52,36 @@ export function changedKeys(before: string, after: string): KeyChange[] {
   return [...changed, ...gone];
 }
 
-export async function previewChange(runDirectory: string, set: readonly string[]): Promise<ChangePreview> {
+/** Changed keys that this way of going on cannot take, each with its sentence. */
+function refusals(changes: readonly KeyChange[], kind: "branch" | "resume"): ChangePreview["problems"] {
+  return changes.flatMap(({ key, before, after }): ChangePreview["problems"] => {
+    try {
+      if (kind === "branch") {
+        checkBranchChanges([{ key, from: before, to: after }]);
+      } else {
+        checkResumeKeys([key]);
+      }
+      return [];
+    } catch (error) {
+      return [{ severity: "error", message: error instanceof Error ? error.message : String(error), path: key }];
+    }
+  });
+}
+
+export async function previewChange(
+  runDirectory: string,
+  set: readonly string[],
+  kind: "branch" | "resume",
+): Promise<ChangePreview> {
   const file = path.join(runDirectory, "recipe.yaml");
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     throw asFileError(error, `read ${file}`);
   });
   try {
     const loaded = loadRecipe({ text, file, overrides: set });
-    return {
-      recipeText: loaded.text,
-      changes: changedKeys(text, loaded.text),
-      problems: loaded.problems.map(({ severity, message, path: at }) => ({ severity, message, path: at })),
-    };
+    const changes = changedKeys(text, loaded.text);
+    const problems = loaded.problems.map(({ severity, message, path: at }) => ({ severity, message, path: at }));
+    return { recipeText: loaded.text, changes, problems: [...refusals(changes, kind), ...problems] };
   } catch (error) {
     // A value that is no YAML is being typed as a rule; it is a finding here and not a failure.
     if (error instanceof AppError && error.code === "BAD_ARGUMENT") {

@@ -1,10 +1,11 @@
 // GPT-2 in llama.cpp's terms: the names of its tensors, the keys of its shape, and its byte-level tokenizer as metadata.
 // Any vocabulary works, because the pre-tokenizer is named after the pattern (GPT-2's) and not after who trained it.
 import { AppError } from "#shared/errors";
-import type { NativeGgufEntry, NativeModelConfig, NativeTokenizer } from "../../engine/addon.ts";
+import type { NativeModelConfig, NativeTokenizer } from "../../engine/addon.ts";
 import type { SpecialIds } from "../hugging-face/config-fields.ts";
 import { type TokenizerFacts, tokenizerFacts } from "../tokenizer-facts.ts";
 import type { GgufHeader } from "./reader.ts";
+import { type GgufDataType, type GgufEntry, type GgufTensorPlan, Q8_BLOCK } from "./writer.ts";
 
 type MappedName = {
   readonly name: string /** GGUF has (out, in) where Conv1D has (in, out). */;
@@ -39,6 +40,43 @@ export function huggingFaceName(name: string): MappedName | null {
   return mapped === undefined
     ? null
     : { name: `transformer.h.${index}.${mapped.name}.${kind}`, isTransposed: mapped.isTransposed && kind === "weight" };
+}
+
+/** llama.cpp's name of a tensor of Transformers' GPT-2. */
+function ggufName(name: string): MappedName {
+  const whole = Object.entries(outside).find(([, theirs]) => theirs === name);
+  if (whole !== undefined) {
+    return { name: whole[0], isTransposed: false };
+  }
+  const [, index, part, kind] = /^transformer\.h\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
+  const mapped = Object.entries(inBlock).find(([, theirs]) => theirs.name === part);
+  if (mapped === undefined) {
+    throw new Error(`GPT-2 has no tensor ${name}.`);
+  }
+  return { name: `blk.${index}.${mapped[0]}.${kind}`, isTransposed: mapped[1].isTransposed && kind === "weight" };
+}
+
+export type PlannedTensor = GgufTensorPlan & {
+  /** Transformers' name. */ readonly source: string;
+  readonly isTransposed: boolean;
+};
+
+/**
+ * How each tensor is written. Vectors and positions stay fp32, as llama.cpp keeps them; rows that are no whole blocks
+ * stay halves. The output layer is the token embedding and is not written twice: llama.cpp takes it from there.
+ */
+export function planGguf(
+  tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  type: GgufDataType,
+): readonly PlannedTensor[] {
+  return tensors.map(({ name: source, shape }) => {
+    const { name, isTransposed } = ggufName(source);
+    const rows = isTransposed ? shape.toReversed() : shape;
+    const isWhole = (rows.at(-1) ?? 0) % Q8_BLOCK === 0;
+    const narrow = type === "q8_0" && !isWhole ? "f16" : type;
+    const isKept = rows.length === 1 || name === "position_embd.weight";
+    return { source, name, isTransposed, shape: rows, type: isKept ? "f32" : narrow };
+  });
 }
 
 function text(header: GgufHeader, key: string): string | null {
@@ -222,8 +260,7 @@ function pieceOf(bytes: Uint8Array): string {
   return piece;
 }
 
-const fileTypes = { f32: 0, f16: 1, q8_0: 7 } as const;
-export type GgufType = keyof typeof fileTypes;
+const fileTypes: Readonly<Record<GgufDataType, number>> = { f32: 0, f16: 1, q8_0: 7 };
 
 /** Everything a GGUF of this model says beside its tensors. `special`: tokens that are no text, by id. */
 export function ggufMetadata(options: {
@@ -231,8 +268,8 @@ export function ggufMetadata(options: {
   readonly tokenizer: Pick<NativeTokenizer, "vocabSize" | "endOfTextId" | "tokenBytes" | "merges">;
   readonly special: ReadonlyMap<number, string>;
   readonly name: string;
-  readonly type: GgufType;
-}): readonly NativeGgufEntry[] {
+  readonly type: GgufDataType;
+}): readonly GgufEntry[] {
   const { config, tokenizer, special } = options;
   const endOfText = tokenizer.endOfTextId;
   if (endOfText === null) {

@@ -12,7 +12,7 @@ import { Segmented } from "../../ui/segmented.tsx";
 import { ErrorState } from "../../ui/states.tsx";
 import { type ExportForm, exportBytes, exportTarget, formatsOf, precisionNotes, precisionsOf } from "./export-form.ts";
 import { comparisonText } from "./model-words.ts";
-import { cancelExport, changeExport, type ExportState, useModels } from "./store.ts";
+import { cancelExport, changeExport, type ExportState, useModels, useModelTitle } from "./store.ts";
 
 const formatLeads: Readonly<Record<ExportForm["format"], string>> = {
   safetensors: "A folder as Hugging Face Transformers reads it: config.json, weights and tokenizer.",
@@ -28,6 +28,7 @@ export function ExportPage() {
   const model = useModels((state) => state.description.value);
   const error = useModels((state) => state.description.error);
   const form = useModels((state) => state.exportForm);
+  const title = useModelTitle();
   const exporting = useModels((state) => state.exporting);
   const exportsFolder = useExportsFolder();
   if (model === null) {
@@ -49,7 +50,7 @@ export function ExportPage() {
   };
   return (
     <div className="page form">
-      <h1>Export {model.name}</h1>
+      <h1>Export {title}</h1>
       <p className="form-lead">
         {formatLeads[form.format]}
         {model.adapter !== null && form.format !== "peft" ? " The adapter is merged into the weights." : ""} The export

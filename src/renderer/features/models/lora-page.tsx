@@ -7,7 +7,7 @@ import { Button } from "../../ui/button.tsx";
 import { Segmented } from "../../ui/segmented.tsx";
 import { ErrorState } from "../../ui/states.tsx";
 import { beginLora, changeLora, changeLoraBase, useLora } from "./lora-store.ts";
-import { changeMemory, useModels } from "./store.ts";
+import { changeMemory, useModels, useModelTitle } from "./store.ts";
 
 const textExtensions = ["txt", "jsonl", "gz"];
 
@@ -22,6 +22,7 @@ export function LoraPage() {
   const open = useModels((state) => state.open);
   const form = useLora((state) => state.form);
   const base = useLora((state) => state.base);
+  const title = useModelTitle();
   const writeError = useLora((state) => state.error);
   useEffect(() => {
     if (open !== null) {
@@ -52,7 +53,7 @@ export function LoraPage() {
   };
   return (
     <div className="page form">
-      <h1>Fine-tune {model.name}</h1>
+      <h1>Fine-tune {title}</h1>
       <p className="form-lead">
         LoRA leaves the model’s {formatCount(model.parameters.value)} weights as they are and trains two small matrices
         beside each attention layer: a few thousandths of the memory for gradients and optimizer. A recipe is written

@@ -13,8 +13,9 @@ import { useModels } from "./store.ts";
 export function ModelDetails() {
   const model = useModels((state) => state.description.value);
   const info = useModels((state) => state.list?.find((each) => each.source === state.open) ?? null);
+  const open = useModels((state) => state.open);
   if (model === null) {
-    return null;
+    return open === null ? null : <Place source={open} isOurs={false} />;
   }
   const { shape } = model;
   return (

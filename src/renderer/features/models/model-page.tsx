@@ -6,20 +6,13 @@ import { Button } from "../../ui/button.tsx";
 import { ErrorState } from "../../ui/states.tsx";
 import { Finding, LintSection } from "./lint-section.tsx";
 import { MemorySection } from "./memory-section.tsx";
-import {
-  dtypesText,
-  familyNames,
-  headNames,
-  modelLabel,
-  parametersQuantity,
-  shapeText,
-  sortFindings,
-} from "./model-words.ts";
-import { forgetModel, openModel, useModels } from "./store.ts";
+import { dtypesText, familyNames, headNames, parametersQuantity, shapeText, sortFindings } from "./model-words.ts";
+import { forgetModel, openModel, useModels, useModelTitle } from "./store.ts";
 
 export function ModelPage({ source }: { readonly source: string }) {
   const open = useModels((state) => state.open);
   const { value, error } = useModels((state) => state.description);
+  const title = useModelTitle();
   const info = useModels((state) => state.list?.find((each) => each.source === source) ?? null);
   if (open !== source || (value === null && error === null)) {
     return <p className="state-note">Reading the headers of {source}…</p>;
@@ -53,7 +46,7 @@ export function ModelPage({ source }: { readonly source: string }) {
   return (
     <div className="page model-page">
       <div className="page-title">
-        <h1>{info?.origin === "run" ? modelLabel(info) : value.name}</h1>
+        <h1>{title}</h1>
         <span>
           {familyNames[value.family]}, {headNames[value.head]}
         </span>

@@ -18,8 +18,9 @@ export function TensorPanel() {
   const [order, setOrder] = useState<TensorOrder>("file");
   const deferredSearch = useDeferredValue(search);
   const found = useMemo(() => findTensors(model?.tensors ?? [], deferredSearch, order), [model, deferredSearch, order]);
+  const isFailed = useModels((state) => state.description.error !== null);
   if (model === null) {
-    return null;
+    return <p className="state-note">{isFailed ? "No tensors: the model could not be read." : "Reading…"}</p>;
   }
   return (
     <section className="bottom-panel" aria-label="Tensors and files">
