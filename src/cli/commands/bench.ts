@@ -1,5 +1,6 @@
-// assay bench train | tokenizer: ours beside the peers, interleaved in one run; best and median shown.
+// assay bench train | tokenizer | infer: ours beside the peers, interleaved in one run; best and median shown.
 import os from "node:os";
+import { inferBench } from "#core/bench/infer-bench";
 import type { BenchRow } from "#core/bench/rows";
 import { tokenizerBench } from "#core/bench/tokenizer-bench";
 import { trainBench, trainBenchPrecisions, trainBenchShapes } from "#core/bench/train-bench";
@@ -7,18 +8,25 @@ import { loadAddon } from "#core/engine/addon";
 import { badRequest, type CommandSpec } from "../arguments.ts";
 import { faint, note, say, sayJson, table } from "../output.ts";
 
-const kinds = ["train", "tokenizer"] as const;
+const kinds = ["train", "tokenizer", "infer"] as const;
 
-function rate(value: number): string {
+function rate(value: number | null): string {
+  if (value === null) {
+    return "–";
+  }
   return value >= 1000 ? Math.round(value).toString() : value.toPrecision(4);
+}
+
+function ratio(value: number | null): string {
+  return value === null ? "–" : value.toFixed(2);
 }
 
 export const benchCommand: CommandSpec = {
   name: "bench",
-  summary: "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, tiktoken)",
-  operands: "train|tokenizer",
+  summary: "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, tiktoken), infer (llama.cpp)",
+  operands: "train|tokenizer|infer",
   minOperands: 1,
-  maxOperands: 2,
+  maxOperands: 3,
   options: {
     shape: {
       type: "string",
@@ -68,9 +76,15 @@ export const benchCommand: CommandSpec = {
         }),
       );
     }
+    let notes: readonly string[] = [];
+    if (call.operands.includes("infer")) {
+      const infer = await inferBench({ rounds, threads, onProgress: note });
+      rows.push(...infer.rows);
+      notes = infer.notes;
+    }
     const about = `${machine.cpuModel}, ${threads} threads, ${machine.gemm} ${machine.onednnVersion ?? ""}, Node ${process.versions.node}, ${os.type()} ${os.release()}`;
     if (call.json) {
-      sayJson({ rows, machine: about });
+      sayJson({ rows, machine: about, ...(notes.length === 0 ? {} : { notes }) });
       return;
     }
     say(
@@ -90,15 +104,18 @@ export const benchCommand: CommandSpec = {
           row.name,
           rate(row.ours),
           rate(row.peer),
-          row.ratio.toFixed(2),
+          ratio(row.ratio),
           rate(row.best_ours),
           rate(row.best_peer),
-          row.best_ratio.toFixed(2),
+          ratio(row.best_ratio),
           row.unit,
           row.peer_name,
         ]),
       ),
     );
+    for (const each of notes) {
+      say(each);
+    }
     say(faint(`medians over ${rounds} interleaved rounds; ${about}`));
   },
 };
