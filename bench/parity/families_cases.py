@@ -6,14 +6,16 @@ DIR/cases.json lists the cases; each is a folder with
     case.json             the engine's model configuration, the batch, the options of the loss, the losses expected
     weights.safetensors   random weights under Hugging Face's names
     adapter.safetensors   where the case has one: LoRA matrices, and a small head, under PEFT's names
-    fp32.safetensors      `logits`, `gradient.<tensor>` of every trained tensor
+    fp32.safetensors      `logits`, `sentence_logits` of pretraining, `gradient.<tensor>` of every trained tensor
     bf16.safetensors      the same where every matrix product rounds its operands to bf16
     merged.safetensors    with an adapter: all weights with the adapter added
-The language model of GPT-2 also writes the text that it generates greedily. Everything follows from fixed seeds.
+The language model of GPT-2 also writes the text that it generates greedily, and some cases the losses of training on their
+batch, with moments in fp32 and in 8 bits. Everything follows from fixed seeds.
 """
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from bert_reference import Bert
+from block_adamw_reference import BlockAdamW
 from gpt2_heads_reference import Gpt2WithHead
+from gpt2_reference import DecoupledAdamW, clip_gradients
 from head_losses import Batch, LossOptions
 from model_config import HEADS, Config
 from reference_parts import Lora, add_lora, merge_lora, set_precision
@@ -30,6 +34,8 @@ from tensor_files import write_tensors
 
 ROWS, LENGTH, CHOICES, LABELS = 6, 19, 3, 5
 SMALL_HEADS = ("classifier.", "score.", "qa_outputs.", "cls.seq_relationship.")
+TRAINING = {"lr": 3e-3, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 1e-2}
+TRAINED_STEPS, CLIPPING = 25, 1.0
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -40,6 +46,7 @@ class Case:
     lora: Lora | None = None
     is_packed: bool = False  # several documents a row, each with positions of its own
     generates: bool = False
+    trains: bool = False
 
     @property
     def name(self) -> str:
@@ -61,9 +68,9 @@ def randomize(model: nn.Module, seed: int) -> None:
             if name.endswith("weight") and parameter.dim() == 1:
                 parameter.add_(1.0)
             elif name.endswith(("query.weight", "key.weight")):
-                parameter.mul_(1.5)
+                parameter.mul_(1.35)
             elif name.endswith("c_attn.weight"):
-                parameter[:, : 2 * parameter.shape[0]].mul_(1.5)
+                parameter[:, : 2 * parameter.shape[0]].mul_(1.35)
 
 
 def padded_segments(lengths: list[int]) -> Tensor:
@@ -154,13 +161,14 @@ def all_cases() -> list[Case]:
         ("megatron_bert", "masked-lm"): LossOptions(label_smoothing=0.1),
     }
     cases = [make_case(family, head, options=options.get((family, head), LossOptions()),
-                       generates=(family, head) == ("gpt2", "causal-lm"))
+                       generates=(family, head) == ("gpt2", "causal-lm"),
+                       trains=head in ("causal-lm", "pretraining", "sequence-classification"))
              for family, heads in HEADS.items() for head in heads]
     cases += [
         make_case("gpt2", "causal-lm", is_packed=True, options=LossOptions(label_smoothing=0.1)),
         make_case("bert", "masked-lm", is_packed=True),
         make_case("megatron_bert", "pretraining", is_packed=True),
-        make_case("gpt2", "causal-lm", lora=Lora(4, 8.0, ("c_attn", "mlp.c_proj"))),
+        make_case("gpt2", "causal-lm", trains=True, lora=Lora(4, 8.0, ("c_attn", "mlp.c_proj"))),
         make_case("gpt2", "causal-lm", is_packed=True, lora=Lora(3, 5.0, ("c_attn", "c_proj", "c_fc"))),
         make_case("bert", "masked-lm", lora=Lora(3, 7.0, ("query", "value", "intermediate.dense"))),
         make_case("megatron_bert", "masked-lm", lora=Lora(5, 5.0, ("query", "key", "value", "output.dense"))),
@@ -183,7 +191,10 @@ def expected_values(model: nn.Module, batch: Batch, options: LossOptions, precis
     model.zero_grad(set_to_none=True)
     loss = model.loss(batch, options)  # type: ignore[operator]
     loss.backward()
-    tensors = {"logits": model(batch)[0].detach()}
+    logits, sentence_logits = model(batch)
+    tensors = {"logits": logits.detach()}
+    if sentence_logits is not None:
+        tensors["sentence_logits"] = sentence_logits.detach()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, f"{name} has no gradient"
@@ -206,6 +217,23 @@ def greedy_texts(model: Gpt2WithHead, vocab_size: int) -> list[dict[str, object]
         if len(texts) == 4:
             break
     return texts
+
+
+def training_losses(model: nn.Module, batch: Batch, options: LossOptions, optimizer_class: type[DecoupledAdamW]) -> list[float]:
+    """Losses before each of some updates on the same batch, as the engine's trainBatch does them."""
+    model = copy.deepcopy(model)
+    set_precision(model, "fp32")
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    optimizer = optimizer_class(trained, **TRAINING)
+    losses = []
+    for _ in range(TRAINED_STEPS):
+        model.zero_grad(set_to_none=True)
+        loss = model.loss(batch, options)  # type: ignore[operator]
+        loss.backward()
+        clip_gradients(trained.values(), CLIPPING)
+        optimizer.step(TRAINING["lr"])
+        losses.append(float(loss.detach()))
+    return losses
 
 
 def write_case(case: Case, folder: Path, seed: int) -> None:
@@ -233,6 +261,13 @@ def write_case(case: Case, folder: Path, seed: int) -> None:
     for precision in PRECISIONS:
         losses[precision], tensors = expected_values(model, batch, case.options, precision)
         write_tensors(folder / f"{precision}.safetensors", tensors)
+    if case.trains:
+        description["training"] = {
+            "clipping": CLIPPING,
+            "optimizer": {name: TRAINING[name] for name in ("lr", "betas", "eps")} | {"weightDecay": TRAINING["weight_decay"]},
+            "losses": training_losses(model, batch, case.options, DecoupledAdamW),
+            "losses8bit": training_losses(model, batch, case.options, BlockAdamW),
+        }
     if case.lora is not None:
         merge_lora(model)
         write_tensors(folder / "merged.safetensors", model.state_dict())

@@ -32,5 +32,4 @@ class Config:
             "typeVocabSize": self.type_vocab_size, "labels": self.labels, "layerNormEps": self.layer_norm_eps,
             "embdPdrop": 0, "attnPdrop": 0, "residPdrop": 0, "classifierPdrop": 0,
             "activation": "gelu_new" if self.family == "gpt2" else "gelu",
-            **({"scaleAttentionByInverseLayer": True} if self.inverse_layer_scale else {}),
         }

@@ -13,7 +13,8 @@ from torch import nn
 
 import gpt2_reference
 from bert_reference import Bert
-from families_cases import Case, all_cases, build, expected_values, make_batch, randomize
+from block_adamw_reference import BlockAdamW, dynamic_map, through_eight_bits
+from families_cases import Case, all_cases, build, expected_values, make_batch, randomize, training_losses
 from foreign_models import biomedlm_config, stored_shapes
 from gpt2_heads_reference import Gpt2WithHead
 from head_losses import Batch, LossOptions
@@ -175,6 +176,35 @@ class Bf16(unittest.TestCase):
         self.assertEqual(product.item(), 1.0 * 3.0)
         product.backward()
         self.assertEqual(a.grad.item(), 3.0)
+
+
+class EightBitMoments(unittest.TestCase):
+    def test_codes_are_the_papers(self) -> None:
+        for signed, smallest in ((True, 5.5e-7), (False, 3.25e-7)):
+            codes = dynamic_map(signed)
+            self.assertEqual(len(codes.unique()), 256)
+            self.assertEqual(float(codes[-1]), 1.0)
+            self.assertIn(0.0, codes.tolist())
+            self.assertAlmostEqual(float(codes[codes > 0].min()), smallest)
+            self.assertEqual(bool((codes < 0).any()), signed)
+
+    def test_keep_every_value_near_itself(self) -> None:
+        values = torch.randn(700, generator=torch.Generator().manual_seed(3))
+        values[512:] *= 1e-6  # a block of its own has a scale of its own
+        kept = through_eight_bits(values, dynamic_map(True))
+        self.assertLess(float(((kept - values).abs() / values.abs().clamp_min(1e-9)).median()), 0.03)
+        for begin in (0, 256, 512):
+            block = slice(begin, begin + 256)
+            self.assertLess(float((kept[block] - values[block]).abs().max()), 0.02 * float(values[block].abs().max()))
+
+    def test_train_as_far_as_fp32(self) -> None:
+        case = case_named("gpt2-causal-lm")
+        model, batch = random_model(case), make_batch(case, 4)
+        exact = training_losses(model, batch, case.options, gpt2_reference.DecoupledAdamW)
+        narrow = training_losses(model, batch, case.options, BlockAdamW)
+        self.assertLess(exact[-1], 0.5 * exact[0])
+        self.assertNotEqual(exact, narrow)
+        self.assertLess(abs(narrow[-1] - exact[-1]), 0.1 * exact[0])
 
 
 class LoraAdapters(unittest.TestCase):

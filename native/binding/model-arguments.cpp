@@ -215,23 +215,6 @@ OwnedBatch read_batch(const Napi::Object& object, const char* where) {
   return batch;
 }
 
-GenerationRequest read_generation_request(const Napi::Object& object) {
-  constexpr const char* kWhere = "generate";
-  GenerationRequest request;
-  request.prompt = token_ids(object.Get("prompt"), kWhere, "prompt");
-  if (has_field(object, "endOfTextId")) {
-    request.end_of_text_id = static_cast<std::int32_t>(integer_field(object, "endOfTextId", kWhere, 0, kLargestInt32));
-  }
-  request.max_new_tokens = integer_field(object, "maxNewTokens", kWhere, 0, kLargestInt32);
-  request.sampling.temperature = number_field(object, "temperature", kWhere);
-  request.sampling.top_k = integer_field(object, "topK", kWhere, 0, kLargestInt32);
-  request.sampling.top_p = number_field(object, "topP", kWhere);
-  request.sampling.seed = static_cast<std::uint64_t>(integer_field(object, "seed", kWhere, 0, kLargestSafeInteger));
-  request.stop_ids = token_ids(object.Get("stopIds"), kWhere, "stopIds");
-  validate(request.sampling);
-  return request;
-}
-
 Napi::Object to_object(Napi::Env env, const MemoryPlan& plan) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("parameterBytes", static_cast<double>(plan.parameter_bytes));

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "engine/data/language-batch.h"
-#include "engine/infer/generation.h"
 #include "engine/model/transformer.h"
 
 #include <napi.h>
@@ -39,7 +38,6 @@ ModelOptions read_model_options(const Napi::Object& object, const char* where);
 TrainingSetup read_training_setup(const Napi::Object& object, const char* where);
 MaskingOptions read_masking(const Napi::Object& object, const char* where);
 OwnedBatch read_batch(const Napi::Object& object, const char* where);
-GenerationRequest read_generation_request(const Napi::Object& object);
 
 Napi::Object to_object(Napi::Env env, const MemoryPlan& plan);
 

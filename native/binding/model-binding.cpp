@@ -3,6 +3,7 @@
 #include "binding/arguments.h"
 #include "binding/failure.h"
 #include "binding/generation-job.h"
+#include "binding/generation-request.h"
 #include "binding/model-arguments.h"
 #include "binding/token-data-binding.h"
 
@@ -150,6 +151,8 @@ void Model::define(Napi::Env env, Napi::Object exports) {
                       InstanceMethod<&Model::logits>("logits"),
                       InstanceMethod<&Model::evaluate>("evaluate"),
                       InstanceMethod<&Model::generate>("generate"),
+                      InstanceMethod<&Model::generate_batch>("generateBatch"),
+                      InstanceMethod<&Model::score>("score"),
                       InstanceMethod<&Model::dispose>("dispose"),
                   },
                   live.get());
@@ -535,9 +538,31 @@ Napi::Value Model::evaluate(const Napi::CallbackInfo& info) {
 
 Napi::Value Model::generate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    GenerationRequest request = read_generation_request(object_argument(info, 0, "generate", "request"));
+    GenerationRequest request = read_generation_request(object_argument(info, 0, "generate", "request"), "generate");
     return start_generation(info.Env(), Value(), alive(), std::move(request),
                             function_argument(info, 1, "generate", "onToken"));
+  });
+}
+
+Napi::Value Model::generate_batch(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    constexpr const char* kWhere = "generateBatch";
+    std::vector<GenerationRequest> requests = read_generation_requests(info[0], kWhere);
+    const Napi::Function on_token =
+        info[1].IsUndefined() ? Napi::Function() : function_argument(info, 1, kWhere, "onToken");
+    return start_batch_generation(info.Env(), Value(), alive(), std::move(requests), on_token);
+  });
+}
+
+Napi::Value Model::score(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    ScoringRequest request = read_scoring_request(object_argument(info, 0, "score", "request"), "score");
+    return promise(
+        info,
+        [request = std::move(request), &thread = *thread_](ModelState& state) {
+          return assay::score(state.require_model(), request, thread.stopping());
+        },
+        [](Napi::Env env, const Scores& scores) -> Napi::Value { return to_object(env, scores); });
   });
 }
 

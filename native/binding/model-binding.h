@@ -43,6 +43,8 @@ private:
   Napi::Value logits(const Napi::CallbackInfo& info);
   Napi::Value evaluate(const Napi::CallbackInfo& info);
   Napi::Value generate(const Napi::CallbackInfo& info);
+  Napi::Value generate_batch(const Napi::CallbackInfo& info);
+  Napi::Value score(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   // The thread; ENGINE_DISPOSED once disposed.

@@ -20,6 +20,7 @@ namespace {
 
 constexpr double kLargestId = 4294967295.0;
 constexpr double kMostThreads = 1024;
+constexpr napi_type_tag kTypeTag = {0x8b0d3c2f5e6147a9ULL, 0x9f27d1c46b3e58a2ULL};
 
 template <typename Array, typename Value> Array copy_to_array(Napi::Env env, const std::vector<Value>& values) {
   Array array = Array::New(env, values.size());
@@ -89,6 +90,13 @@ Napi::Object TokenizerObject::create(Napi::Env env, const Constructor& construct
   return constructor->New({Napi::External<std::shared_ptr<EncoderPool>>::New(env, &encoders)});
 }
 
+std::shared_ptr<const Tokenizer> TokenizerObject::unwrap(const Napi::Value& value, const char* where) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTypeTag)) {
+    bad_argument(where, "tokenizer must be one that the engine loaded or trained");
+  }
+  return Napi::ObjectWrap<TokenizerObject>::Unwrap(value.As<Napi::Object>())->encoders_->shared_tokenizer();
+}
+
 TokenizerObject::TokenizerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TokenizerObject>(info) {
   guarded(info.Env(), [&] {
     if (!info[0].IsExternal()) {
@@ -96,6 +104,7 @@ TokenizerObject::TokenizerObject(const Napi::CallbackInfo& info) : Napi::ObjectW
                    "a tokenizer is made by loadTokenizer, loadVocabAndMerges, tokenizerFromRanks or train");
     }
     encoders_ = *info[0].As<Napi::External<std::shared_ptr<EncoderPool>>>().Data();
+    info.This().As<Napi::Object>().TypeTag(&kTypeTag);
   });
 }
 

@@ -17,6 +17,9 @@ public:
   static Constructor define(Napi::Env env);
   static Napi::Object create(Napi::Env env, const Constructor& constructor, Tokenizer tokenizer);
 
+  // The tokenizer behind a value passed by JavaScript; BAD_ARGUMENT when it is something else.
+  static std::shared_ptr<const Tokenizer> unwrap(const Napi::Value& value, const char* where);
+
   // Only create() calls it.
   explicit TokenizerObject(const Napi::CallbackInfo& info);
 

@@ -2,6 +2,7 @@
 // one document and one window at a time.
 #include "check.h"
 #include "temporary-folder.h"
+#include "test-infer-support.h"
 
 #include "backends/cpu/cpu-backend.h"
 #include "engine/base/error.h"
@@ -24,64 +25,7 @@ using namespace assay::test;
 
 namespace {
 
-constexpr std::int64_t kVocab = 61;
-constexpr std::int64_t kContext = 24;
-
-ModelConfig tiny_config() {
-  ModelConfig config;
-  config.vocab_size = kVocab;
-  config.max_seq_len = kContext;
-  config.n_layers = 2;
-  config.n_heads = 2;
-  config.d_model = 16;
-  return config;
-}
-
-struct Fixture {
-  std::unique_ptr<Backend> backend = create_cpu_backend({.threads = 2});
-  TransformerModel model{*backend, tiny_config()};
-  Fixture() {
-    model.initialize(17);
-    // Freshly initialised models answer almost uniformly; larger weights make them take sides.
-    for (const ParameterTensor& each : model.parameters().tensors) {
-      const bool is_position = each.name.find("wpe") != std::string::npos;
-      const bool is_residual = each.name.find("c_proj") != std::string::npos;
-      if (each.shape.size() == 2 && !is_position && !is_residual) {
-        std::vector<float> values(static_cast<std::size_t>(each.count));
-        model.read_parameter(each.name, values);
-        for (float& value : values) {
-          value *= 10.0F;
-        }
-        model.write_parameter(each.name, values);
-      }
-    }
-  }
-};
-
-std::vector<double> log_probabilities(std::span<const float> logits) {
-  const double highest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) {
-    sum += std::exp(logit - highest);
-  }
-  std::vector<double> result;
-  for (const float logit : logits) {
-    result.push_back(logit - highest - std::log(sum));
-  }
-  return result;
-}
-
-const std::vector<std::int32_t> kPrompt = {3, 14, 15, 9, 26, 5};
-const std::atomic<bool> kNever{false};
 const auto kIgnore = [](const GeneratedToken&) {};
-
-GenerationRequest greedy(std::vector<std::int32_t> prompt, std::int64_t count) {
-  GenerationRequest request;
-  request.prompt = std::move(prompt);
-  request.max_new_tokens = count;
-  request.sampling.temperature = 0;
-  return request;
-}
 
 // Every token by a full forward of the window, with the sliding that the header promises.
 std::vector<std::int32_t> by_full_forward(TransformerModel& model, std::vector<std::int32_t> window,
@@ -121,14 +65,6 @@ void write_cache(const TemporaryFolder& folder, const std::vector<std::vector<st
              "{\"format_version\":1,\"dtype\":\"u16\",\"token_count\":" + std::to_string(count) +
                  ",\"document_count\":" + std::to_string(documents.size()) +
                  ",\"vocab_size\":61,\"end_of_text_id\":60}");
-}
-
-std::vector<std::int32_t> some_document(std::size_t length, std::int32_t start) {
-  std::vector<std::int32_t> document;
-  for (std::size_t index = 0; index < length; ++index) {
-    document.push_back(static_cast<std::int32_t>((static_cast<std::size_t>(start) + index * index * 7 + index) % 60));
-  }
-  return document;
 }
 
 const bool added[] = {

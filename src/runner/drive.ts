@@ -18,7 +18,9 @@ import { programVersion } from "#core/runs/program-version";
 import { waitForSlot } from "#core/runs/queue";
 import { recipeTextWith } from "#core/runs/recipe-text";
 import { totalSteps } from "#core/runs/schedule";
+import { parameterCount } from "#shared/domain/model-tensors";
 import { parseDuration } from "#shared/domain/recipe";
+import { trainableCount } from "#shared/domain/recipe-model";
 import { AppError, toErrorEnvelope } from "#shared/errors";
 import { checkpointBytes, loadCheckpoint } from "./checkpointing.ts";
 import { Interrupts } from "./interrupts.ts";
@@ -183,6 +185,11 @@ async function trainAllocated(
   const { directory } = journal;
   const { prepared } = trained;
   await writeFileDurably(path.join(directory, "recipe.yaml"), recipeTextWith(recipeText, prepared.recipe));
+  const trainable = trainableCount(prepared.modelConfig, prepared.recipe.model);
+  await journal.write({
+    planned_memory_bytes: trained.plan.totalBytes,
+    trainable_parameters: trainable === parameterCount(prepared.modelConfig) ? null : trainable,
+  });
   killPoint("resolved", 0);
   await checkFreeDisk(checkpointsFolder(directory), checkpointBytes(trained, prepared), "a single checkpoint");
   const isLora = prepared.recipe.model.lora !== undefined;

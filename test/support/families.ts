@@ -62,6 +62,13 @@ export type FamilyCase = {
     /** The modules that the targets name. */
     readonly adapted: readonly string[];
   };
+  readonly training: null | {
+    readonly clipping: number;
+    readonly optimizer: Omit<NativeTrainingOptions["optimizer"], "noDecay">;
+    readonly losses: readonly number[];
+    /** With moments in 8-bit blocks. */
+    readonly losses8bit: readonly number[];
+  };
   readonly greedy: readonly { readonly prompt: readonly number[]; readonly ids: readonly number[] }[];
 };
 
@@ -71,7 +78,7 @@ export async function readCase(folder: string): Promise<FamilyCase> {
     name,
     Array.isArray(value) ? Int32Array.from(value) : value,
   ]);
-  return { lora: null, greedy: [], ...found, folder, batch: Object.fromEntries(arrays) };
+  return { lora: null, training: null, greedy: [], ...found, folder, batch: Object.fromEntries(arrays) };
 }
 
 export async function readCases(folder: string): Promise<readonly FamilyCase[]> {

@@ -42,16 +42,24 @@ std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_si
 }
 
 void CpuBackend::logits(const float* hidden, const WeightView& weight, const float* bias, float* output,
-                        std::int64_t rows, std::int64_t channels, std::int64_t vocab_size, bool /*bf16*/) {
-  if (weight.type != DataType::kF32) {
-    throw Error("NOT_SUPPORTED", "The CPU backend computes logits of fp32 weights only.");
-  }
+                        std::int64_t rows, std::int64_t channels, std::int64_t vocab_size, bool bf16) {
   if (rows == 1) {
     parallel(vocab_size * channels, [&](int part) {
       const Range words = share(vocab_size, threads_, part, 16);
       for (std::int64_t word = words.begin; word < words.end; ++word) {
-        output[word] =
-            kernels_.dot(hidden, weight.f32() + word * channels, channels) + (bias != nullptr ? bias[word] : 0.0F);
+        const std::int64_t at = word * channels;
+        switch (weight.type) {
+        case DataType::kF32:
+          output[word] = kernels_.dot(hidden, weight.f32() + at, channels);
+          break;
+        case DataType::kBf16:
+          output[word] = kernels_.dot_bf16(hidden, weight.bf16() + at, channels);
+          break;
+        case DataType::kInt8:
+          output[word] = weight.scales[word] * kernels_.dot_int8(hidden, weight.int8() + at, channels);
+          break;
+        }
+        output[word] += bias != nullptr ? bias[word] : 0.0F;
       }
     });
     return;
@@ -63,7 +71,8 @@ void CpuBackend::logits(const float* hidden, const WeightView& weight, const flo
   product.k = channels;
   product.a = hidden;
   product.a_stride = channels;
-  product.b = weight.f32();
+  set_weight(product, weight, true);
+  product.bf16 = bf16;
   product.b_stride = channels;
   product.c = output;
   product.c_stride = vocab_size;
@@ -139,7 +148,8 @@ double CpuBackend::classifier_train(const Classifier& call) {
     to_hidden.k = vocab_size;
     to_hidden.a = chunk_logits;
     to_hidden.a_stride = vocab_size;
-    to_hidden.b = call.weight.f32();
+    set_weight(to_hidden, call.weight, true);
+    to_hidden.bf16 = call.bf16;
     to_hidden.b_stride = channels;
     to_hidden.c = call.d_hidden + first * channels;
     to_hidden.c_stride = channels;
@@ -152,6 +162,7 @@ double CpuBackend::classifier_train(const Classifier& call) {
     to_weight.a = chunk_logits;
     to_weight.a_stride = vocab_size;
     to_weight.b = hidden;
+    to_weight.bf16 = call.bf16;
     to_weight.b_stride = channels;
     to_weight.beta = first > 0 || call.accumulate ? 1.0F : 0.0F;
     to_weight.c = call.d_weight;

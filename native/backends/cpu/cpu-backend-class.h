@@ -133,6 +133,7 @@ private:
   Tile tile_of(const Product& product, int part) const;
   void multiply(const Product& product) const;
   void scaled_product(const LinearForward& call);
+  void multiply_row(const LinearForward& call, const Range& columns, float* sums) const;
 
   // Moments that decay towards zero end as denormal numbers, on which some processors compute a hundred times slower.
   class FlushDenormalsScope {
@@ -189,6 +190,16 @@ struct ActivationKernels {
   void (*backward)(float* gradient, const float* input, std::int64_t count);
 };
 ActivationKernels activation_kernels(const KernelTable& kernels, Activation activation);
+
+// B of a product is this weight; int8 scales go by row of an embedding and by column of a linear weight.
+inline void set_weight(Product& product, const WeightView& weight, bool is_embedding) {
+  product.b = weight.values;
+  product.b_type = weight.type == DataType::kF32    ? NarrowType::kF32
+                   : weight.type == DataType::kBf16 ? NarrowType::kBf16
+                                                    : NarrowType::kInt8;
+  product.b_scales = weight.scales;
+  product.b_scales_by_row = is_embedding;
+}
 
 // What a dropout call needs for one sample.
 DropoutRow dropout_row(const Dropout& dropout, std::int64_t sample_in_call);

@@ -32,6 +32,16 @@ const KernelTable& choose_kernels([[maybe_unused]] KernelChoice choice) {
   return kernels_baseline();
 }
 
+// Only beside the widest kernels: whoever chose narrower ones wants a processor without the instruction.
+const Bf16GemmKernel* choose_bf16_gemm([[maybe_unused]] const KernelTable& kernels) {
+#if defined(ASSAY_X86_KERNELS)
+  if (&kernels == &kernels_avx512() && __builtin_cpu_supports("avx512bf16")) {
+    return &bf16_gemm_avx512();
+  }
+#endif
+  return nullptr;
+}
+
 int usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -67,8 +77,8 @@ std::size_t available_memory_bytes() {
 } // namespace
 
 CpuBackend::CpuBackend(const KernelTable& kernels, const OneDnnLibrary* onednn, int threads)
-    : kernels_(kernels), product_(kernels, onednn != nullptr ? onednn->sgemm : nullptr), threads_(threads),
-      partial_sums_(static_cast<std::size_t>(threads)) {
+    : kernels_(kernels), product_(kernels, onednn != nullptr ? onednn->sgemm : nullptr, choose_bf16_gemm(kernels)),
+      threads_(threads), partial_sums_(static_cast<std::size_t>(threads)) {
   info_.name = "cpu";
   info_.gemm = onednn != nullptr ? "onednn" : "portable";
   if (onednn != nullptr) {
@@ -76,6 +86,7 @@ CpuBackend::CpuBackend(const KernelTable& kernels, const OneDnnLibrary* onednn, 
     info_.library_path = onednn->path;
   }
   info_.instruction_set = kernels.name;
+  info_.bf16 = product_.has_bf16() ? "avx512_bf16" : "emulated";
   info_.threads = threads;
 }
 

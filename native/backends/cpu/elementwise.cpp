@@ -5,6 +5,7 @@
 #include "engine/base/error.h"
 
 #include <cstring>
+#include <string>
 
 namespace assay {
 
@@ -245,18 +246,32 @@ void CpuBackend::adamw_step(const AdamWStep& call) {
   scalars.gradient_scale = call.gradient_scale;
   scalars.step_size = call.learning_rate / call.first_correction;
   scalars.inverse_root_correction = 1.0F / __builtin_sqrtf(call.second_correction);
+  const bool has_blocks = call.first_codes != nullptr;
   std::int64_t elements = 0;
   for (const AdamWSegment& segment : call.segments) {
     elements += segment.count;
+    if (has_blocks && segment.offset % kMomentBlock != 0) {
+      throw Error("BAD_ARGUMENT", "Parameters with moments in 8-bit blocks begin at " + std::to_string(segment.offset) +
+                                      ", which is no multiple of a block's " + std::to_string(kMomentBlock) + ".");
+    }
   }
   parallel(elements, [&](int part) {
     AdamWScalars own = scalars;
     for (const AdamWSegment& segment : call.segments) {
-      const Range range = share(segment.count, threads_, part, 16);
+      const Range range = share(segment.count, threads_, part, has_blocks ? kMomentBlock : 16);
       const std::int64_t at = segment.offset + range.begin;
       own.decay_factor = segment.decays ? call.decay_factor : 1.0F;
-      kernels_.adamw(call.parameters + at, call.gradients + at, call.first_moment + at, call.second_moment + at,
-                     range.count(), own);
+      std::uint16_t* copy = call.bf16_parameters != nullptr ? call.bf16_parameters + at : nullptr;
+      if (has_blocks) {
+        const std::int64_t block = at / kMomentBlock;
+        kernels_.adamw_blocks(
+            call.parameters + at, call.gradients + at,
+            {call.first_codes + at, call.second_codes + at, call.first_moment + block, call.second_moment + block},
+            copy, range.count(), own);
+      } else {
+        kernels_.adamw(call.parameters + at, call.gradients + at, call.first_moment + at, call.second_moment + at, copy,
+                       range.count(), own);
+      }
     }
   });
 }

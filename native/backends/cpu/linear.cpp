@@ -18,24 +18,15 @@ std::int64_t strip_rows(std::int64_t columns) {
   return std::max<std::int64_t>(32, kStripFloats / std::max<std::int64_t>(columns, 1) / 32 * 32);
 }
 
-void require_fp32(const WeightView& weight) {
-  if (weight.type != DataType::kF32) {
-    throw Error("NOT_SUPPORTED", "The CPU backend computes linear layers of fp32 weights only.");
-  }
-}
-
 } // namespace
 
 void CpuBackend::linear_forward(const LinearForward& call) {
   float* sums = call.pre_activation != nullptr ? call.pre_activation : call.output;
   const auto activate = activation_kernels(kernels_, call.activation).forward;
-  require_fp32(call.weight);
   if (call.rows == 1 && call.scale == 1.0F && !call.add) {
     parallel(call.in * call.out, [&](int part) {
       const Range columns = share(call.out, threads_, part, 16);
-      kernels_.vector_matrix(sums + columns.begin, call.input, call.weight.f32() + columns.begin,
-                             call.bias != nullptr ? call.bias + columns.begin : nullptr, call.in, columns.count(),
-                             call.out);
+      multiply_row(call, columns, sums + columns.begin);
       if (activate != nullptr) {
         activate(call.output + columns.begin, sums + columns.begin, columns.count());
       }
@@ -52,7 +43,8 @@ void CpuBackend::linear_forward(const LinearForward& call) {
   product.k = call.in;
   product.a = call.input;
   product.a_stride = call.in;
-  product.b = call.weight.f32();
+  set_weight(product, call.weight, false);
+  product.bf16 = call.bf16;
   product.b_stride = call.out;
   product.beta = call.bias != nullptr ? 1.0F : 0.0F;
   product.c = sums;
@@ -77,17 +69,44 @@ void CpuBackend::linear_forward(const LinearForward& call) {
   });
 }
 
+// One row times some columns of the weight, plus bias.
+void CpuBackend::multiply_row(const LinearForward& call, const Range& columns, float* sums) const {
+  const float* bias = call.bias != nullptr ? call.bias + columns.begin : nullptr;
+  switch (call.weight.type) {
+  case DataType::kF32:
+    kernels_.vector_matrix(sums, call.input, call.weight.f32() + columns.begin, bias, call.in, columns.count(),
+                           call.out);
+    return;
+  case DataType::kBf16:
+    kernels_.vector_matrix_bf16(sums, call.input, call.weight.bf16() + columns.begin, call.in, columns.count(),
+                                call.out);
+    break;
+  case DataType::kInt8:
+    kernels_.vector_matrix_int8(sums, call.input, call.weight.int8() + columns.begin, call.in, columns.count(),
+                                call.out);
+    for (std::int64_t c = 0; c < columns.count(); ++c) {
+      sums[c] *= call.weight.scales[columns.begin + c];
+    }
+    break;
+  }
+  if (bias != nullptr) {
+    kernels_.add_to(sums, bias, columns.count());
+  }
+}
+
 // An adapter's second layer: output (+)= scale · input · weight.
 void CpuBackend::scaled_product(const LinearForward& call) {
-  std::vector<float> scaled(call.weight.f32(), call.weight.f32() + call.in * call.out);
-  kernels_.scale(scaled.data(), call.in * call.out, call.scale);
+  // The input is the narrow side: (M, rank).
+  std::vector<float> scaled(call.input, call.input + call.rows * call.in);
+  kernels_.scale(scaled.data(), call.rows * call.in, call.scale);
   Product product;
   product.m = call.rows;
   product.n = call.out;
   product.k = call.in;
-  product.a = call.input;
+  product.a = scaled.data();
   product.a_stride = call.in;
-  product.b = scaled.data();
+  set_weight(product, call.weight, false);
+  product.bf16 = call.bf16;
   product.b_stride = call.out;
   product.beta = call.add ? 1.0F : 0.0F;
   product.c = call.output;
@@ -96,7 +115,6 @@ void CpuBackend::scaled_product(const LinearForward& call) {
 }
 
 void CpuBackend::linear_backward(const LinearBackward& call) {
-  require_fp32(call.weight);
   const auto activate_backward = activation_kernels(kernels_, call.input_activation).backward;
   std::vector<float> scaled;
   const float* d_output = call.d_output;
@@ -113,7 +131,8 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
   to_input.a = d_output;
   to_input.beta = call.add_to_d_input ? 1.0F : 0.0F;
   to_input.a_stride = call.out;
-  to_input.b = call.weight.f32();
+  set_weight(to_input, call.weight, false);
+  to_input.bf16 = call.bf16;
   to_input.b_stride = call.out;
   to_input.c = call.d_input;
   to_input.c_stride = call.in;
@@ -126,6 +145,7 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
   to_weight.a = call.input;
   to_weight.a_stride = call.in;
   to_weight.b = d_output;
+  to_weight.bf16 = call.bf16;
   to_weight.b_stride = call.out;
   to_weight.beta = call.accumulate ? 1.0F : 0.0F;
   to_weight.c = call.d_weight;

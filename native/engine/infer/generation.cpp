@@ -103,21 +103,26 @@ public:
     const std::string_view bytes = request_.token_bytes ? request_.token_bytes(sampled.id) : std::string_view();
     if (stream_.push(bytes, emit_with(on_token))) {
       held_.clear();
-      return end(StopReason::kStop, on_token);
+      return finish(StopReason::kStop);
     }
     return drawn_ < request_.max_new_tokens || end(StopReason::kLength, on_token);
   }
 
   template <class OnToken> bool end(StopReason reason, const OnToken& on_token) {
     stream_.finish(emit_with(on_token));
-    result.stop_reason = reason;
-    result.seconds = place_ >= 0 ? seconds_since(start_) : 0;
-    return false;
+    result.text += stream_.rest();
+    return finish(reason);
   }
 
   GenerationResult result;
 
 private:
+  bool finish(StopReason reason) {
+    result.stop_reason = reason;
+    result.seconds = place_ >= 0 ? seconds_since(start_) : 0;
+    return false;
+  }
+
   // The tokens come out in the order in which they were drawn.
   template <class OnToken> TextStream::Emit emit_with(const OnToken& on_token) {
     return [this, &on_token](std::size_t, const std::string& text) {

@@ -46,7 +46,7 @@ enum class StopReason { kLength, kStop, kCancelled };
 struct GenerationResult {
   // Without a stop token. With a stop text: those that begin before it.
   std::vector<std::int32_t> ids;
-  // The tokens' texts, one after another.
+  // The tokens' texts, one after another, and behind them what there is of a character that was left incomplete.
   std::string text;
   double seconds = 0; // since the prompt was begun
   double prompt_seconds = 0;

@@ -148,13 +148,15 @@ SampledToken Sampler::sample(std::span<const float> logits, std::uint64_t index)
   rated_.read(logits);
   SampledToken token;
   token.alternatives = rated_.likeliest(options_.alternatives);
-  const double shift = static_cast<double>(rated_.order_.highest()) + std::log(rated_.sum_);
+  // The penalty must not change them.
+  const double highest = rated_.order_.highest();
+  const double log_sum = std::log(rated_.sum_);
   used_ = logits;
   if (!seen_.empty()) {
     apply_penalty();
   }
   token.id = choose(index);
-  token.logprob = static_cast<double>(logits[static_cast<std::size_t>(token.id)]) - shift;
+  token.logprob = static_cast<double>(logits[static_cast<std::size_t>(token.id)]) - highest - log_sum;
   return token;
 }
 

@@ -37,7 +37,13 @@ Scores score(TransformerModel& model, const ScoringRequest& request, const std::
   const std::int64_t window = request.window > 0 ? request.window : context;
   const std::int64_t stride = request.stride > 0 ? request.stride : std::max<std::int64_t>(1, window / 2);
   check(request, window, stride, context);
-  for (const std::int32_t token : request.tokens) {
+  // Position p of `inputs` predicts targets[p].
+  std::vector<std::int32_t> inputs;
+  if (request.end_of_text_id.has_value()) {
+    inputs.push_back(*request.end_of_text_id);
+  }
+  inputs.insert(inputs.end(), request.tokens.begin(), request.tokens.end());
+  for (const std::int32_t token : inputs) {
     if (token < 0 || token >= model.config().vocab_size) {
       throw Error("TOKEN_OUT_OF_RANGE", "The text holds token " + std::to_string(token) +
                                             " but the model's vocabulary has " +
@@ -45,12 +51,6 @@ Scores score(TransformerModel& model, const ScoringRequest& request, const std::
                                             " entries; use the tokenizer that belongs to the model.");
     }
   }
-  // Position p of `inputs` predicts targets[p].
-  std::vector<std::int32_t> inputs;
-  if (request.end_of_text_id.has_value()) {
-    inputs.push_back(*request.end_of_text_id);
-  }
-  inputs.insert(inputs.end(), request.tokens.begin(), request.tokens.end());
   Scores scores;
   scores.first_scored = request.end_of_text_id.has_value() ? 0 : 1;
   const auto target_count = static_cast<std::int64_t>(inputs.size()) - 1;

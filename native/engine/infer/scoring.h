@@ -16,7 +16,7 @@ namespace assay {
 struct ScoringRequest {
   std::vector<std::int32_t> tokens;
   // What the text begins behind; without it nothing comes before the first token, which then has no score.
-  std::optional<std::int32_t> end_of_text_id;
+  std::optional<std::int32_t> end_of_text_id = {};
   std::int64_t window = 0; // positions; 0: the model's context
   std::int64_t stride = 0; // between the windows' beginnings; 0: half a window
   std::int64_t alternatives = 0;

@@ -27,6 +27,8 @@ public:
   bool push(std::string_view bytes, const Emit& emit);
   // The end of the text: what was held back for a stop text comes out.
   void finish(const Emit& emit);
+  // The beginning of a character that no token completed.
+  const std::string& rest() const { return incomplete_; }
 
 private:
   void emit_until(std::size_t settled, const Emit& emit);

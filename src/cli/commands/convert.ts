@@ -103,7 +103,7 @@ export const convertCommand: CommandSpec = {
     "max-shard-size": { type: "string", value: "SIZE", help: "several safetensors of at most so much, such as 2GB" },
     "merge-adapter": { type: "boolean", help: "add a LoRA adapter to the weights it sits on" },
     check: { type: "boolean", help: "tell what the model is and whether its tokenizer fits; writes nothing" },
-    tokenizer: { type: "string", value: "DIR", help: "with --check: hold this tokenizer against the model" },
+    tokenizer: { type: "string", value: "DIR|gpt2", help: "with --check: hold this tokenizer against the model" },
     threads: { type: "string", value: "N", help: "threads (default: the physical cores)" },
   },
   run: async (call) => {

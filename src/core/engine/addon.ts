@@ -179,6 +179,8 @@ export type NativeGeneratedToken = {
   readonly id: number;
   readonly logprob: number;
   readonly index: number;
+  /** With `tokenizer`: the whole characters that this token completes; never part of a stop text. */
+  readonly text?: string;
   /** The `topLogprobs` likeliest tokens in its place, the likeliest first. */
   readonly alternatives?: readonly NativeAlternative[];
 };
@@ -200,11 +202,20 @@ export type NativeGenerationRequest = {
   readonly repetitionPenalty?: number;
   /** How many alternatives a token comes with. */
   readonly topLogprobs?: number;
+  /** With it tokens and the result come with text. */
+  readonly tokenizer?: NativeTokenizer;
+  /**
+   * The text ends before the first of these, also where it begins inside a token; needs `tokenizer`. A token is told
+   * once it can no longer be part of one, the last one cut where the stop text begins.
+   */
+  readonly stopTexts?: readonly string[];
 };
 
 export type NativeGenerationResult = {
-  /** The new tokens; a stop token is not among them. */
+  /** The new tokens, without a stop token; before a stop text, those that begin before it. */
   readonly ids: Uint32Array;
+  /** With `tokenizer`: the tokens' texts together; what is left of a character that was not finished is U+FFFD. */
+  readonly text?: string;
   readonly seconds: number;
   readonly promptSeconds: number;
   readonly stopReason: "length" | "stop" | "cancelled";
@@ -212,6 +223,33 @@ export type NativeGenerationResult = {
   readonly promptTokensDropped: number;
   /** How often the context was full, so that the window moved on to its last half. */
   readonly windowSlides: number;
+};
+
+export type NativeScoringRequest = {
+  readonly tokens: Uint32Array;
+  /** What the text begins behind; without it the first token has no score. */
+  readonly endOfTextId?: number;
+  /** Positions read at once; by default the model's context. */
+  readonly window?: number;
+  /** From one window to the next, by default half a window; each token is scored in the first window that holds it. */
+  readonly stride?: number;
+  /** How many of the likeliest tokens to name in each place. */
+  readonly topLogprobs?: number;
+};
+
+export type NativeScores = {
+  /** Entry i of the arrays is of tokens[firstScored + i]. */
+  readonly firstScored: number;
+  /** Natural. */
+  readonly logprobs: Float64Array;
+  /** 1: the model's first choice. */
+  readonly ranks: Uint32Array;
+  /** The sum of −logprob. */
+  readonly nats: number;
+  /** Entries i · alternativesEach … of the two arrays are what was likeliest in place i, likeliest first. */
+  readonly alternativesEach: number;
+  readonly alternativeIds: Uint32Array;
+  readonly alternativeLogprobs: Float64Array;
 };
 
 export type NativeTensorHeaders = {
@@ -301,8 +339,17 @@ export interface NativeModel {
     readonly sentenceNats: number;
     readonly sentenceCount: number;
   }>;
-  /** Continues several prompts together; the results are in their order. */
-  generateBatch(requests: readonly NativeGenerationRequest[]): Promise<readonly NativeGenerationResult[]>;
+  /**
+   * Continues several prompts side by side, each as it would be continued alone; the results are in their order, and
+   * `request` is the place of the token's request among them. A wrong request is an error of them all.
+   */
+  generateBatch(
+    requests: readonly NativeGenerationRequest[],
+    onToken?: (token: NativeGeneratedToken, request: number) => void,
+  ): { readonly done: Promise<readonly NativeGenerationResult[]>; cancel(): void };
+  /** What a causal model thinks of a given text. */
+  score(request: NativeScoringRequest): Promise<NativeScores>;
+  /** Tokens are told in bundles, a few milliseconds' worth each. */
   generate(
     request: NativeGenerationRequest,
     onToken: (token: NativeGeneratedToken) => void,

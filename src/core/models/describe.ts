@@ -3,7 +3,6 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import type { LintFinding, ModelDescription } from "#shared/domain/model";
-import { AppError } from "#shared/errors";
 import type { NativeHead, NativeLora, NativeModelConfig } from "../engine/addon.ts";
 import { readCheckpoint } from "../runs/checkpoints.ts";
 import { isAdapterFolder, readAdapterFolder } from "./adapter.ts";
@@ -16,6 +15,7 @@ import { type ModelFolder, readModelFolder } from "./hugging-face.ts";
 import { knownShapeName } from "./known-shapes.ts";
 import { lintTokenizer } from "./lint.ts";
 import { findModel } from "./load.ts";
+import { namedTokenizerFacts } from "./named-tokenizer.ts";
 import { readTensorHeaders, type TensorHeader } from "./tensor-headers.ts";
 import { elementCount, isHeadTensor, modelTensors, parameterCount } from "./tensors.ts";
 import { readTokenizerFacts, type TokenizerFacts } from "./tokenizer-facts.ts";
@@ -264,17 +264,6 @@ async function placesOf(
   return { folder, weights: folder };
 }
 
-async function tokenizerNamed(source: string): Promise<TokenizerFacts> {
-  const facts = await readTokenizerFacts(source);
-  if (facts === null) {
-    throw new AppError(
-      "TOKENIZER_NOT_FOUND",
-      `${source} holds no tokenizer that can be read; name a folder with tokenizer.json, vocab.json and merges.txt, or vocab.txt.`,
-    );
-  }
-  return facts;
-}
-
 const severityOrder = { error: 0, warning: 1, note: 2 } as const;
 
 const noTokenizer: LintFinding = {
@@ -305,7 +294,7 @@ export async function describeModel(
     tokenizer = (await readTokenizerFacts(own.folder)) ?? (await readTokenizerFacts(base.folder));
   }
   if (options.tokenizer !== undefined) {
-    tokenizer = await tokenizerNamed(options.tokenizer);
+    tokenizer = await namedTokenizerFacts(options.tokenizer, options.workspace);
   }
   const { config, special, hasHead, format, missing, unexpected, provenance } = described;
   const lint = tokenizer === null ? [noTokenizer] : lintTokenizer(config, special, tokenizer);

@@ -7,12 +7,9 @@ import type { RequestHandlers, StreamHandlers } from "#shared/ipc/contract";
 import type { modelsContract } from "#shared/ipc/models.contract";
 import { readMachine } from "../planner/machine.ts";
 import { modelMemory } from "../planner/model-memory.ts";
-import { loadGpt2Tokenizer } from "../tokenizer/gpt2.ts";
-import { pieceText } from "../tokenizer/pieces.ts";
 import { type DescribedModel, describeModel } from "./describe.ts";
 import { exportModel } from "./export.ts";
 import { lintTokenizer } from "./lint.ts";
-import { type TokenizerFacts, tokenizerFacts } from "./tokenizer-facts.ts";
 
 type EngineStreams = Pick<StreamHandlers<typeof modelsContract>, "models.export">;
 type EngineRequests = Pick<
@@ -27,18 +24,6 @@ function ownFindings(described: DescribedModel): LintFinding[] {
   const { config, special, tokenizerFacts: facts } = described;
   const fit = new Set(facts === null ? [] : lintTokenizer(config, special, facts).map(({ message }) => message));
   return described.findings.filter(({ code, message }) => code !== "TOKENIZER_MISSING" && !fit.has(message));
-}
-
-/** GPT-2's comes with a package and is no folder. */
-async function gpt2Facts(): Promise<TokenizerFacts> {
-  const tokenizer = await loadGpt2Tokenizer();
-  const vocabulary = new Map<string, number>();
-  for (let id = 0; id < tokenizer.vocabSize; id += 1) {
-    const text = pieceText(tokenizer.tokenBytes(id));
-    // Bytes that are no text may be written alike.
-    vocabulary.set(vocabulary.has(text) ? `${text} ${id}` : text, id);
-  }
-  return tokenizerFacts({ kind: "byte-bpe", source: "gpt2", vocabulary });
 }
 
 export function createModelEngineHandlers(options: { readonly workspace: () => string }): {
@@ -75,9 +60,8 @@ export function createModelEngineHandlers(options: { readonly workspace: () => s
       },
 
       "models.lint": async ({ model, tokenizer }) => {
-        const isFile = tokenizer !== null && tokenizer !== "gpt2";
-        const described = await describeModel(model, { ...workspace(), ...(isFile ? { tokenizer } : {}) });
-        const facts = tokenizer === "gpt2" ? await gpt2Facts() : described.tokenizerFacts;
+        const described = await describeModel(model, { ...workspace(), ...(tokenizer === null ? {} : { tokenizer }) });
+        const facts = described.tokenizerFacts;
         return facts === null
           ? { tokenizer: "", findings: described.findings.filter(({ code }) => code === "TOKENIZER_MISSING") }
           : { tokenizer: facts.source, findings: [...lintTokenizer(described.config, described.special, facts)] };

@@ -48,7 +48,7 @@ export type Plan = {
  * What the process holds beside the engine's memory: Node with the program, the engine's library and oneDNN's, the
  * tokenizer, and the pages of the token caches that are being read. Measured with test/integration/memory-peak.test.ts.
  */
-export const PROCESS_BYTES = 110e6;
+export const PROCESS_BYTES = 100e6;
 
 /** An adapter of usual size, for the column of a recipe that has none. */
 const usualLora = { rank: 8, alpha: 16, dropout: 0 } as const;
@@ -73,7 +73,11 @@ export function memoryVariants(
 ): Readonly<Record<MemoryVariant, MemoryParts>> {
   const training = trainingOptionsOf(recipe, microbatch, plannedMasking(recipe, config.vocabSize));
   const whole: NativeModelOptions = { threads: 1, weights: "fp32", lora: null };
-  const lora = modelOptionsOf(recipe, 1).lora ?? { ...usualLora, targets: defaultLoraTargets[config.family] };
+  const lora = modelOptionsOf(recipe, 1).lora ?? {
+    ...usualLora,
+    rank: Math.min(usualLora.rank, config.dModel),
+    targets: defaultLoraTargets[config.family],
+  };
   return {
     fp32: trainingMemory(config, whole, { ...training, precision: "fp32" }),
     amp_bf16: trainingMemory(config, whole, { ...training, precision: "amp_bf16" }),

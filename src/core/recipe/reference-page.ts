@@ -80,9 +80,34 @@ else the file's name within the corpus and the line), as a number from 0 to belo
 ## What is checked between keys
 
 - \`model.n_heads\` divides \`model.d_model\`, and \`device_train_microbatch_size\` divides \`global_train_batch_size\`.
-- \`tokenizer\` holds either \`train\` or \`path\`. \`model.vocab_size\`, where given, is the tokenizer's.
+- \`model.n_layers\`, \`n_heads\` and \`d_model\` are there, or \`model.init_from\`; what is given beside it is the model's.
+- \`objective.name\` fits the family: \`clm\` for gpt2, \`mlm\` and \`mlm+sop\` for bert and megatron_bert. Keys of the other
+  objectives, and \`samples.prompts\` of a masked model, are remarked on.
+- \`tokenizer\` holds either \`train\` or \`path\`, or neither beside \`model.init_from\`. \`model.vocab_size\`, where given, is the
+  tokenizer's; a model that is started from may have rows of padding beyond it.
+- \`model.lora\` without \`model.init_from\` is remarked on; its \`targets\` name layers of the family, its \`rank\` is at most
+  \`d_model\`. \`model.weights: bf16\` needs it. Beside it \`model.freeze\` and \`optimizer.state: 8bit\` are remarked on.
+- Each pattern of \`model.freeze\` matches a tensor, and something is left to train.
 - \`scheduler.t_warmup\` is not longer than \`max_duration\`.
 - \`optimizer.weight_decay\` from 1.0e-3 is remarked on: it is decoupled from \`lr\`.
+
+## Starting from a model
+
+\`model.init_from\` takes weights and nothing else: the optimizer is fresh and the step is 0. It names a folder with a
+\`config.json\` and weights (safetensors, whole or in shards, or \`pytorch_model.bin\`), a run, whose newest checkpoint is
+taken, or \`RUN@STEP\`. The run's recipe records the folder that was found. A head that the model lacks begins at random.
+To go on with the optimizer as well, branch: \`assay train --from RUN@STEP\` ([run-directory.md](run-directory.md)).
+
+With \`model.lora\` the model stays as it is, in fp32 or bf16, and two small matrices beside each targeted layer are trained.
+Checkpoints then hold the adapter alone ([checkpoint.md](checkpoint.md)), and the run needs the model for as long as it goes on.
+
+## Masked objectives
+
+A window of \`max_seq_len\` is \`[CLS] text [SEP]\`, with \`mlm+sop\` \`[CLS] first [SEP] second [SEP]\`, half of the pairs swapped.
+Of the tokens that are chosen 80 % become \`[MASK]\`, 10 % another token and 10 % stay; which, follows from seed, step and place.
+A tokenizer trained for it gets \`[PAD]\`, \`[CLS]\`, \`[SEP]\`, \`[MASK]\` and, with the last id, \`<|endoftext|>\`; one that is loaded
+must have them. With \`whole_word\` a word is a token that begins with white space or is punctuation, and the letters and
+digits that follow.
 
 ## \`--set key.sub=value\`
 
@@ -92,8 +117,11 @@ Changes a key for one run; the value is YAML, as in OmegaConf's dot-lists. Setti
 ## Resolved
 
 A run directory's \`recipe.yaml\` has every \`auto\` replaced by what was found: \`device\`, \`threads\` (one for each core),
-\`device_train_microbatch_size\` (the largest divisor of the global batch up to 16 whose activations fit a quarter of the
-memory) and \`model.vocab_size\`. Resume goes by these.
+\`device_train_microbatch_size\` and \`model.vocab_size\`; and with \`model.init_from\` the shape. Resume goes by these.
+
+The microbatch is the largest divisor of the global batch whose plan, which is the engine's own arithmetic, fits into 80 % of
+the memory that is available then (\`MemAvailable\`, or what the container's limit leaves). Where the memory turns out not to be
+there, the next divisor of at most half is tried; \`log.txt\` says so.
 
 ## Not built yet
 

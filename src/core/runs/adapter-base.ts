@@ -1,8 +1,7 @@
 // The model under an adapter. A checkpoint of a LoRA run holds only the adapter, so it names the base's files with their
 // size and SHA-256, and a resume takes no other.
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { open, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { AppError } from "#shared/errors";
@@ -14,13 +13,24 @@ export const baseReferenceSchema = z.object({
 /** The model under an adapter. */
 export type BaseReference = z.infer<typeof baseReferenceSchema>;
 
+const CHUNK_BYTES = 1 << 20;
+
+/** Through one buffer, so that a file of any size takes no more memory than that. */
 export async function sha256Of(file: string): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
-    // as: a stream without an encoding yields buffers.
-    hash.update(chunk as Buffer);
+  const handle = await open(file, "r");
+  try {
+    const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES);
+      if (bytesRead === 0) {
+        return hash.digest("hex");
+      }
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await handle.close();
   }
-  return hash.digest("hex");
 }
 
 /** config.json and the weights, whole or in shards; an optimizer's state and adapters are no part of a base. */

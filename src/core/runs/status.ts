@@ -178,13 +178,19 @@ export async function changeStamp(directory: string): Promise<string> {
 
 /** Throws where run.json cannot be read. */
 export async function readSummary(directory: string): Promise<RunSummary> {
-  const stamp = await changeStamp(directory);
-  let cached = cache.get(directory);
-  if (cached?.stamp !== stamp) {
-    cached = { stamp, manifest: await readManifest(directory), newest: await readNewest(directory) };
-    cache.set(directory, cached);
+  for (;;) {
+    const stamp = await changeStamp(directory);
+    let cached = cache.get(directory);
+    if (cached?.stamp !== stamp) {
+      cached = { stamp, manifest: await readManifest(directory), newest: await readNewest(directory) };
+      cache.set(directory, cached);
+    }
+    const status = await derivedStatus(cached.manifest);
+    // A runner that is gone may have said its last words after they were looked for; one that is lost says no more.
+    if (status !== "lost" || (await changeStamp(directory)) === stamp) {
+      return summarize(directory, cached.manifest, status, cached.newest);
+    }
   }
-  return summarize(directory, cached.manifest, await derivedStatus(cached.manifest), cached.newest);
 }
 
 export function runsFolder(workspace: string): string {

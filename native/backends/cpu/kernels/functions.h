@@ -36,8 +36,16 @@ void column_sum(float* target, const float* values, std::int64_t rows, std::int6
 double square_sum(const float* values, std::int64_t count);
 void vector_matrix(float* output, const float* vector, const float* matrix, const float* bias, std::int64_t rows,
                    std::int64_t columns, std::int64_t stride);
-void adamw(float* parameters, const float* gradients, float* first_moment, float* second_moment, std::int64_t count,
-           const AdamWScalars& scalars);
+float dot_bf16(const float* vector, const std::uint16_t* weights, std::int64_t count);
+float dot_int8(const float* vector, const std::int8_t* weights, std::int64_t count);
+void vector_matrix_bf16(float* output, const float* vector, const std::uint16_t* matrix, std::int64_t rows,
+                        std::int64_t columns, std::int64_t stride);
+void vector_matrix_int8(float* output, const float* vector, const std::int8_t* matrix, std::int64_t rows,
+                        std::int64_t columns, std::int64_t stride);
+void adamw(float* parameters, const float* gradients, float* first_moment, float* second_moment, std::uint16_t* copy,
+           std::int64_t count, const AdamWScalars& scalars);
+void adamw_blocks(float* parameters, const float* gradients, const MomentBlocks& moments, std::uint16_t* copy,
+                  std::int64_t count, const AdamWScalars& scalars);
 void row_dots(float* output, const float* vector, const float* matrix, std::int64_t rows, std::int64_t columns);
 void weighted_rows(float* output, const float* weights, const float* matrix, std::int64_t rows, std::int64_t columns);
 extern const std::int64_t gemm_scratch_count;

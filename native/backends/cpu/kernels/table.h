@@ -76,6 +76,13 @@ struct KernelTable {
   // output (columns) = vector (rows) · matrix (rows, columns) + bias, for single rows, where memory bandwidth is all.
   void (*vector_matrix)(float* output, const float* vector, const float* matrix, const float* bias, std::int64_t rows,
                         std::int64_t columns, std::int64_t stride);
+  // The same of narrower weights: without bias, and int8 without its scales.
+  float (*dot_bf16)(const float* vector, const std::uint16_t* weights, std::int64_t count);
+  float (*dot_int8)(const float* vector, const std::int8_t* weights, std::int64_t count);
+  void (*vector_matrix_bf16)(float* output, const float* vector, const std::uint16_t* matrix, std::int64_t rows,
+                             std::int64_t columns, std::int64_t stride);
+  void (*vector_matrix_int8)(float* output, const float* vector, const std::int8_t* matrix, std::int64_t rows,
+                             std::int64_t columns, std::int64_t stride);
 
   // --- decoding; `matrix` is (rows, columns) ---
   // output[r] = vector · row r
@@ -85,14 +92,27 @@ struct KernelTable {
                         std::int64_t columns);
 
   // --- optimizer ---
+  // One step; `copy` gets the parameters rounded to bf16, or is null.
   void (*adamw)(float* parameters, const float* gradients, float* first_moment, float* second_moment,
-                std::int64_t count, const struct AdamWScalars& scalars);
+                std::uint16_t* copy, std::int64_t count, const struct AdamWScalars& scalars);
+  // The same with moments in 8-bit blocks, the first of which begins at the first parameter. Per block: decode both
+  // moments (value · scale), take the step with moments in fp32, and encode the new ones
+  // (engine/optim/moment-blocks.h).
+  void (*adamw_blocks)(float* parameters, const float* gradients, const struct MomentBlocks& moments,
+                       std::uint16_t* copy, std::int64_t count, const struct AdamWScalars& scalars);
 
   // --- matrix product, one thread: C = op(A) · op(B) + beta · C ---
   std::int64_t gemm_scratch_count; // floats
   void (*gemm)(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
                std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c,
                std::int64_t c_stride, float* scratch);
+};
+
+struct MomentBlocks {
+  std::uint8_t* first_codes;
+  std::uint8_t* second_codes;
+  float* first_scales; // one a block of 256
+  float* second_scales;
 };
 
 struct AdamWScalars {

@@ -1,0 +1,36 @@
+// The facts of a tokenizer by what a person calls it: a folder, a file, the name of one in the workspace, or gpt2.
+import { stat } from "node:fs/promises";
+import path from "node:path";
+import { AppError } from "#shared/errors";
+import { loadGpt2Tokenizer } from "../tokenizer/gpt2.ts";
+import { pieceText } from "../tokenizer/pieces.ts";
+import { readTokenizerFacts, type TokenizerFacts, tokenizerFacts } from "./tokenizer-facts.ts";
+
+/** GPT-2's comes with a package and is no folder. */
+async function gpt2Facts(): Promise<TokenizerFacts> {
+  const tokenizer = await loadGpt2Tokenizer();
+  const vocabulary = new Map<string, number>();
+  for (let id = 0; id < tokenizer.vocabSize; id += 1) {
+    const text = pieceText(tokenizer.tokenBytes(id));
+    // Bytes that are no text may be written alike.
+    vocabulary.set(vocabulary.has(text) ? `${text} ${id}` : text, id);
+  }
+  return tokenizerFacts({ kind: "byte-bpe", source: "gpt2", vocabulary });
+}
+
+export async function namedTokenizerFacts(source: string, workspace: string): Promise<TokenizerFacts> {
+  if (source === "gpt2") {
+    return gpt2Facts();
+  }
+  const isThere = (await stat(source).catch(() => null)) !== null;
+  const isName = !/[\\/]/.test(source) && source !== "";
+  const place = !isThere && isName ? path.join(workspace, "tokenizers", source) : source;
+  const facts = await readTokenizerFacts(place);
+  if (facts === null) {
+    throw new AppError(
+      "TOKENIZER_NOT_FOUND",
+      `${source} holds no tokenizer that can be read; name gpt2, one of the workspace, or a folder with tokenizer.json, vocab.json and merges.txt, or vocab.txt.`,
+    );
+  }
+  return facts;
+}
