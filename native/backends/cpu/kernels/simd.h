@@ -57,14 +57,19 @@ inline Vector smaller(Vector left, Vector right) {
 
 // Halves are folded onto each other, so the order of additions is fixed.
 inline float sum_lanes(Vector values) {
-  float lanes[kLanes];
-  store(lanes, values);
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int lane = 0; lane < width; ++lane) {
-      lanes[lane] += lanes[lane + width];
-    }
-  }
-  return lanes[0];
+#if defined(__AVX512F__)
+  const auto half = __builtin_shufflevector(values, values, 0, 1, 2, 3, 4, 5, 6, 7) +
+                    __builtin_shufflevector(values, values, 8, 9, 10, 11, 12, 13, 14, 15);
+  const auto quarter =
+      __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+#elif defined(__AVX2__)
+  const auto quarter =
+      __builtin_shufflevector(values, values, 0, 1, 2, 3) + __builtin_shufflevector(values, values, 4, 5, 6, 7);
+#else
+  const Vector quarter = values;
+#endif
+  const auto pair = quarter + __builtin_shufflevector(quarter, quarter, 2, 3, 0, 1);
+  return pair[0] + pair[1];
 }
 inline float largest_lane(Vector values) {
   float lanes[kLanes];
