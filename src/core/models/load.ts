@@ -281,9 +281,8 @@ export async function openModel(source: string, options: LoadOptions): Promise<O
   }
 }
 
-/** Opens a model to speak with: one without a tokenizer is refused. */
-export async function loadModel(source: string, options: LoadOptions): Promise<LoadedModel> {
-  const opened = await openModel(source, options);
+/** Refuses one that has no tokenizer, and frees it then. */
+function withTokenizer(opened: OpenedModel): LoadedModel {
   const { tokenizer } = opened;
   if (tokenizer === null) {
     opened.model.dispose();
@@ -292,16 +291,21 @@ export async function loadModel(source: string, options: LoadOptions): Promise<L
   return { ...opened, tokenizer };
 }
 
+/** Opens a model with its tokenizer, whatever its head. */
+export async function loadModel(source: string, options: LoadOptions): Promise<LoadedModel> {
+  return withTokenizer(await openModel(source, options));
+}
+
 /** Opens a model that continues text; one with another head is refused. */
 export async function loadGenerator(source: string, options: LoadOptions): Promise<LoadedModel> {
-  const loaded = await loadModel(source, options);
-  const { family, head } = loaded.config;
+  const opened = await openModel(source, options);
+  const { family, head } = opened.config;
   if (head !== "causal-lm") {
-    loaded.model.dispose();
+    opened.model.dispose();
     throw new AppError(
       "NOT_SUPPORTED",
-      `${loaded.source} is a ${family} model with a ${head} head, which continues no text; name a GPT-2 language model.`,
+      `${opened.source} is a ${family} model with a ${head} head, which continues no text; name a GPT-2 language model.`,
     );
   }
-  return loaded;
+  return withTokenizer(opened);
 }
