@@ -44,6 +44,7 @@ void CpuBackend::attend(const QueryBlock& b, float* scores, float* scratch) cons
     product.b_stride = b.key_stride;
     product.c = scores;
     product.c_stride = keys;
+    product.bf16 = b.bf16;
     product_.run(product, scratch);
     for (std::int64_t row = 0; row < b.queries; ++row) {
       float* own = scores + row * keys;
@@ -75,6 +76,7 @@ void CpuBackend::attend(const QueryBlock& b, float* scores, float* scratch) cons
     weighted.beta = is_first ? 0.0F : 1.0F;
     weighted.c = b.output;
     weighted.c_stride = b.output_stride;
+    weighted.bf16 = b.bf16;
     product_.run(weighted, scratch);
   }
   for (std::int64_t row = 0; row < b.queries; ++row) {
@@ -116,6 +118,7 @@ void CpuBackend::attention_forward(const AttentionForward& call) {
                                        : nullptr;
                    b.first_query = first;
                    b.queries = std::min(kQueryBlock, call.seq_len - first);
+                   b.bf16 = call.bf16;
                    b.head_size = call.head_size;
                    b.visible = visible_keys(call.seq_len, call.causal, call.key_begin, call.key_end, sample);
                    DropoutRow dropout{};

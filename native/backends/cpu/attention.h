@@ -58,6 +58,7 @@ struct CpuBackend::QueryBlock {
   std::int64_t output_stride;
   float* log_sum_exp; // or null
   std::int64_t first_query, queries, head_size;
+  bool bf16 = false;
   VisibleKeys visible;
   const DropoutRow* dropout = nullptr; // or null
   std::uint64_t first_element = 0;     // of row first_query's key 0

@@ -9,7 +9,7 @@ import { modelConfigOf, modelOptionsOf, plannedMasking, trainingOptionsOf } from
 import { divisorsOf } from "../recipe/microbatch.ts";
 import { type ForecastFacts, forecast, grouped, memoryHow, plannedMicrobatch, sized } from "./forecast.ts";
 import { type Gpu, gpuTrainingMemory, USUAL_MFU } from "./gpus.ts";
-import { int8InferenceMemory, type MemoryParts, totalBytes, trainingMemory } from "./memory.ts";
+import { int8InferenceMemory, type MemoryParts, recipeMemory, totalBytes, trainingMemory } from "./memory.ts";
 import { trainingFlopsPerToken } from "./model-size.ts";
 import type { Rate } from "./rate.ts";
 
@@ -150,9 +150,7 @@ function timeAndPrice(seconds: Figure, cluster: Cluster | null): Pick<Plan, "day
 export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rate">, cluster: Cluster | null): Plan {
   const config = modelConfigOf(recipe, facts.vocabSize, facts.base);
   const flopsPerToken = trainingFlopsPerToken(config, recipe.max_seq_len);
-  const masking = plannedMasking(recipe, facts.vocabSize);
-  const memoryOf = (microbatch: number): MemoryParts =>
-    trainingMemory(config, modelOptionsOf(recipe, 1), trainingOptionsOf(recipe, microbatch, masking));
+  const memoryOf = recipeMemory(recipe, facts.vocabSize, facts.base ?? null);
   const withMemory = { ...facts, memoryOf };
   const figures = forecast(
     recipe,
