@@ -101,8 +101,8 @@ export function trainBench(options: {
 }
 
 function geometricMean(precision: string, rows: readonly BenchRow[]): BenchRow {
-  const mean = (of: (row: BenchRow) => number) =>
-    Math.exp(rows.reduce((sum, row) => sum + Math.log(of(row)), 0) / rows.length);
+  const mean = (of: (row: BenchRow) => number | null) =>
+    Math.exp(rows.reduce((sum, row) => sum + Math.log(of(row) ?? Number.NaN), 0) / rows.length);
   return {
     name: `${precision} geometric mean`,
     ours: mean((row) => row.ours),
