@@ -7,11 +7,12 @@ using namespace assay::test;
 namespace {
 
 OpCase attention_case(std::int64_t batch, std::int64_t seq_len, std::int64_t heads, std::int64_t head_size,
-                      float probability, const std::string& pattern = "", const Visibility& visibility = {}) {
+                      float probability, const std::string& pattern = "", const Visibility& visibility = {},
+                      bool bf16 = false) {
   const Dropout dropout = dropout_of(probability);
   OpCase op;
-  op.title =
-      "attention " + pattern + sizes({batch, seq_len, heads, head_size}) + (probability > 0 ? " with dropout" : "");
+  op.title = "attention " + pattern + sizes({batch, seq_len, heads, head_size}) +
+             (probability > 0 ? " with dropout" : "") + (bf16 ? " in bf16" : "");
   const std::int64_t channels = heads * head_size;
   op.inputs = {{"qkv", batch * seq_len * 3 * channels}};
   op.reference = [=](const std::vector<Values>& in) {
@@ -21,6 +22,7 @@ OpCase attention_case(std::int64_t batch, std::int64_t seq_len, std::int64_t hea
     Floats output(static_cast<std::size_t>(batch * seq_len * channels), NAN);
     log_sum_exp.assign(static_cast<std::size_t>(batch * heads * seq_len), NAN);
     AttentionForward call{qkv.data(), output.data(), log_sum_exp.data(), batch, seq_len, heads, head_size, dropout};
+    call.bf16 = bf16;
     call.causal = visibility.causal;
     call.key_begin = visibility.key_begin.empty() ? nullptr : visibility.key_begin.data();
     call.key_end = visibility.key_end.empty() ? nullptr : visibility.key_end.data();
@@ -38,6 +40,7 @@ OpCase attention_case(std::int64_t batch, std::int64_t seq_len, std::int64_t hea
     Floats d_qkv(in[0].size(), NAN);
     AttentionBackward call{upstream.data(), in[0].data(), output.data(), log_sum_exp.data(), d_qkv.data(),
                            batch,           seq_len,      heads,         head_size,          dropout};
+    call.bf16 = bf16;
     call.causal = visibility.causal;
     call.key_begin = visibility.key_begin.empty() ? nullptr : visibility.key_begin.data();
     call.key_end = visibility.key_end.empty() ? nullptr : visibility.key_end.data();
@@ -45,6 +48,8 @@ OpCase attention_case(std::int64_t batch, std::int64_t seq_len, std::int64_t hea
     return std::vector<Floats>{d_qkv};
   };
   op.workspace.seq_len = seq_len;
+  // bf16 keeps 8 bits of each operand.
+  op.tolerance = bf16 ? 1.5e-2 : 2e-5;
   return op;
 }
 
@@ -153,6 +158,8 @@ std::vector<OpCase> table() {
       attention_case(2, 9, 1, 4, 0, "of padding alone ", packed(false, 2, 9, {-9})),
       attention_case(2, 130, 1, 4, 0.3F, "of ranges in no order ", scattered(true, 2, 130)),
       attention_case(1, 300, 2, 4, 0, "both ways of ranges in no order ", scattered(false, 1, 300)),
+      attention_case(1, 67, 2, 8, 0.2F, "", {}, true),
+      attention_case(2, 130, 2, 16, 0, "both ways within texts ", packed(false, 2, 130, {60, -5, 90}), true),
       attention_cached_case({1}, {1, 1}, 2, 8),
       attention_cached_case({70}, {1, 200, 1, 30, 4}, 3, 5),
       attention_cached_case({600}, {1, 2}, 2, 64),
