@@ -116,6 +116,7 @@ void CpuBackend::scaled_product(const LinearForward& call) {
 
 void CpuBackend::linear_backward(const LinearBackward& call) {
   const auto activate_backward = activation_kernels(kernels_, call.input_activation).backward;
+  const bool multiplies_slope = call.input_pre_activation != nullptr && activate_backward != nullptr;
   std::vector<float> scaled;
   const float* d_output = call.d_output;
   if (call.scale != 1.0F) {
@@ -156,12 +157,12 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
     if (call.d_input != nullptr) {
       const Tile tile = tile_of(to_input, part);
       const std::int64_t columns = tile.columns.count();
-      const std::int64_t strip = call.input_pre_activation != nullptr ? strip_rows(columns) : call.rows;
+      const std::int64_t strip = multiplies_slope ? strip_rows(columns) : call.rows;
       for (std::int64_t row = 0; row < tile.rows.count(); row += strip) {
         const Product piece = tile.product.tile(row, std::min(strip, tile.rows.count() - row), 0, columns);
         multiply(piece);
         const std::int64_t at = (tile.rows.begin + row) * call.in + tile.columns.begin;
-        for (std::int64_t r = 0; r < piece.m && call.input_pre_activation != nullptr; ++r) {
+        for (std::int64_t r = 0; r < piece.m && multiplies_slope; ++r) {
           activate_backward(piece.c + r * piece.c_stride, call.input_pre_activation + at + r * call.in, columns);
         }
       }
