@@ -11,11 +11,11 @@ import { findRunCheckpoint, shapeRecipe } from "../recipe/init-from.ts";
 import { loadRecipe, loadRecipeSource } from "../recipe/load.ts";
 import { checkVocabulary } from "../recipe/resolve.ts";
 import { describeTokenizer } from "../tokenizer/load.ts";
-import { estimateTokens } from "./corpus-size.ts";
+import { estimateTokens, needsText } from "./corpus-size.ts";
 import type { ForecastFacts } from "./forecast.ts";
 import { readMachine } from "./machine.ts";
 import { measuredRate } from "./measured-rate.ts";
-import { type Cluster, needsText, type Plan, planRecipe } from "./plan.ts";
+import { type Cluster, type Plan, planRecipe } from "./plan.ts";
 
 export type PlanRequest = {
   readonly source: string;
