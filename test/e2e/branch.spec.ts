@@ -60,7 +60,7 @@ test("a run branches from a checkpoint with its changed keys shown before the la
   await expect(details.getByText(/branched at step 6/)).toBeVisible();
   await expect(details.getByRole("link", { name: "tiny", exact: true })).toHaveAttribute("href", new RegExp(parent));
   const loss = page.getByRole("region", { name: "Loss", exact: true });
-  await expect(loss.getByText("tiny, train")).toBeVisible();
+  await expect(loss.getByRole("checkbox", { name: "tiny before" })).toBeChecked();
   await loss.getByRole("button", { name: "table" }).click();
   const table = page.getByRole("region", { name: "Loss as a table" });
   await expect(table.getByRole("columnheader", { name: "tiny, train" })).toBeVisible();

@@ -74,7 +74,7 @@ export async function findModel(source: string, workspace: string): Promise<stri
     if (error instanceof AppError && error.code === "RUN_NOT_FOUND") {
       throw new AppError(
         "CHECKPOINT_NOT_FOUND",
-        `"${source}" is neither a folder with config.json and ${weightsName} nor a run in ${workspace}.`,
+        `"${source}" is neither a folder with config.json and ${weightsName}, nor a file of weights, nor a run in ${workspace}.`,
         { cause: error },
       );
     }
@@ -117,14 +117,13 @@ export async function loadWeightsInto(
   folder: Pick<ModelFolder, "config" | "hasHead" | "scalesByInverseLayer">,
 ): Promise<{ readonly unexpected: readonly string[] }> {
   const single = path.join(weights, weightsName);
-  const loaded: { readonly unexpected: readonly string[] } | undefined = await model.loadWeights(
-    (await isFile(single)) ? single : weights,
-    { allowMissingHead: !folder.hasHead },
-  );
+  const { unexpected } = await model.loadWeights((await isFile(single)) ? single : weights, {
+    allowMissingHead: !folder.hasHead,
+  });
   if (folder.scalesByInverseLayer) {
     await foldInverseLayerScaling(model, folder.config);
   }
-  return { unexpected: loaded?.unexpected ?? [] };
+  return { unexpected };
 }
 
 async function loadGgufInto(
