@@ -1,6 +1,6 @@
 """Writes small models of every family and head, batches that are hard on them, and what PyTorch computes from them.
 
-    python3 bench/parity/families_cases.py --out DIR [--family NAME] [--head NAME]
+    python3 bench/parity/families_cases.py --out DIR [--family NAME] [--head NAME] [--adapters]
 
 DIR/cases.json lists the cases; each is a folder with
     case.json             the engine's model configuration, the batch, the options of the loss, the losses expected
@@ -286,11 +286,13 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--family", choices=sorted(HEADS))
     parser.add_argument("--head")
+    parser.add_argument("--adapters", action="store_true", help="only the cases with low-rank adapters")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     names = []
     for index, case in enumerate(all_cases()):
-        if arguments.family in (None, case.config.family) and arguments.head in (None, case.config.head):
+        is_wanted = arguments.family in (None, case.config.family) and arguments.head in (None, case.config.head)
+        if is_wanted and (case.lora is not None or not arguments.adapters):
             write_case(case, arguments.out / case.name, seed=1000 + 10 * index)
             names.append(case.name)
     (arguments.out / "cases.json").write_text(json.dumps(names), encoding="utf-8")

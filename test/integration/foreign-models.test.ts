@@ -3,13 +3,15 @@
 import { existsSync } from "node:fs";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { loadAddon, type NativeModel, type NativeModelConfig, type NativeTrainingOptions } from "#core/engine/addon";
 import { openModel } from "#core/models/load";
 import { Agreement, hasTorch, readTensors, runReference, withoutTorch } from "../support/families.ts";
 import { temporaryFolder } from "../support/workspace.ts";
 
 const root = path.resolve(import.meta.dirname, "..", "..");
+// Hundreds of megabytes are written and read.
+vi.setConfig({ testTimeout: 180_000 });
 const data = path.resolve(root, process.env["ASSAY_TEST_DATA"] ?? path.join("..", "shared", "data"), "models");
 const withoutData = existsSync(data) ? "" : ` (${data} is absent: set ASSAY_TEST_DATA)`;
 
@@ -120,7 +122,7 @@ describe.skipIf(!hasTorch)(`a checkpoint with BioMedLM's names and layout${witho
       expect(await compareLogits(folder.path, model), file).toEqual([]);
       model.dispose();
     }
-  }, 180_000);
+  });
 
   it("is read at full width by its headers alone", async () => {
     await using folder = await temporaryFolder();

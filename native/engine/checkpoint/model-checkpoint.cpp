@@ -46,6 +46,7 @@ void read_values(const SafetensorsFile& file, const SafetensorsEntry& entry, std
   if (entry.dtype == "F32") {
     values.resize(bytes.size() / sizeof(float));
     std::memcpy(values.data(), bytes.data(), bytes.size());
+    file.drop(entry);
     return;
   }
   values.resize(bytes.size() / 2);
@@ -55,6 +56,7 @@ void read_values(const SafetensorsFile& file, const SafetensorsEntry& entry, std
     values[index] =
         entry.dtype == "F16" ? half_to_float(half) : std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
   }
+  file.drop(entry);
 }
 
 void check_float(const SafetensorsFile& file, const SafetensorsEntry& entry) {

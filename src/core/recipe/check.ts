@@ -10,7 +10,9 @@ import { estimateTokens } from "../planner/corpus-size.ts";
 import { forecast } from "../planner/forecast.ts";
 import type { PlannerMachine } from "../planner/machine.ts";
 import { measuredRate } from "../planner/measured-rate.ts";
+import { recipeMemory } from "../planner/memory.ts";
 import { describeTokenizer } from "../tokenizer/load.ts";
+import { availableMemory } from "./available-memory.ts";
 import { shapeRecipe } from "./init-from.ts";
 import { loadRecipe, locateInText } from "./load.ts";
 import { withAbsolutePaths } from "./paths.ts";
@@ -101,10 +103,19 @@ export async function checkRecipeText(options: CheckOptions): Promise<RecipeChec
     measuredRate(workspace, shaped.recipe, { vocabSize, physicalCores: machine.physicalCores }),
   ]);
   const base = shaped.base?.config ?? null;
-  const figures = forecast(shaped.recipe, { machine, vocabSize, base, ...estimated, measured });
+  const { bytes } = await availableMemory();
+  const figures = forecast(shaped.recipe, {
+    machine,
+    vocabSize,
+    base,
+    ...estimated,
+    measured,
+    availableBytes: Math.min(bytes, machine.memoryBytes),
+    memoryOf: recipeMemory(shaped.recipe, vocabSize, base),
+  });
   const forecastProblem =
     figures.memoryBytes.value > machine.memoryBytes
-      ? `This needs ${(figures.memoryBytes.value / 1e9).toFixed(1)} GB of memory and this machine has ${(machine.memoryBytes / 1e9).toFixed(1)} GB; lower device_train_microbatch_size or the model.`
+      ? `This needs ${(figures.memoryBytes.value / 1e9).toFixed(1)} GB of memory and this machine has ${(machine.memoryBytes / 1e9).toFixed(1)} GB; lower device_train_microbatch_size or the model, set activation_checkpointing, or train with model.lora.`
       : null;
   return { problems, forecast: figures, forecastProblem };
 }
