@@ -92,8 +92,9 @@ void CpuBackend::attention_backward(const AttentionBackward& call) {
     const auto multiply_with = [&](bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
                                    const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride,
                                    float beta, float* c, std::int64_t c_stride) {
-      product_.run({transpose_a, transpose_b, m, n, k, a, a_stride, b, b_stride, beta, c, c_stride, call.bf16},
-                   product_scratch(thread));
+      Product product{transpose_a, transpose_b, m, n, k, a, a_stride, b, b_stride, beta, c, c_stride};
+      product.bf16 = call.bf16;
+      product_.run(product, product_scratch(thread));
     };
     // Without ranges the first block of all keys meets every query, and writes its gradient; with them any block
     // may be the first that does, or none.
