@@ -9,11 +9,12 @@
 namespace assay {
 
 std::int64_t attention_workspace_count(const WorkspaceRequest& request, int threads) {
-  const std::int64_t count =
-      request.training ? std::max(kForwardScratch, attention_backward_scratch(request.seq_len)) : kForwardScratch;
-  return threads * count +
-         (request.training ? 0
-                           : attention_cached_count(request.rows, request.seq_len, request.channels, request.heads));
+  const std::int64_t forward = threads * kForwardScratch;
+  if (request.training) {
+    const std::int64_t head_size = request.channels / std::max<std::int64_t>(request.heads, 1);
+    return std::max(forward, attention_backward_count(request.seq_len, head_size, threads));
+  }
+  return forward + attention_cached_count(request.rows, request.seq_len, request.channels, request.heads);
 }
 
 void CpuBackend::attend(const QueryBlock& b, float* scores, float* scratch) const {

@@ -76,15 +76,8 @@ void CpuBackend::logits(const float* hidden, const WeightView& weight, const flo
   product.b_stride = channels;
   product.c = output;
   product.c_stride = vocab_size;
-  product.beta = bias != nullptr ? 1.0F : 0.0F;
-  parallel(work_of(product), [&](int part) {
-    const Tile tile = tile_of(product, part);
-    for (std::int64_t row = 0; row < tile.rows.count() && bias != nullptr; ++row) {
-      std::memcpy(tile.product.c + row * vocab_size, bias + tile.columns.begin,
-                  static_cast<std::size_t>(tile.columns.count()) * sizeof(float));
-    }
-    multiply(tile.product);
-  });
+  product.bias = bias;
+  parallel(work_of(product), [&](int part) { multiply(tile_of(product, part).product); });
 }
 
 double CpuBackend::classifier_evaluate(const Classifier& call) {

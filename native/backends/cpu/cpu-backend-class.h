@@ -132,7 +132,6 @@ private:
   };
   Tile tile_of(const Product& product, int part) const;
   void multiply(const Product& product) const;
-  void scaled_product(const LinearForward& call);
   void multiply_row(const LinearForward& call, const Range& columns, float* sums) const;
 
   // Moments that decay towards zero end as denormal numbers, on which some processors compute a hundred times slower.

@@ -32,14 +32,17 @@ const KernelTable& choose_kernels([[maybe_unused]] KernelChoice choice) {
   return kernels_baseline();
 }
 
-// Only beside the widest kernels: whoever chose narrower ones wants a processor without the instruction.
-const Bf16GemmKernel* choose_bf16_gemm([[maybe_unused]] const KernelTable& kernels) {
+// The wide products only beside the widest kernels: whoever chose narrower ones wants a processor without them.
+ProductKernels choose_products([[maybe_unused]] const KernelTable& kernels, const OneDnnLibrary* onednn) {
+  ProductKernels chosen;
+  chosen.sgemm = onednn != nullptr ? onednn->sgemm : nullptr;
 #if defined(ASSAY_X86_KERNELS)
-  if (&kernels == &kernels_avx512() && __builtin_cpu_supports("avx512bf16")) {
-    return &bf16_gemm_avx512();
+  if (&kernels == &kernels_avx512()) {
+    chosen.fp32 = &fp32_gemm_avx512();
+    chosen.bf16 = __builtin_cpu_supports("avx512bf16") ? &bf16_gemm_avx512() : nullptr;
   }
 #endif
-  return nullptr;
+  return chosen;
 }
 
 int usable_cores() {
@@ -77,8 +80,8 @@ std::size_t available_memory_bytes() {
 } // namespace
 
 CpuBackend::CpuBackend(const KernelTable& kernels, const OneDnnLibrary* onednn, int threads)
-    : kernels_(kernels), product_(kernels, onednn != nullptr ? onednn->sgemm : nullptr, choose_bf16_gemm(kernels)),
-      threads_(threads), partial_sums_(static_cast<std::size_t>(threads)) {
+    : kernels_(kernels), product_(kernels, choose_products(kernels, onednn)), threads_(threads),
+      partial_sums_(static_cast<std::size_t>(threads)) {
   info_.name = "cpu";
   info_.gemm = onednn != nullptr ? "onednn" : "portable";
   if (onednn != nullptr) {

@@ -1,24 +1,10 @@
-// Linear layers. A thread works through its tile of the output in strips of rows, and does the bias and GELU of a strip
-// while the strip is still in its second-level cache.
+// Linear layers. Each thread computes one tile of the output and does the bias and activation of a block of it while
+// the block still lies in its second-level cache.
 #include "backends/cpu/cpu-backend-class.h"
 
-#include "engine/base/error.h"
-
-#include <algorithm>
 #include <cstring>
-#include <vector>
 
 namespace assay {
-
-namespace {
-
-// Rows of a strip with n columns: about half a megabyte of output.
-std::int64_t strip_rows(std::int64_t columns) {
-  constexpr std::int64_t kStripFloats = 128 * 1024;
-  return std::max<std::int64_t>(32, kStripFloats / std::max<std::int64_t>(columns, 1) / 32 * 32);
-}
-
-} // namespace
 
 void CpuBackend::linear_forward(const LinearForward& call) {
   float* sums = call.pre_activation != nullptr ? call.pre_activation : call.output;
@@ -33,10 +19,6 @@ void CpuBackend::linear_forward(const LinearForward& call) {
     });
     return;
   }
-  if (call.scale != 1.0F || call.add) {
-    scaled_product(call);
-    return;
-  }
   Product product;
   product.m = call.rows;
   product.n = call.out;
@@ -46,27 +28,20 @@ void CpuBackend::linear_forward(const LinearForward& call) {
   set_weight(product, call.weight, false);
   product.bf16 = call.bf16;
   product.b_stride = call.out;
-  product.beta = call.bias != nullptr ? 1.0F : 0.0F;
+  product.alpha = call.scale;
+  product.beta = call.add ? 1.0F : 0.0F;
+  product.bias = call.add ? nullptr : call.bias;
   product.c = sums;
   product.c_stride = call.out;
-  parallel(work_of(product), [&](int part) {
-    const Tile tile = tile_of(product, part);
-    const std::int64_t columns = tile.columns.count();
-    const std::int64_t strip = strip_rows(columns);
-    for (std::int64_t row = 0; row < tile.rows.count(); row += strip) {
-      const Product piece = tile.product.tile(row, std::min(strip, tile.rows.count() - row), 0, columns);
-      // The product adds to the bias instead of the bias to the product: one pass less.
-      for (std::int64_t r = 0; r < piece.m && call.bias != nullptr; ++r) {
-        std::memcpy(piece.c + r * piece.c_stride, call.bias + tile.columns.begin,
-                    static_cast<std::size_t>(columns) * sizeof(float));
-      }
-      multiply(piece);
-      float* output = call.output + (tile.rows.begin + row) * call.out + tile.columns.begin;
-      for (std::int64_t r = 0; r < piece.m && activate != nullptr; ++r) {
-        activate(output + r * call.out, piece.c + r * piece.c_stride, columns);
-      }
+  const auto activate_block = [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
+    for (std::int64_t r = row; r < row + rows; ++r) {
+      activate(call.output + r * call.out + column, sums + r * call.out + column, columns);
     }
-  });
+  };
+  if (activate != nullptr && !call.add) {
+    product.finish = Finish(activate_block);
+  }
+  parallel(work_of(product), [&](int part) { multiply(tile_of(product, part).product); });
 }
 
 // One row times some columns of the weight, plus bias.
@@ -94,41 +69,15 @@ void CpuBackend::multiply_row(const LinearForward& call, const Range& columns, f
   }
 }
 
-// An adapter's second layer: output (+)= scale · input · weight.
-void CpuBackend::scaled_product(const LinearForward& call) {
-  // The input is the narrow side: (M, rank).
-  std::vector<float> scaled(call.input, call.input + call.rows * call.in);
-  kernels_.scale(scaled.data(), call.rows * call.in, call.scale);
-  Product product;
-  product.m = call.rows;
-  product.n = call.out;
-  product.k = call.in;
-  product.a = scaled.data();
-  product.a_stride = call.in;
-  set_weight(product, call.weight, false);
-  product.bf16 = call.bf16;
-  product.b_stride = call.out;
-  product.beta = call.add ? 1.0F : 0.0F;
-  product.c = call.output;
-  product.c_stride = call.out;
-  parallel(work_of(product), [&](int part) { multiply(tile_of(product, part).product); });
-}
-
 void CpuBackend::linear_backward(const LinearBackward& call) {
   const auto activate_backward = activation_kernels(kernels_, call.input_activation).backward;
-  std::vector<float> scaled;
-  const float* d_output = call.d_output;
-  if (call.scale != 1.0F) {
-    scaled.assign(call.d_output, call.d_output + call.rows * call.out);
-    kernels_.scale(scaled.data(), call.rows * call.out, call.scale);
-    d_output = scaled.data();
-  }
   Product to_input;
   to_input.transpose_b = true;
   to_input.m = call.rows;
   to_input.n = call.in;
   to_input.k = call.out;
-  to_input.a = d_output;
+  to_input.a = call.d_output;
+  to_input.alpha = call.scale;
   to_input.beta = call.add_to_d_input ? 1.0F : 0.0F;
   to_input.a_stride = call.out;
   set_weight(to_input, call.weight, false);
@@ -144,34 +93,35 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
   to_weight.k = call.rows;
   to_weight.a = call.input;
   to_weight.a_stride = call.in;
-  to_weight.b = d_output;
+  to_weight.b = call.d_output;
+  to_weight.alpha = call.scale;
   to_weight.bf16 = call.bf16;
   to_weight.b_stride = call.out;
   to_weight.beta = call.accumulate ? 1.0F : 0.0F;
   to_weight.c = call.d_weight;
   to_weight.c_stride = call.out;
 
+  const auto activate_block = [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
+    for (std::int64_t at = row * call.in + column; at < (row + rows) * call.in; at += call.in) {
+      activate_backward(call.d_input + at, call.input_pre_activation + at, columns);
+    }
+  };
+  if (call.input_pre_activation != nullptr && activate_backward != nullptr) {
+    to_input.finish = Finish(activate_block);
+  }
+
   // The three results need each other's inputs only, so one team computes them without a barrier between.
   parallel(2 * work_of(to_weight), [&](int part) {
     if (call.d_input != nullptr) {
-      const Tile tile = tile_of(to_input, part);
-      const std::int64_t columns = tile.columns.count();
-      const std::int64_t strip = call.input_pre_activation != nullptr ? strip_rows(columns) : call.rows;
-      for (std::int64_t row = 0; row < tile.rows.count(); row += strip) {
-        const Product piece = tile.product.tile(row, std::min(strip, tile.rows.count() - row), 0, columns);
-        multiply(piece);
-        const std::int64_t at = (tile.rows.begin + row) * call.in + tile.columns.begin;
-        for (std::int64_t r = 0; r < piece.m && call.input_pre_activation != nullptr; ++r) {
-          activate_backward(piece.c + r * piece.c_stride, call.input_pre_activation + at + r * call.in, columns);
-        }
-      }
+      multiply(tile_of(to_input, part).product);
     }
     if (call.d_bias != nullptr) {
       const Range columns = share(call.out, threads_, part, 16);
       if (!call.accumulate) {
         std::memset(call.d_bias + columns.begin, 0, static_cast<std::size_t>(columns.count()) * sizeof(float));
       }
-      kernels_.column_sum(call.d_bias + columns.begin, d_output + columns.begin, call.rows, columns.count(), call.out);
+      kernels_.column_sum(call.d_bias + columns.begin, call.d_output + columns.begin, call.rows, columns.count(),
+                          call.out);
     }
     if (call.d_weight != nullptr) {
       multiply(tile_of(to_weight, part).product);

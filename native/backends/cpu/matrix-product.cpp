@@ -30,6 +30,9 @@ Product Product::tile(std::int64_t row, std::int64_t rows, std::int64_t column, 
   part.b = static_cast<const std::byte*>(b) +
            static_cast<std::ptrdiff_t>(bytes_of(b_type)) * column * (transpose_b ? b_stride : 1);
   part.c = c + row * c_stride + column;
+  part.bias = bias != nullptr ? bias + column : nullptr;
+  part.first_row = first_row + row;
+  part.first_column = first_column + column;
   // The scales that go by what a tile has fewer of move along.
   if (b_scales != nullptr && transpose_b == b_scales_by_row) {
     part.b_scales = b_scales + column;
@@ -37,47 +40,101 @@ Product Product::tile(std::int64_t row, std::int64_t rows, std::int64_t column, 
   return part;
 }
 
+// Scratch of the table's own product, which serves where there is nothing faster.
+std::int64_t MatrixProduct::table_scratch_count() const {
+  return own_.sgemm != nullptr || own_.fp32 != nullptr ? 0 : kernels_.gemm_scratch_count;
+}
+
 std::int64_t MatrixProduct::scratch_count() const {
-  const std::int64_t fp32 = sgemm_ != nullptr ? 0 : kernels_.gemm_scratch_count;
-  const std::int64_t narrow = bf16_gemm_ != nullptr
-                                  ? bf16_gemm_->scratch_count
-                                  : fp32 + kRoundedDepth * (kRoundedColumns + kRoundedRows) + kRoundedColumns;
-  return std::max(fp32, narrow);
+  std::int64_t count = table_scratch_count();
+  if (own_.sgemm == nullptr && own_.fp32 != nullptr) {
+    count = std::max(count, own_.fp32->scratch_count);
+  }
+  if (own_.bf16 != nullptr) {
+    return std::max(count, own_.bf16->scratch_count);
+  }
+  return count + kRoundedDepth * (kRoundedColumns + kRoundedRows) + kRoundedColumns;
 }
 
 void MatrixProduct::run(const Product& p, float* scratch) const {
   if (p.m <= 0 || p.n <= 0) {
     return;
   }
-  if (!p.bf16 && p.b_type == NarrowType::kF32) {
-    run_fp32(p, scratch);
-  } else if (bf16_gemm_ != nullptr) {
-    const NarrowOperand a = {p.a, NarrowType::kF32, nullptr, false, p.a_stride, p.transpose_a};
-    const NarrowOperand b = {p.b, p.b_type, p.b_scales, p.b_scales_by_row, p.b_stride, p.transpose_b};
-    bf16_gemm_->run(p.m, p.n, p.k, a, b, p.beta, p.c, p.c_stride, scratch);
+  const bool is_rounded = p.bf16 || p.b_type != NarrowType::kF32;
+  if (is_rounded && own_.bf16 != nullptr) {
+    run_blocked(*own_.bf16, p, scratch);
+  } else if (!is_rounded && own_.sgemm == nullptr && own_.fp32 != nullptr) {
+    run_blocked(*own_.fp32, p, scratch);
   } else {
-    run_rounded(p, scratch);
+    run_in_strips(p, scratch);
+  }
+}
+
+void MatrixProduct::run_blocked(const BlockedGemm& gemm, const Product& p, float* scratch) const {
+  BlockedProduct product = {};
+  product.m = p.m;
+  product.n = p.n;
+  product.k = p.k;
+  product.a = {p.a, NarrowType::kF32, nullptr, false, p.a_stride, p.transpose_a};
+  product.b = {p.b, p.b_type, p.b_scales, p.b_scales_by_row, p.b_stride, p.transpose_b};
+  product.alpha = p.alpha;
+  product.adds = p.beta != 0.0F;
+  product.bias = p.bias;
+  product.c = p.c;
+  product.c_stride = p.c_stride;
+  if (p.finish) {
+    product.finish_context = &p;
+    product.finish = [](const void* context, std::int64_t row, std::int64_t rows, std::int64_t column,
+                        std::int64_t columns) {
+      const Product& whole = *static_cast<const Product*>(context);
+      whole.finish(whole.first_row + row, rows, whole.first_column + column, columns);
+    };
+  }
+  gemm.run(product, scratch);
+}
+
+// Kernels that know neither bias nor finish(): rows in strips of about half a megabyte of C, which still lies in the
+// second-level cache when it is finished.
+void MatrixProduct::run_in_strips(const Product& p, float* scratch) const {
+  constexpr std::int64_t kStripFloats = 128 * 1024;
+  const std::int64_t strip =
+      p.bias == nullptr && !p.finish ? p.m : std::max<std::int64_t>(32, kStripFloats / p.n / 32 * 32);
+  for (std::int64_t row = 0; row < p.m; row += strip) {
+    Product piece = p.tile(row, std::min(strip, p.m - row), 0, p.n);
+    // The product adds to the bias instead of the bias to the product: one pass less.
+    for (std::int64_t r = 0; r < piece.m && p.bias != nullptr; ++r) {
+      std::memcpy(piece.c + r * piece.c_stride, p.bias, static_cast<std::size_t>(p.n) * sizeof(float));
+    }
+    piece.beta = p.bias != nullptr ? 1.0F : p.beta;
+    if (p.bf16 || p.b_type != NarrowType::kF32) {
+      run_rounded(piece, scratch);
+    } else {
+      run_fp32(piece, scratch);
+    }
+    if (p.finish) {
+      p.finish(piece.first_row, piece.m, piece.first_column, piece.n);
+    }
   }
 }
 
 void MatrixProduct::run_fp32(const Product& p, float* scratch) const {
   const auto* b = static_cast<const float*>(p.b);
-  if (sgemm_ != nullptr) {
-    const int status = sgemm_(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.m, p.n, p.k, 1.0F, p.a,
-                              p.a_stride, b, p.b_stride, p.beta, p.c, p.c_stride);
+  if (own_.sgemm != nullptr) {
+    const int status = own_.sgemm(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.m, p.n, p.k, p.alpha, p.a,
+                                  p.a_stride, b, p.b_stride, p.beta, p.c, p.c_stride);
     if (status != 0) {
       failed_status_.store(status, std::memory_order_relaxed);
     }
     return;
   }
-  kernels_.gemm(p.transpose_a, p.transpose_b, p.m, p.n, p.k, p.a, p.a_stride, b, p.b_stride, p.beta, p.c, p.c_stride,
-                scratch);
+  kernels_.gemm(p.transpose_a, p.transpose_b, p.m, p.n, p.k, p.alpha, p.a, p.a_stride, b, p.b_stride, p.beta, p.c,
+                p.c_stride, scratch);
 }
 
 // The same product where the processor cannot multiply bf16: blocks of both operands, rounded and widened again, go
 // through the fp32 product. Right, but no faster than fp32.
 void MatrixProduct::run_rounded(const Product& p, float* scratch) const {
-  float* rounded_a = scratch + (sgemm_ != nullptr ? 0 : kernels_.gemm_scratch_count);
+  float* rounded_a = scratch + table_scratch_count();
   float* rounded_b = rounded_a + kRoundedDepth * kRoundedRows;
   auto* words = reinterpret_cast<std::uint16_t*>(rounded_b + kRoundedDepth * kRoundedColumns);
   const auto round = [&](float* values, std::int64_t count) {
@@ -130,6 +187,7 @@ void MatrixProduct::run_rounded(const Product& p, float* scratch) const {
         block.m = rows;
         block.n = columns;
         block.k = depth;
+        block.alpha = p.alpha;
         block.a = rounded_a;
         block.a_stride = a_length;
         block.b = rounded_b;

@@ -1,9 +1,9 @@
-// C = op(A) · op(B) + beta · C on one thread, by oneDNN or by own kernels, and how a product is shared out: each
-// thread gets one tile of C, so that no two threads ever add to the same number and the result does not depend on
-// timing.
+// C = alpha · op(A) · op(B) + (C or a bias) on one thread, by oneDNN or by own kernels, with what shall be done to
+// finished values while they lie in a cache; and how a product is shared out: each thread gets one tile of C, so that
+// no two threads ever add to the same number and the result does not depend on timing.
 #pragma once
 
-#include "backends/cpu/kernels/gemm-bf16.h"
+#include "backends/cpu/kernels/gemm-avx512.h"
 #include "backends/cpu/kernels/table.h"
 #include "backends/cpu/onednn.h"
 
@@ -11,6 +11,27 @@
 #include <cstdint>
 
 namespace assay {
+
+// A call for every block of finished values: rows [row, row + rows), columns [column, column + columns) of the whole
+// product, not of the tile. Refers to a function object that outlives it.
+class Finish {
+public:
+  Finish() = default;
+  template <class Body>
+  explicit Finish(const Body& body)
+      : call_([](const void* context, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
+          (*static_cast<const Body*>(context))(row, rows, column, columns);
+        }),
+        context_(&body) {}
+  explicit operator bool() const { return call_ != nullptr; }
+  void operator()(std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) const {
+    call_(context_, row, rows, column, columns);
+  }
+
+private:
+  void (*call_)(const void*, std::int64_t, std::int64_t, std::int64_t, std::int64_t) = nullptr;
+  const void* context_ = nullptr;
+};
 
 struct Product {
   bool transpose_a = false;
@@ -23,6 +44,10 @@ struct Product {
   float beta = 0.0F; // 0 or 1
   float* c = nullptr;
   std::int64_t c_stride = 0;
+  float alpha = 1.0F;
+  const float* bias = nullptr; // (n), added to every row; beta is then 0
+  Finish finish = {};
+  std::int64_t first_row = 0, first_column = 0; // of a tile in the whole product
   // Both operands rounded to bf16; so is every product with a narrower B.
   bool bf16 = false;
   NarrowType b_type = NarrowType::kF32;
@@ -33,13 +58,18 @@ struct Product {
   Product tile(std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) const;
 };
 
+// What products are computed with; null where the machine, or the caller's choice, has none.
+struct ProductKernels {
+  OneDnnLibrary::SgemmFunction sgemm = nullptr; // goes before `fp32`
+  const BlockedGemm* fp32 = nullptr;
+  const BlockedGemm* bf16 = nullptr;
+};
+
 class MatrixProduct {
 public:
-  // `bf16_gemm` is null where the processor has no instruction for it.
-  MatrixProduct(const KernelTable& kernels, OneDnnLibrary::SgemmFunction sgemm, const Bf16GemmKernel* bf16_gemm)
-      : kernels_(kernels), sgemm_(sgemm), bf16_gemm_(bf16_gemm) {}
+  MatrixProduct(const KernelTable& table, const ProductKernels& kernels) : kernels_(table), own_(kernels) {}
 
-  bool has_bf16() const { return bf16_gemm_ != nullptr; }
+  bool has_bf16() const { return own_.bf16 != nullptr; }
   // Floats that run() needs as scratch.
   std::int64_t scratch_count() const;
   // Must run where OpenMP gives oneDNN one thread: inside a team, or under a thread count of one.
@@ -48,12 +78,14 @@ public:
   void check() const;
 
 private:
+  void run_blocked(const BlockedGemm& gemm, const Product& product, float* scratch) const;
+  void run_in_strips(const Product& product, float* scratch) const;
   void run_fp32(const Product& product, float* scratch) const;
   void run_rounded(const Product& product, float* scratch) const;
+  std::int64_t table_scratch_count() const;
 
   const KernelTable& kernels_;
-  OneDnnLibrary::SgemmFunction sgemm_;
-  const Bf16GemmKernel* bf16_gemm_;
+  ProductKernels own_;
   mutable std::atomic<int> failed_status_ = 0;
 };
 

@@ -19,6 +19,12 @@ public:
 
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
   std::size_t size() const noexcept { return bytes_.size(); }
+  // Once a mapped part has been copied out; it can be read again.
+  void drop(std::span<const std::byte> part) const noexcept {
+    if (file_.has_value()) {
+      file_->drop(part);
+    }
+  }
   const std::string& name() const noexcept { return name_; }
 
 private:

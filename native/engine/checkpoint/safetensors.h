@@ -41,6 +41,8 @@ public:
   // Null when there is none of that name.
   const SafetensorsEntry* find(std::string_view name) const;
   std::span<const std::byte> bytes(const SafetensorsEntry& entry) const;
+  // Once a tensor's bytes have been copied out; they can be read again.
+  void drop(const SafetensorsEntry& entry) const noexcept { file_.drop(bytes(entry)); }
 
 private:
   void read_header();

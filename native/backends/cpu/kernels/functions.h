@@ -49,8 +49,8 @@ void adamw_blocks(float* parameters, const float* gradients, const MomentBlocks&
 void row_dots(float* output, const float* vector, const float* matrix, std::int64_t rows, std::int64_t columns);
 void weighted_rows(float* output, const float* weights, const float* matrix, std::int64_t rows, std::int64_t columns);
 extern const std::int64_t gemm_scratch_count;
-void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
-          std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c, std::int64_t c_stride,
-          float* scratch);
+void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+          const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c,
+          std::int64_t c_stride, float* scratch);
 
 } // namespace assay::ASSAY_VARIANT

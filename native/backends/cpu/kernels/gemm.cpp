@@ -67,10 +67,10 @@ void pack_b(float* packed, const float* b, std::int64_t depth_stride, std::int64
   }
 }
 
-// block (kBlockRows, kBlockColumns) of A · B from packed panels, written to `target` as base · beta + product. Not
-// inlined: the compiler then has all registers for C and spills none of them.
+// block (kBlockRows, kBlockColumns) of A · B from packed panels, written to `target` as base · beta + product · alpha.
+// Not inlined: the compiler then has all registers for C and spills none of them.
 [[gnu::noinline]] void multiply_block(const float* __restrict a, const float* __restrict b, std::int64_t depth,
-                                      float* target, std::int64_t target_stride, float beta) {
+                                      float* target, std::int64_t target_stride, float alpha, float beta) {
   Vector sums[kBlockRows][2] = {};
   for (std::int64_t k = 0; k < depth; ++k) {
     const Vector b0 = load(b);
@@ -87,11 +87,11 @@ void pack_b(float* packed, const float* b, std::int64_t depth_stride, std::int64
   for (int r = 0; r < kBlockRows; ++r) {
     float* row = target + r * target_stride;
     if (beta == 0.0F) {
-      store(row, sums[r][0]);
-      store(row + kLanes, sums[r][1]);
+      store(row, sums[r][0] * alpha);
+      store(row + kLanes, sums[r][1] * alpha);
     } else {
-      store(row, load(row) * beta + sums[r][0]);
-      store(row + kLanes, load(row + kLanes) * beta + sums[r][1]);
+      store(row, load(row) * beta + sums[r][0] * alpha);
+      store(row + kLanes, load(row + kLanes) * beta + sums[r][1] * alpha);
     }
   }
 }
@@ -100,9 +100,9 @@ void pack_b(float* packed, const float* b, std::int64_t depth_stride, std::int64
 
 const std::int64_t gemm_scratch_count = kPanelRows * kDepth + (kPanelColumns + kBlockColumns) * kDepth;
 
-void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
-          std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c, std::int64_t c_stride,
-          float* scratch) {
+void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+          const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c,
+          std::int64_t c_stride, float* scratch) {
   const std::int64_t a_row = transpose_a ? 1 : a_stride;
   const std::int64_t a_depth = transpose_a ? a_stride : 1;
   const std::int64_t b_depth = transpose_b ? 1 : b_stride;
@@ -126,10 +126,10 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
             const float* b_block = packed_b + j * depth;
             float* target = c + (row + i) * c_stride + column + j;
             if (rows - i >= kBlockRows && columns - j >= kBlockColumns) {
-              multiply_block(a_block, b_block, depth, target, c_stride, block_beta);
+              multiply_block(a_block, b_block, depth, target, c_stride, alpha, block_beta);
               continue;
             }
-            multiply_block(a_block, b_block, depth, edge, kBlockColumns, 0.0F);
+            multiply_block(a_block, b_block, depth, edge, kBlockColumns, alpha, 0.0F);
             const std::int64_t edge_rows = rows - i < kBlockRows ? rows - i : kBlockRows;
             const std::int64_t edge_columns = columns - j < kBlockColumns ? columns - j : kBlockColumns;
             for (std::int64_t r = 0; r < edge_rows; ++r) {

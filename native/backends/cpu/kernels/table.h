@@ -101,10 +101,10 @@ struct KernelTable {
   void (*adamw_blocks)(float* parameters, const float* gradients, const struct MomentBlocks& moments,
                        std::uint16_t* copy, std::int64_t count, const struct AdamWScalars& scalars);
 
-  // --- matrix product, one thread: C = op(A) · op(B) + beta · C ---
+  // --- matrix product, one thread: C = alpha · op(A) · op(B) + beta · C ---
   std::int64_t gemm_scratch_count; // floats
-  void (*gemm)(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
-               std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c,
+  void (*gemm)(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+               const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c,
                std::int64_t c_stride, float* scratch);
 };
 
