@@ -205,10 +205,26 @@ void add_thread_cases() {
   }
 }
 
+// The last microbatch of an evaluation or of a data set may be smaller than planned, and fewer heads are divided.
+void add_planning_case() {
+  add_backend_cases("a workspace planned for many sequences serves one", [](const BackendUnderTest& under_test) {
+    const auto backend = under_test.create(2);
+    const std::int64_t seq_len = 1024, heads = 2, channels = 8;
+    backend->reserve_workspace(backend->workspace_bytes(
+        {.rows = 64 * seq_len, .seq_len = seq_len, .channels = channels, .heads = heads, .training = true}));
+    const OpCase op = attention_case(1, seq_len, heads, channels / heads, 0);
+    const std::vector<Floats> inputs = {random_floats(static_cast<std::size_t>(op.inputs[0].count), 1.0, 3)};
+    const Floats gradient =
+        op.backward(*backend, inputs, random_floats(static_cast<std::size_t>(seq_len * channels), 1.0, 4)).front();
+    CHECK(std::all_of(gradient.begin(), gradient.end(), [](float value) { return std::isfinite(value); }));
+  });
+}
+
 } // namespace
 
 int main() {
   add_operations(table());
   add_thread_cases();
+  add_planning_case();
   return run_cases();
 }

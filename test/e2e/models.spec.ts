@@ -13,7 +13,7 @@ async function answerDialog({ app }: OpenWindow, answer: string): Promise<void> 
 
 async function newestCheckpoint(home: string): Promise<string> {
   const runs = path.join(home, "workspace", "runs");
-  const [run] = (await readdir(runs)).filter((name) => name.endsWith(".json") === false && name.includes("-tiny-"));
+  const [run] = (await readdir(runs)).filter((name) => name.includes("-tiny-"));
   return path.join(runs, run ?? "", "checkpoints", "step-9");
 }
 

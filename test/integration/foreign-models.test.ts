@@ -10,10 +10,11 @@ import { Agreement, hasTorch, readTensors, runReference, withoutTorch } from "..
 import { temporaryFolder } from "../support/workspace.ts";
 
 const root = path.resolve(import.meta.dirname, "..", "..");
-// Hundreds of megabytes are written and read.
-vi.setConfig({ testTimeout: 180_000 });
 const data = path.resolve(root, process.env["ASSAY_TEST_DATA"] ?? path.join("..", "shared", "data"), "models");
 const withoutData = existsSync(data) ? "" : ` (${data} is absent: set ASSAY_TEST_DATA)`;
+
+// Hundreds of megabytes are written and read.
+vi.setConfig({ testTimeout: 180_000 });
 
 /** What differs between the logits of `model` and the reference's in `folder`. */
 async function compareLogits(folder: string, model: NativeModel): Promise<readonly string[]> {

@@ -111,6 +111,8 @@ describe("assay train --from", () => {
     const { directory } = await createTinyRun(workspace, ["max_duration=8ba"]);
     expect(await runToEnd(directory)).toMatchObject({ status: "completed" });
     const id = path.basename(directory);
+    expect(await planJson(id)).toMatchObject({ name: "tiny", steps: 8, basis: "measured" });
+    expect(await planJson(`${id}@8`)).toMatchObject({ days: null, memory: { int8_inference: expect.anything() } });
     const words = [
       "train",
       "--from",

@@ -2,7 +2,7 @@
 // each way to train and to use the model, and with a GPU named: its memory, days, GPU-hours and price.
 
 import { elementCount, modelTensors } from "#shared/domain/model-tensors";
-import { parseDuration, type ShapedRecipe } from "#shared/domain/recipe";
+import type { ShapedRecipe } from "#shared/domain/recipe";
 import { defaultLoraTargets, trainableCount } from "#shared/domain/recipe-model";
 import type { Forecast } from "#shared/ipc/recipes.contract";
 import type { NativeModelConfig, NativeModelOptions } from "../engine/addon.ts";
@@ -192,9 +192,4 @@ export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rat
     variantWindows,
     ...timeAndPrice(figures.seconds, cluster),
   };
-}
-
-/** A duration in passes cannot be counted without the text. */
-export function needsText(recipe: ShapedRecipe): boolean {
-  return parseDuration(recipe.max_duration).unit === "ep";
 }

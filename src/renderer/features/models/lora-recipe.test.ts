@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { recipeSchema } from "#shared/domain/recipe";
 import { checkRecipe } from "#shared/domain/recipe-check";
-import { loraProblem, loraRecipe } from "./lora-recipe.ts";
+import { canFineTune, loraProblem, loraRecipe } from "./lora-recipe.ts";
 
 const shape = {
   layers: 2,
@@ -33,6 +33,17 @@ describe("loraRecipe", () => {
         expect(checkRecipe(recipe).filter(({ severity }) => severity === "error")).toEqual([]);
       }
     }
+  });
+});
+
+describe("canFineTune", () => {
+  it("holds for whole language models that a recipe can begin with", () => {
+    const model = { head: "causal-lm", format: "safetensors", adapter: null } as const;
+    expect(canFineTune(model)).toBe(true);
+    expect(canFineTune({ ...model, head: "pretraining" })).toBe(true);
+    expect(canFineTune({ ...model, head: "span-qa" })).toBe(false);
+    expect(canFineTune({ ...model, format: "gguf" })).toBe(false);
+    expect(canFineTune({ ...model, adapter: { base: "/b", rank: 4, targets: ["c_attn"] } })).toBe(false);
   });
 });
 

@@ -7,7 +7,7 @@ import { visible } from "./surprise.ts";
 const WIDTH_PX = 268;
 
 /** Where the chosen word stands, within the text it is laid over. */
-function usePlace(selected: number | null, wordCount: number) {
+function usePlace(selected: number | null) {
   const ref = useRef<HTMLDivElement>(null);
   const [place, setPlace] = useState<{ readonly left: number; readonly top: number } | null>(null);
   useLayoutEffect(() => {
@@ -23,7 +23,7 @@ function usePlace(selected: number | null, wordCount: number) {
       const left = Math.max(0, Math.min(box.left - around.left, around.width - WIDTH_PX));
       setPlace({ left, top: box.bottom - around.top + 4 });
     }
-  }, [selected, wordCount]);
+  }, [selected]);
   return { ref, place };
 }
 
@@ -32,15 +32,16 @@ export function WordAlternatives() {
   const word = usePlayground((state) =>
     state.selectedWord === null ? null : (state.continuation.words[state.selectedWord] ?? null),
   );
-  const wordCount = usePlayground((state) => state.continuation.words.length);
+  // Words move with the prompt before them; what was written for another prompt is not branched from.
+  const isStale = usePlayground((state) => state.continuationOf !== state.prompt);
   const isBusy = usePlayground(
     (state) => state.generation.state === "waiting" || state.generation.state === "streaming",
   );
   const branchWith = usePlayground((state) => state.branchWith);
   const selectWord = usePlayground((state) => state.selectWord);
-  const { ref, place } = usePlace(selected, wordCount);
+  const { ref, place } = usePlace(selected);
   const alternatives = word?.alternatives ?? [];
-  const isShown = word !== null && alternatives.length > 0;
+  const isShown = word !== null && alternatives.length > 0 && !isStale;
   const most = Math.exp(alternatives[0]?.logprob ?? 0);
   return (
     <div
