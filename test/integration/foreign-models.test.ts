@@ -141,7 +141,7 @@ describe.skipIf(!hasTorch)(`a checkpoint with BioMedLM's names and layout${witho
       expect(headers.format).toBe(format);
       expect(headers.tensors.length).toBe(count);
       for (const { name, dtype, shape } of headers.tensors) {
-        expect(dtype, name).toBe(name.endsWith("attn.bias") ? "U8" : "F32");
+        expect(dtype, name).toBe(name.endsWith(".attn.bias") ? "U8" : "F32");
         expect(shapes.get(name) ?? shape, name).toEqual(shape);
         shapes.set(name, shape);
       }
