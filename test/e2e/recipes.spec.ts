@@ -60,10 +60,11 @@ test("keys are completed and explained from the recipe's own schema", async ({ h
 });
 
 test("what the engine learned is completed too, and the plan follows the precision and the adapters", async ({
-  trainedHome,
+  trainedCopy,
 }) => {
-  const checkpoint = path.join(await newestRun(trainedHome), "checkpoints", "step-9");
-  const file = path.join(trainedHome, "adapted.yaml");
+  const checkpoint = path.join(await newestRun(trainedCopy), "checkpoints", "step-9");
+  await mkdir(path.join(trainedCopy, "workspace", "recipes"), { recursive: true });
+  const file = path.join(trainedCopy, "workspace", "recipes", "adapted.yaml");
   const corpus = path.resolve(import.meta.dirname, "../../resources/sample/abstracts.jsonl");
   await writeFile(
     file,
@@ -78,7 +79,7 @@ global_train_batch_size: 4
 precision: amp_bf16
 `,
   );
-  const { app, page } = await openWindow(trainedHome, sourceRoute("recipes", file));
+  const { app, page } = await openWindow(trainedCopy, sourceRoute("recipes", file));
   const plan = page.getByRole("complementary", { name: "Details" });
   await expect(plan).toContainText("memory, amp_bf16");
   await plan.getByRole("button", { name: /^trained of them/ }).click();
