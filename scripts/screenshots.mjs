@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // Takes the pictures in docs/images from the real window: every view in both themes, on a workspace where the main job
-// has run.
+// has run, a branch of it too, and a model of BioMedLM's shape lies as headers alone.
 // usage: xvfb-run -a -s "-screen 0 1600x1200x24" node scripts/screenshots.mjs [WORKSPACE]    (default: a new one)
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -63,7 +63,103 @@ async function go(...parts) {
 /** @param {string} name */
 const shoot = (name) => page.screenshot({ path: path.join(images, `${name}.png`) });
 
-const [run] = await ask("runs.list", {});
+/** A model of BioMedLM's shape: whole headers over a file without content, so that it takes no room. */
+async function writeBioMedLm() {
+  const folder = path.join(workspace, "models", "BioMedLM");
+  if (existsSync(folder)) {
+    return folder;
+  }
+  const width = 2560;
+  /** @type {[string, number[]][]} */
+  const shapes = [
+    ["transformer.wte.weight", [28_896, width]],
+    ["transformer.wpe.weight", [1024, width]],
+    ...Array.from({ length: 32 }, (_, layer) => {
+      /** @type {[string, number[]][]} */
+      const block = [
+        ["ln_1.weight", [width]],
+        ["ln_1.bias", [width]],
+        ["attn.c_attn.weight", [width, 3 * width]],
+        ["attn.c_attn.bias", [3 * width]],
+        ["attn.c_proj.weight", [width, width]],
+        ["attn.c_proj.bias", [width]],
+        ["ln_2.weight", [width]],
+        ["ln_2.bias", [width]],
+        ["mlp.c_fc.weight", [width, 4 * width]],
+        ["mlp.c_fc.bias", [4 * width]],
+        ["mlp.c_proj.weight", [4 * width, width]],
+        ["mlp.c_proj.bias", [width]],
+      ];
+      return block.map(
+        ([name, shape]) => /** @type {[string, number[]]} */ ([`transformer.h.${layer}.${name}`, shape]),
+      );
+    }).flat(),
+    ["transformer.ln_f.weight", [width]],
+    ["transformer.ln_f.bias", [width]],
+  ];
+  let end = 0;
+  const header = Buffer.from(
+    JSON.stringify(
+      Object.fromEntries(
+        shapes.map(([name, shape]) => {
+          const begin = end;
+          end += 4 * shape.reduce((product, size) => product * size, 1);
+          return [name, { dtype: "F32", shape, data_offsets: [begin, end] }];
+        }),
+      ),
+    ),
+  );
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(
+    path.join(folder, "config.json"),
+    JSON.stringify({
+      model_type: "gpt2",
+      architectures: ["GPT2LMHeadModel"],
+      vocab_size: 28_896,
+      n_positions: 1024,
+      n_embd: width,
+      n_layer: 32,
+      n_head: 20,
+      scale_attn_by_inverse_layer_idx: true,
+      bos_token_id: 28_895,
+      eos_token_id: 28_895,
+    }),
+  );
+  const file = path.join(folder, "model.safetensors");
+  writeFileSync(file, Buffer.concat([length, header]));
+  truncateSync(file, 8 + header.length + end);
+  return folder;
+}
+
+/** A branch of the main job at a lower rate, once. @param {any} run */
+async function branchOf(run) {
+  const runs = await ask("runs.list", {});
+  const known = runs.find((/** @type {any} */ each) => each.name.includes("-from-"));
+  if (known !== undefined) {
+    return known.id;
+  }
+  const { checkpoints } = await ask("runs.show", { run: run.id });
+  const started = await ask("runs.branch", {
+    run: run.id,
+    step: checkpoints.at(-2).step,
+    set: ["optimizer.lr=3.0e-4", "max_duration=600ba"],
+  });
+  for (;;) {
+    const { summary } = await ask("runs.show", { run: started.run });
+    if (summary.status === "completed") {
+      return started.run;
+    }
+    await page.waitForTimeout(1000);
+  }
+}
+
+const all = await ask("runs.list", {});
+const run = all.find((/** @type {any} */ each) => each.name === "biomedlm-tiny");
+const bioMedLm = await writeBioMedLm();
+const branch = await branchOf(run);
+const checkpoint = path.join(run.directory, "checkpoints", `step-${run.step}`);
 const text =
   "Immunohistochemistry confirmed cytotoxicity of the probiotic strain after liquid chromatography; EGFR expression fell 3.2-fold (P < 0.001).";
 
@@ -76,6 +172,34 @@ for (const theme of ["light", "dark"]) {
   await shoot(`runs-${theme}`);
   await go("runs", run.id);
   await shoot(`run-${theme}`);
+  await go("runs", branch);
+  await shoot(`run-branch-${theme}`);
+  await go("runs", run.id, "branch", "300");
+  await page.getByRole("textbox", { name: "optimizer.lr" }).fill("3.0e-4");
+  await page.getByRole("textbox", { name: "max_duration" }).fill("600ba");
+  await page.waitForTimeout(1200);
+  await shoot(`branch-${theme}`);
+  await go("models");
+  await shoot(`models-${theme}`);
+  await go("models", bioMedLm);
+  await page.getByRole("combobox", { name: "tokenizer" }).selectOption("gpt2");
+  await page
+    .getByRole("row", { name: /^to run/ })
+    .getByRole("button")
+    .nth(1)
+    .click();
+  await page.mouse.move(0, 0);
+  await page.waitForTimeout(800);
+  await shoot(`model-${theme}`);
+  await go("models", checkpoint, "fine-tune");
+  await shoot(`fine-tune-${theme}`);
+  rmSync(path.join(workspace, "exports"), { recursive: true, force: true });
+  await go("models", checkpoint, "export");
+  await page.getByText("bf16", { exact: true }).click();
+  await page.getByRole("button", { name: /^Export model/ }).click();
+  await page.getByTestId("export-comparison").waitFor();
+  await page.waitForTimeout(500);
+  await shoot(`export-${theme}`);
   await go("recipes");
   await shoot(`recipes-${theme}`);
   await go("recipes", "preset:biomedlm-tiny");
@@ -93,6 +217,8 @@ for (const theme of ["light", "dark"]) {
   await page.getByRole("button", { name: /^Continue/ }).click();
   await page.getByTestId("generation-figures").waitFor();
   await page.waitForTimeout(1500);
+  await page.getByRole("option").nth(7).click();
+  await page.waitForTimeout(500);
   await shoot(`playground-${theme}`);
   await go("settings");
   await shoot(`settings-${theme}`);

@@ -188,11 +188,12 @@ def cosine_with_warmup(step: int, total_steps: int, warmup_steps: int, lr: float
 
 
 def train_step(model: Gpt2, optimizer: DecoupledAdamW, tokens: torch.Tensor, lr: float,
-               clipping: float | None) -> tuple[float, float]:
-    """One update from (B, T + 1) tokens; returns loss and gradient norm."""
+               clipping: float | None, autocast: bool = False) -> tuple[float, float]:
+    """One update from (B, T + 1) tokens; returns loss and gradient norm. `autocast`: PyTorch's bf16 mixed precision."""
     for parameter in model.parameters.values():
         parameter.grad = None
-    loss = model.loss(tokens)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        loss = model.loss(tokens)
     loss.backward()
     norm = clip_gradients(model.parameters.values(), clipping)
     optimizer.step(lr)

@@ -141,10 +141,11 @@ def gelu_new(x: Tensor) -> Tensor:
     return F.gelu(x, approximate="tanh")
 
 
-def set_precision(model: nn.Module, precision: str) -> None:
+def set_precision(model: nn.Module, precision: str, attention_precision: str | None = None) -> None:
+    """Of the products of linear layers and output layers, and of attention's, which are the same unless said."""
     for module in model.modules():
         if hasattr(module, "product"):
-            module.product = PRODUCTS[precision]
+            module.product = PRODUCTS[(attention_precision or precision) if hasattr(module, "heads") else precision]
 
 
 def add_lora(model: nn.Module, lora: Lora) -> list[str]:

@@ -1,6 +1,6 @@
 """Times whole training steps of the bench shapes in PyTorch and prints one JSON line a shape: the peer of bench-train.
 
-  torch_train_bench.py [--shape bench-s|bench-m|gpt2-124m] [--steps 10] [--warmup 2] [--threads 0]
+  torch_train_bench.py [--shape bench-s|bench-m|gpt2-124m] [--steps 10] [--warmup 2] [--threads 0] [--precision fp32|bf16]
 
 Uses the best settings we know for PyTorch 1.13 on a CPU without MKL: OpenBLAS built for OpenMP, so that BLAS and PyTorch
 share one thread pool; OpenBLAS's AVX-512 kernels, which it does not choose by itself on processors younger than it is;
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -48,12 +49,18 @@ def blas_libraries() -> list[str]:
     return sorted({os.path.realpath(line.split()[-1]) for line in lines if "blas" in line.split()[-1].lower()})
 
 
+def peak_bytes() -> int:
+    """The most memory this process has held at once."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=sorted(SHAPES), action="append")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     arguments = parser.parse_args()
     threads = arguments.threads or len(os.sched_getaffinity(0))
     environment = tuned_environment(threads)
@@ -77,13 +84,15 @@ def main() -> None:
         for step in range(arguments.warmup + arguments.steps):
             tokens = torch.randint(shape["vocab_size"], (shape["batch"], shape["seq_len"] + 1), generator=generator)
             start = time.perf_counter()
-            loss, _ = reference.train_step(model, optimizer, tokens, 1e-3, 1.0)
+            loss, _ = reference.train_step(model, optimizer, tokens, 1e-3, 1.0,
+                                            autocast=arguments.precision == "bf16")
             if step >= arguments.warmup:
                 seconds.append(round(time.perf_counter() - start, 6))
         print(json.dumps({
             "shape": name, "tokens_per_step": shape["batch"] * shape["seq_len"], "threads": torch.get_num_threads(),
             "torch": torch.__version__, "blas": blas_libraries(),
             "blas_core": os.environ.get("OPENBLAS_CORETYPE", ""), "loss": round(loss, 6), "step_seconds": seconds,
+            "precision": arguments.precision, "peak_bytes": peak_bytes(),
         }), flush=True)
         del model, optimizer
 

@@ -147,8 +147,7 @@ void run_decoding(const Options& options, Backend& backend, DataType type, std::
     std::memset(stored, 0x11, bytes);
     const double seconds = best_seconds(options.threads, 2 * options.seconds, [&] {
       if (is_embedding) {
-        backend.logits(input, WeightView(stored, type, scales), nullptr, output, rows, kWidth, kVocabulary,
-                       type == DataType::kBf16);
+        backend.logits(input, WeightView(stored, type, scales), nullptr, output, rows, kWidth, kVocabulary, false);
         return;
       }
       for (std::int64_t layer = 0; layer < kLayers; ++layer) {
@@ -160,7 +159,6 @@ void run_decoding(const Options& options, Backend& backend, DataType type, std::
         forward.rows = rows;
         forward.in = kWidth;
         forward.out = kInner;
-        forward.bf16 = type == DataType::kBf16;
         backend.linear_forward(forward);
       }
     });

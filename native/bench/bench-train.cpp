@@ -1,6 +1,6 @@
 // Times whole training steps of the bench shapes on the CPU backend and prints one JSON line a shape:
 //   bench-train [--shape bench-s|bench-m|gpt2-124m] [--steps 10] [--warmup 2] [--threads 0] [--gemm
-//   auto|onednn|portable] [--phases]
+//   auto|onednn|portable] [--precision fp32|bf16] [--phases]
 // Tokens are random: a step's cost does not depend on them.
 #include "backends/cpu/cpu-backend.h"
 #include "engine/base/error.h"
@@ -11,6 +11,7 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <sys/resource.h>
 #include <vector>
 
 namespace {
@@ -30,6 +31,7 @@ struct Options {
   std::string shape;
   int steps = 10, warmup = 2, threads = 0;
   assay::GemmChoice gemm = assay::GemmChoice::kAutomatic;
+  assay::Precision precision = assay::Precision::kFp32;
   bool phases = false;
 };
 
@@ -47,6 +49,13 @@ void print_phases(const assay::PhaseSeconds& p, double seconds) {
   show("optimizer", p.optimizer);
 }
 
+// The most memory this process has held at once.
+long long peak_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<long long>(usage.ru_maxrss) * 1024;
+}
+
 void run(const Shape& shape, const Options& options) {
   const auto backend = assay::create_cpu_backend({options.threads, options.gemm});
   assay::ModelConfig config;
@@ -62,6 +71,7 @@ void run(const Shape& shape, const Options& options) {
   training.global_batch_size = shape.batch;
   training.seq_len = shape.seq_len;
   training.gradient_clipping = 1.0;
+  training.precision = options.precision;
   const assay::MemoryPlan plan = model.prepare_training(training);
 
   std::mt19937 random(17);
@@ -85,11 +95,12 @@ void run(const Shape& shape, const Options& options) {
     }
   }
   const assay::BackendInfo& info = backend->info();
-  std::printf("{\"shape\":\"%s\",\"tokens_per_step\":%lld,\"threads\":%d,\"gemm\":\"%s\",\"instruction_set\":\"%s\","
-              "\"parameters\":%lld,\"planned_bytes\":%zu,\"loss\":%.6f,\"step_seconds\":[",
-              shape.name, static_cast<long long>(shape.batch * shape.seq_len), info.threads, info.gemm.c_str(),
-              info.instruction_set.c_str(), static_cast<long long>(model.parameters().parameter_count),
-              plan.total_bytes, loss);
+  std::printf(
+      "{\"shape\":\"%s\",\"tokens_per_step\":%lld,\"threads\":%d,\"gemm\":\"%s\",\"instruction_set\":\"%s\","
+      "\"parameters\":%lld,\"planned_bytes\":%zu,\"peak_bytes\":%lld,\"bf16\":\"%s\",\"loss\":%.6f,\"step_seconds\":[",
+      shape.name, static_cast<long long>(shape.batch * shape.seq_len), info.threads, info.gemm.c_str(),
+      info.instruction_set.c_str(), static_cast<long long>(model.parameters().parameter_count), plan.total_bytes,
+      peak_bytes(), info.bf16.c_str(), loss);
   for (std::size_t i = 0; i < seconds.size(); ++i) {
     std::printf("%s%.6f", i > 0 ? "," : "", seconds[i]);
   }
@@ -118,6 +129,8 @@ bool parse(int count, char** arguments, Options& options) {
       options.steps = std::atoi(value.c_str());
     } else if (name == "--warmup") {
       options.warmup = std::atoi(value.c_str());
+    } else if (name == "--precision") {
+      options.precision = value == "bf16" ? assay::Precision::kAmpBf16 : assay::Precision::kFp32;
     } else if (name == "--threads") {
       options.threads = std::atoi(value.c_str());
     } else if (name == "--gemm") {
@@ -137,7 +150,7 @@ int main(int count, char** arguments) {
   Options options;
   if (!parse(count, arguments, options)) {
     std::fprintf(stderr, "usage: bench-train [--shape NAME] [--steps N] [--warmup N] [--threads N] [--gemm "
-                         "auto|onednn|portable] [--phases]\n");
+                         "auto|onednn|portable] [--precision fp32|bf16] [--phases]\n");
     return 2;
   }
   try {

@@ -9,11 +9,15 @@
 #endif
 
 #include "engine/checkpoint/safetensors.h"
+#include "engine/checkpoint/tensor-source.h"
 #include "engine/data/data-order.h"
 
 #include <napi.h>
 
 #include <limits>
+#include <map>
+#include <span>
+#include <string>
 
 namespace assay::binding {
 
@@ -42,6 +46,43 @@ Napi::Value data_order(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Array shape_array(Napi::Env env, std::span<const std::uint64_t> extents) {
+  Napi::Array shape = Napi::Array::New(env, extents.size());
+  for (std::size_t axis = 0; axis < extents.size(); ++axis) {
+    shape.Set(static_cast<std::uint32_t>(axis), static_cast<double>(extents[axis]));
+  }
+  return shape;
+}
+
+Napi::Object metadata_object(Napi::Env env, const std::map<std::string, std::string>& entries) {
+  Napi::Object metadata = Napi::Object::New(env);
+  for (const auto& [key, value] : entries) {
+    metadata.Set(key, value);
+  }
+  return metadata;
+}
+
+Napi::Value read_tensor_headers(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const auto source = open_tensor_source(string_argument(info, 0, "readTensorHeaders", "path"));
+    Napi::Array tensors = Napi::Array::New(env, source->tensors().size());
+    for (std::size_t index = 0; index < source->tensors().size(); ++index) {
+      const SourceTensor& found = source->tensors()[index];
+      Napi::Object tensor = Napi::Object::New(env);
+      tensor.Set("name", found.name);
+      tensor.Set("dtype", found.dtype);
+      tensor.Set("shape", shape_array(env, found.shape));
+      tensors.Set(static_cast<std::uint32_t>(index), tensor);
+    }
+    Napi::Object headers = Napi::Object::New(env);
+    headers.Set("format", source->format());
+    headers.Set("tensors", tensors);
+    headers.Set("metadata", metadata_object(env, source->metadata()));
+    return headers;
+  });
+}
+
 Napi::Value read_safetensors_header(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
@@ -49,26 +90,48 @@ Napi::Value read_safetensors_header(const Napi::CallbackInfo& info) {
     Napi::Array tensors = Napi::Array::New(env, file.entries().size());
     for (std::size_t index = 0; index < file.entries().size(); ++index) {
       const SafetensorsEntry& entry = file.entries()[index];
-      Napi::Array shape = Napi::Array::New(env, entry.shape.size());
-      for (std::size_t axis = 0; axis < entry.shape.size(); ++axis) {
-        shape.Set(static_cast<std::uint32_t>(axis), static_cast<double>(entry.shape[axis]));
-      }
       Napi::Object tensor = Napi::Object::New(env);
       tensor.Set("name", entry.name);
       tensor.Set("dtype", entry.dtype);
-      tensor.Set("shape", shape);
+      tensor.Set("shape", shape_array(env, entry.shape));
       tensor.Set("begin", static_cast<double>(entry.begin));
       tensor.Set("end", static_cast<double>(entry.end));
       tensors.Set(static_cast<std::uint32_t>(index), tensor);
     }
-    Napi::Object metadata = Napi::Object::New(env);
-    for (const auto& [key, value] : file.metadata()) {
-      metadata.Set(key, value);
-    }
     Napi::Object header = Napi::Object::New(env);
     header.Set("tensors", tensors);
-    header.Set("metadata", metadata);
+    header.Set("metadata", metadata_object(env, file.metadata()));
     return header;
+  });
+}
+
+// Headers alone, so that a model of any size answers at once.
+Napi::Value read_tensor_headers(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const auto source = open_tensor_source(string_argument(info, 0, "readTensorHeaders", "path"));
+    Napi::Array tensors = Napi::Array::New(env, source->tensors().size());
+    std::uint32_t index = 0;
+    for (const SourceTensor& each : source->tensors()) {
+      Napi::Array shape = Napi::Array::New(env, each.shape.size());
+      for (std::size_t axis = 0; axis < each.shape.size(); ++axis) {
+        shape.Set(static_cast<std::uint32_t>(axis), static_cast<double>(each.shape[axis]));
+      }
+      Napi::Object tensor = Napi::Object::New(env);
+      tensor.Set("name", each.name);
+      tensor.Set("dtype", each.dtype);
+      tensor.Set("shape", shape);
+      tensors.Set(index++, tensor);
+    }
+    Napi::Object metadata = Napi::Object::New(env);
+    for (const auto& [key, value] : source->metadata()) {
+      metadata.Set(key, value);
+    }
+    Napi::Object headers = Napi::Object::New(env);
+    headers.Set("format", source->format());
+    headers.Set("tensors", tensors);
+    headers.Set("metadata", metadata);
+    return headers;
   });
 }
 
@@ -76,6 +139,7 @@ Napi::Object initialize_module(Napi::Env env, Napi::Object exports) {
   exports.Set("machine", Napi::Function::New(env, machine, "machine"));
   exports.Set("dataOrder", Napi::Function::New(env, data_order, "dataOrder"));
   exports.Set("readSafetensorsHeader", Napi::Function::New(env, read_safetensors_header, "readSafetensorsHeader"));
+  exports.Set("readTensorHeaders", Napi::Function::New(env, read_tensor_headers, "readTensorHeaders"));
   Model::define(env, exports);
   TokenData::define(env, exports);
 #if defined(ASSAY_TOKENIZER_BINDING)

@@ -190,12 +190,12 @@ void check_products(const BackendUnderTest& under_test, const Size& s, bool bf16
   });
 }
 
-// A linear weight (in, out) and an embedding (out, in). Beyond kFewRows of the backend, operands are rounded to bf16.
+// A linear weight (in, out) and an embedding (out, in). With more than a few rows operands are rounded to bf16.
 void check_stored(const BackendUnderTest& under_test, const Size& s, DataType type) {
   const auto backend = ready_backend(under_test, 2);
   const Floats input = random_floats(static_cast<std::size_t>(s.rows * s.in), 1.0, 5);
   const Floats bias = random_floats(static_cast<std::size_t>(s.out), 1.0, 6);
-  const bool is_rounded = s.rows > 16 && type != DataType::kF32;
+  const bool is_rounded = s.rows > 32 && type != DataType::kF32;
   const auto seen = [&](float value) { return is_rounded ? rounded(value) : value; };
   for (const bool is_embedding : {false, true}) {
     const StoredWeight weight =
@@ -250,7 +250,7 @@ const bool kRegistered = [] {
                         [=](const BackendUnderTest& backend) { check_products(backend, s, bf16); });
     }
   }
-  for (const std::int64_t rows : {1, 2, 3, 5, 8, 15, 16, 17, 40}) {
+  for (const std::int64_t rows : {1, 2, 3, 5, 8, 15, 16, 17, 32, 33, 40}) {
     for (const DataType type : {DataType::kF32, DataType::kBf16, DataType::kInt8}) {
       const char* name = type == DataType::kF32 ? "fp32" : type == DataType::kBf16 ? "bf16" : "int8";
       add_backend_cases(std::to_string(rows) + " rows meet " + name + " weights as each row alone does",

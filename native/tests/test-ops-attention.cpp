@@ -7,11 +7,12 @@ using namespace assay::test;
 namespace {
 
 OpCase attention_case(std::int64_t batch, std::int64_t seq_len, std::int64_t heads, std::int64_t head_size,
-                      float probability, const std::string& pattern = "", const Visibility& visibility = {}) {
+                      float probability, const std::string& pattern = "", const Visibility& visibility = {},
+                      bool bf16 = false) {
   const Dropout dropout = dropout_of(probability);
   OpCase op;
-  op.title =
-      "attention " + pattern + sizes({batch, seq_len, heads, head_size}) + (probability > 0 ? " with dropout" : "");
+  op.title = "attention " + pattern + sizes({batch, seq_len, heads, head_size}) +
+             (probability > 0 ? " with dropout" : "") + (bf16 ? " in bf16" : "");
   const std::int64_t channels = heads * head_size;
   op.inputs = {{"qkv", batch * seq_len * 3 * channels}};
   op.reference = [=](const std::vector<Values>& in) {
@@ -21,6 +22,7 @@ OpCase attention_case(std::int64_t batch, std::int64_t seq_len, std::int64_t hea
     Floats output(static_cast<std::size_t>(batch * seq_len * channels), NAN);
     log_sum_exp.assign(static_cast<std::size_t>(batch * heads * seq_len), NAN);
     AttentionForward call{qkv.data(), output.data(), log_sum_exp.data(), batch, seq_len, heads, head_size, dropout};
+    call.bf16 = bf16;
     call.causal = visibility.causal;
     call.key_begin = visibility.key_begin.empty() ? nullptr : visibility.key_begin.data();
     call.key_end = visibility.key_end.empty() ? nullptr : visibility.key_end.data();
@@ -38,13 +40,16 @@ OpCase attention_case(std::int64_t batch, std::int64_t seq_len, std::int64_t hea
     Floats d_qkv(in[0].size(), NAN);
     AttentionBackward call{upstream.data(), in[0].data(), output.data(), log_sum_exp.data(), d_qkv.data(),
                            batch,           seq_len,      heads,         head_size,          dropout};
+    call.bf16 = bf16;
     call.causal = visibility.causal;
     call.key_begin = visibility.key_begin.empty() ? nullptr : visibility.key_begin.data();
     call.key_end = visibility.key_end.empty() ? nullptr : visibility.key_end.data();
     backend.attention_backward(call);
     return std::vector<Floats>{d_qkv};
   };
-  op.workspace.seq_len = seq_len;
+  op.workspace = {.rows = batch * seq_len, .seq_len = seq_len, .channels = channels, .heads = heads};
+  // bf16 keeps 8 bits of each operand.
+  op.tolerance = bf16 ? 1.5e-2 : 2e-5;
   return op;
 }
 
@@ -153,6 +158,12 @@ std::vector<OpCase> table() {
       attention_case(2, 9, 1, 4, 0, "of padding alone ", packed(false, 2, 9, {-9})),
       attention_case(2, 130, 1, 4, 0.3F, "of ranges in no order ", scattered(true, 2, 130)),
       attention_case(1, 300, 2, 4, 0, "both ways of ranges in no order ", scattered(false, 1, 300)),
+      // Few heads of many keys: backward divides them.
+      attention_case(1, 1030, 1, 3, 0.1F),
+      attention_case(1, 600, 3, 5, 0, "both ways ", {false, {}, {}}),
+      attention_case(1, 600, 1, 3, 0, "within texts ", packed(true, 1, 600, {150, -50, 120})),
+      attention_case(1, 67, 2, 8, 0.2F, "", {}, true),
+      attention_case(2, 130, 2, 16, 0, "both ways within texts ", packed(false, 2, 130, {60, -5, 90}), true),
       attention_cached_case({1}, {1, 1}, 2, 8),
       attention_cached_case({70}, {1, 200, 1, 30, 4}, 3, 5),
       attention_cached_case({600}, {1, 2}, 2, 64),
@@ -161,9 +172,59 @@ std::vector<OpCase> table() {
   };
 }
 
+// The table runs on three threads; here the same bits must come from any number.
+void add_thread_cases() {
+  const std::vector<OpCase> cases = {
+      attention_case(3, 130, 2, 8, 0.1F),
+      attention_case(1, 600, 2, 16, 0.1F),
+      attention_case(2, 600, 3, 4, 0, "within texts ", packed(false, 2, 600, {150, -50, 120})),
+      attention_cached_case({600, 20, 300}, {1, 3, 70}, 3, 16),
+  };
+  for (const OpCase& op : cases) {
+    add_backend_cases("the same bits on any number of threads: " + op.title, [op](const BackendUnderTest& under_test) {
+      std::vector<Floats> inputs, first;
+      for (const Input& input : op.inputs) {
+        inputs.push_back(random_floats(static_cast<std::size_t>(input.count), input.deviation, 5));
+      }
+      for (const int threads : {1, 2, 7}) {
+        const auto backend = under_test.create(threads);
+        WorkspaceRequest request = op.workspace;
+        for (const bool training : {false, true}) {
+          request.training = training;
+          backend->reserve_workspace(backend->workspace_bytes(request));
+        }
+        std::vector<Floats> found = {op.forward(*backend, inputs)};
+        if (op.backward) {
+          const Floats upstream = random_floats(found[0].size(), 1.0, 7);
+          found.push_back(op.backward(*backend, inputs, upstream).front());
+        }
+        CHECK(first.empty() || found == first);
+        first = found;
+      }
+    });
+  }
+}
+
+// The last microbatch of an evaluation or of a data set may be smaller than planned, and fewer heads are divided.
+void add_planning_case() {
+  add_backend_cases("a workspace planned for many sequences serves one", [](const BackendUnderTest& under_test) {
+    const auto backend = under_test.create(2);
+    const std::int64_t seq_len = 1024, heads = 2, channels = 8;
+    backend->reserve_workspace(backend->workspace_bytes(
+        {.rows = 64 * seq_len, .seq_len = seq_len, .channels = channels, .heads = heads, .training = true}));
+    const OpCase op = attention_case(1, seq_len, heads, channels / heads, 0);
+    const std::vector<Floats> inputs = {random_floats(static_cast<std::size_t>(op.inputs[0].count), 1.0, 3)};
+    const Floats gradient =
+        op.backward(*backend, inputs, random_floats(static_cast<std::size_t>(seq_len * channels), 1.0, 4)).front();
+    CHECK(std::all_of(gradient.begin(), gradient.end(), [](float value) { return std::isfinite(value); }));
+  });
+}
+
 } // namespace
 
 int main() {
   add_operations(table());
+  add_thread_cases();
+  add_planning_case();
   return run_cases();
 }

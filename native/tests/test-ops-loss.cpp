@@ -6,38 +6,66 @@ using namespace assay::test;
 
 namespace {
 
+struct ClassifierOptions {
+  bool accumulate = true;
+  bool has_bias = false;
+  float smoothing = 0.0F;
+  DataType weight = DataType::kF32; // others are frozen
+  bool bf16 = false;
+};
+
 // Output: the scaled sum of losses, whose gradient both passes of the classifier give at once.
-OpCase classifier_case(std::int64_t rows, std::int64_t channels, std::int64_t vocab_size, bool accumulate) {
+OpCase classifier_case(std::int64_t rows, std::int64_t channels, std::int64_t vocab_size,
+                       const ClassifierOptions& options = {}) {
   auto targets = some_tokens(rows, vocab_size, 5);
   if (rows > 2) {
     targets[1] = -1;
   }
+  const StoredWeight stored = random_weight(options.weight, vocab_size, channels, true);
+  const bool trains = options.weight == DataType::kF32;
   OpCase op;
-  op.title = "classifier " + sizes({rows, channels, vocab_size}) + (accumulate ? "" : ", gradients written");
-  op.inputs = {{"hidden", rows * channels}, {"weight", vocab_size * channels}};
+  op.title = "classifier " + sizes({rows, channels, vocab_size}) + (options.accumulate ? "" : ", gradients written") +
+             (options.has_bias ? " with bias" : "") + (options.smoothing > 0 ? " smoothed" : "") +
+             (trains ? "" : " of " + name_of(options.weight)) + (options.bf16 ? " in bf16" : "");
+  op.inputs = {{"hidden", rows * channels},
+               {"weight", trains ? vocab_size * channels : 0},
+               {"bias", options.has_bias ? vocab_size : 0}};
   op.reference = [=](const std::vector<Values>& in) {
-    const Values losses = classifier_reference(in[0], in[1], targets, channels, vocab_size);
+    const Values losses = classifier_reference(in[0], trains ? in[1] : doubled(stored.stands_for), in[2], targets,
+                                               channels, vocab_size, static_cast<double>(options.smoothing));
     return Values{std::accumulate(losses.begin(), losses.end(), 0.0)};
   };
+  const auto call_of = [=](const std::vector<Floats>& in) {
+    Classifier call{in[0].data(), stored.view(in[1]), targets.data(), rows, channels, vocab_size};
+    call.bias = options.has_bias ? in[2].data() : nullptr;
+    call.label_smoothing = options.smoothing;
+    call.bf16 = options.bf16;
+    return call;
+  };
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
-    return Floats{static_cast<float>(
-        backend.classifier_evaluate({in[0].data(), in[1].data(), targets.data(), rows, channels, vocab_size}))};
+    return Floats{static_cast<float>(backend.classifier_evaluate(call_of(in)))};
   };
   op.backward = [=](Backend& backend, const std::vector<Floats>& in, const Floats& upstream) {
     Floats d_hidden(in[0].size(), NAN);
-    Floats d_weight = added_to(in[1].size());
-    const double loss =
-        backend.classifier_train({in[0].data(), in[1].data(), targets.data(), rows, channels, vocab_size,
-                                  d_hidden.data(), d_weight.data(), upstream[0], accumulate});
-    check_close("training's loss", {loss},
-                {static_cast<float>(backend.classifier_evaluate(
-                    {in[0].data(), in[1].data(), targets.data(), rows, channels, vocab_size}))},
-                1e-6);
-    return std::vector<Floats>{d_hidden, accumulate ? without_start(d_weight) : d_weight};
+    Floats d_weight = added_to(in[1].size()), d_bias = added_to(in[2].size());
+    Classifier call = call_of(in);
+    call.d_hidden = d_hidden.data();
+    call.d_weight = trains ? d_weight.data() : nullptr;
+    call.d_bias = options.has_bias ? d_bias.data() : nullptr;
+    call.gradient_scale = upstream[0];
+    call.accumulate = options.accumulate;
+    const double loss = backend.classifier_train(call);
+    check_close("training's loss", {loss}, {static_cast<float>(backend.classifier_evaluate(call_of(in)))}, 1e-6);
+    if (options.accumulate) {
+      return std::vector<Floats>{d_hidden, without_start(d_weight), without_start(d_bias)};
+    }
+    return std::vector<Floats>{d_hidden, d_weight, d_bias};
   };
   op.workspace.rows = rows;
   op.workspace.vocab_size = vocab_size;
   op.smallest_scale = 0.1;
+  // bf16 keeps 8 bits of each operand.
+  op.tolerance = options.bf16 || !trains ? 1e-2 : 2e-5;
   return op;
 }
 
@@ -120,33 +148,37 @@ OpCase cross_entropy_case(const CrossEntropyShape& shape) {
   return op;
 }
 
-OpCase logits_case(std::int64_t rows, std::int64_t channels, std::int64_t vocab_size) {
+OpCase logits_case(std::int64_t rows, std::int64_t channels, std::int64_t vocab_size, DataType type = DataType::kF32,
+                   bool has_bias = false, bool bf16 = false) {
+  const StoredWeight stored = random_weight(type, vocab_size, channels, true);
+  const bool rounds = bf16 && type == DataType::kF32;
   OpCase op;
-  op.title = "logits " + sizes({rows, channels, vocab_size});
-  op.inputs = {{"hidden", rows * channels}, {"weight", vocab_size * channels}};
+  op.title = "logits " + sizes({rows, channels, vocab_size}) + " of " + name_of(type) + (has_bias ? " with bias" : "") +
+             (bf16 ? " in bf16" : "");
+  op.inputs = {
+      {"hidden", rows * channels}, {"fp32 weight", vocab_size * channels}, {"bias", has_bias ? vocab_size : 0}};
   op.reference = [=](const std::vector<Values>& in) {
-    Values transposed(in[1].size());
-    for (std::int64_t v = 0; v < vocab_size; ++v) {
-      for (std::int64_t c = 0; c < channels; ++c) {
-        transposed[c * vocab_size + v] = in[1][v * channels + c];
-      }
-    }
-    return linear_reference(in[0], transposed, {}, rows, channels, vocab_size);
+    const Values weight = transposed(type == DataType::kF32 ? in[1] : doubled(stored.stands_for), vocab_size, channels);
+    return linear_reference(rounds ? bf16_rounded(in[0]) : in[0], rounds ? bf16_rounded(weight) : weight, in[2], rows,
+                            channels, vocab_size);
   };
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
-    Floats output(static_cast<std::size_t>(rows * vocab_size));
-    backend.logits(in[0].data(), in[1].data(), nullptr, output.data(), rows, channels, vocab_size, false);
+    Floats output(static_cast<std::size_t>(rows * vocab_size), NAN);
+    backend.logits(in[0].data(), stored.view(in[1]), has_bias ? in[2].data() : nullptr, output.data(), rows, channels,
+                   vocab_size, bf16);
     return output;
   };
+  // A narrow weight may meet the rows as they are or rounded to bf16.
+  op.tolerance = type != DataType::kF32 && rows > 1 ? 4e-3 : 2e-5;
   return op;
 }
 
 std::vector<OpCase> table() {
   return {
-      classifier_case(1, 3, 2, true),
-      classifier_case(37, 19, 50, false),
-      classifier_case(70, 8, 1003, true),
-      classifier_case(261, 5, 17, true),
+      classifier_case(1, 3, 2),
+      classifier_case(37, 19, 50, {.accumulate = false}),
+      classifier_case(70, 8, 1003),
+      classifier_case(261, 5, 17),
       cross_entropy_case({1, 1, 1, 1}),
       cross_entropy_case({5, 3, 3, 1}),
       cross_entropy_case({5, 3, 3, 1, false, true, 0.1F}),
@@ -154,7 +186,19 @@ std::vector<OpCase> table() {
       cross_entropy_case({7, 9, 20, 2, true, true, 0.3F}),
       cross_entropy_case({3, 130, 260, 2, true, false, 0.2F}),
       cross_entropy_case({2000, 9, 9, 1, false, true, 0.05F}),
+      classifier_case(37, 19, 50, {.has_bias = true}),
+      classifier_case(37, 19, 50, {.accumulate = false, .has_bias = true, .smoothing = 0.1F}),
+      classifier_case(261, 5, 17, {.has_bias = true, .smoothing = 0.3F}),
+      classifier_case(37, 19, 50, {.bf16 = true}),
+      classifier_case(70, 8, 203, {.has_bias = true, .weight = DataType::kBf16, .bf16 = true}),
+      classifier_case(37, 19, 50, {.has_bias = true, .smoothing = 0.1F, .weight = DataType::kInt8}),
       logits_case(1, 33, 101),
+      logits_case(1, 33, 101, DataType::kF32, true),
+      logits_case(6, 40, 77, DataType::kF32, true, true),
+      logits_case(1, 70, 101, DataType::kBf16, true),
+      logits_case(6, 40, 77, DataType::kBf16),
+      logits_case(1, 70, 101, DataType::kInt8),
+      logits_case(6, 40, 77, DataType::kInt8, true, true),
       logits_case(6, 40, 77),
   };
 }

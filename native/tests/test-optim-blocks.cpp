@@ -292,6 +292,30 @@ int main() {
                     compare_step);
   add_backend_cases("200 steps with moments in blocks stay beside those in floats, rare gradients included",
                     compare_trajectories);
+  add_backend_cases("blocks give the same bits on any number of threads", [](const BackendUnderTest& under_test) {
+    const auto run = [&](int threads) {
+      Problem problem(3000);
+      Encoded first(problem.count), second(problem.count);
+      const auto backend = under_test.create(threads);
+      const std::vector<AdamWSegment> segments = {{0, 2900, true}};
+      for (int step = 1; step <= 3; ++step) {
+        const Floats gradients = problem.gradients(step);
+        AdamWStep call = adamw_scalars(some_options(), step, 2e-2, 1.0);
+        call.segments = segments;
+        call.parameters = problem.parameters.data();
+        call.gradients = gradients.data();
+        call.first_moment = first.scales.data();
+        call.second_moment = second.scales.data();
+        call.first_codes = first.codes.data();
+        call.second_codes = second.codes.data();
+        backend->adamw_step(call);
+      }
+      return std::pair(problem.parameters, first.codes);
+    };
+    const auto alone = run(1);
+    CHECK(run(3) == alone);
+    CHECK(run(16) == alone);
+  });
   add_backend_cases("a step writes its parameters in bf16 too", compare_copy);
   add_backend_cases("blocks that two segments would share are refused", [](const BackendUnderTest& under_test) {
     const auto backend = under_test.create(1);

@@ -26,6 +26,31 @@ inline double dropout_factor(const Dropout& dropout, std::int64_t sample, std::u
   return is_kept ? 1.0 / (1.0 - static_cast<double>(dropout.probability)) : 0.0;
 }
 
+// The nearest bf16 number, to even where two are as near: 8 significant bits.
+inline double bf16_rounded(double x) {
+  int exponent = 0;
+  const double fraction = std::frexp(x, &exponent);
+  return std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8);
+}
+
+inline Values bf16_rounded(Values values) {
+  for (double& value : values) {
+    value = bf16_rounded(value);
+  }
+  return values;
+}
+
+// (rows, columns) to (columns, rows).
+inline Values transposed(const Values& matrix, std::int64_t rows, std::int64_t columns) {
+  Values result(matrix.size());
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c) {
+      result[c * rows + r] = matrix[r * columns + c];
+    }
+  }
+  return result;
+}
+
 inline double gelu_reference(double x) {
   return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
 }
@@ -187,30 +212,17 @@ inline double cross_entropy_reference(const Values& logits, std::int64_t target,
   return loss;
 }
 
-// Negative log likelihood of each row; 0 where the target is negative.
-inline Values classifier_reference(const Values& hidden, const Values& weight, const std::vector<std::int32_t>& targets,
-                                   std::int64_t channels, std::int64_t vocab_size) {
+// The loss of each row, with smoothing over the whole vocabulary; 0 where the target is negative. `bias` may be empty.
+inline Values classifier_reference(const Values& hidden, const Values& weight, const Values& bias,
+                                   const std::vector<std::int32_t>& targets, std::int64_t channels,
+                                   std::int64_t vocab_size, double smoothing) {
+  const auto rows = static_cast<std::int64_t>(targets.size());
+  const Values logits =
+      linear_reference(hidden, transposed(weight, vocab_size, channels), bias, rows, channels, vocab_size);
   Values losses;
-  for (std::size_t row = 0; row < targets.size(); ++row) {
-    if (targets[row] < 0) {
-      losses.push_back(0.0);
-      continue;
-    }
-    Values logits;
-    double largest = -INFINITY;
-    for (std::int64_t v = 0; v < vocab_size; ++v) {
-      double logit = 0.0;
-      for (std::int64_t c = 0; c < channels; ++c) {
-        logit += hidden[row * channels + c] * weight[v * channels + c];
-      }
-      logits.push_back(logit);
-      largest = std::fmax(largest, logit);
-    }
-    double sum = 0.0;
-    for (const double logit : logits) {
-      sum += std::exp(logit - largest);
-    }
-    losses.push_back(largest + std::log(sum) - logits[targets[row]]);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const Values own(logits.begin() + row * vocab_size, logits.begin() + (row + 1) * vocab_size);
+    losses.push_back(targets[row] < 0 ? 0.0 : cross_entropy_reference(own, targets[row], {}, smoothing));
   }
   return losses;
 }

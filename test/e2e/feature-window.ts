@@ -1,7 +1,7 @@
 // Opens the built window in the real Electron on a workspace of its own, and trains the small run that the Tokenizers and
 // Playground specs look at.
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -87,11 +87,18 @@ eval_interval: 9ba
 save_interval: 3ba
 `;
 
-export const test = base.extend<{ readonly home: string }, { readonly trainedHome: string }>({
+type Homes = { readonly home: string; readonly trainedCopy: string };
+
+export const test = base.extend<Homes, { readonly trainedHome: string }>({
   home: async ({ browserName }, use) => {
     const home = await mkdtemp(path.join(tmpdir(), `assay-e2e-${browserName}-`));
     await use(home);
     await rm(home, { recursive: true, force: true });
+  },
+  /** The trained workspace again, for a test that adds to it. */
+  trainedCopy: async ({ home, trainedHome }, use) => {
+    await cp(path.join(trainedHome, "workspace"), path.join(home, "workspace"), { recursive: true });
+    await use(home);
   },
   /** With one finished run of three checkpoints; shared by a worker's tests, which only read it. */
   trainedHome: [

@@ -67,6 +67,63 @@ test("stopping keeps what was written, and another one has the next seed", async
   await app.close();
 });
 
+test("a token shows its alternatives, and one of them takes its place", async ({ trainedHome }) => {
+  const { app, page } = await openWindow(trainedHome, "playground");
+  await expect(page.getByText("checkpoint step 9 of tiny")).toBeVisible();
+  await page.getByRole("textbox", { name: "new tokens" }).fill("12");
+  await page.getByRole("textbox", { name: "repetition penalty" }).fill("1.2");
+  await writeOn(page, "The patients");
+  await expect(page.getByTestId("generation-figures")).toContainText("tok/s");
+  await words(page).nth(2).click();
+  const alternatives = page.getByRole("group", { name: /^In the place of/ });
+  await expect(alternatives.getByRole("button")).toHaveCount(6);
+  await expect(alternatives).toContainText("%");
+  await expect(page.getByRole("complementary", { name: "Details" })).toContainText("log-probability");
+  await expect(words(page).nth(2)).toHaveAttribute("title", /likeliest: /);
+
+  const before = (await words(page).nth(0).innerText()) + (await words(page).nth(1).innerText());
+  const chosen = alternatives.getByRole("button").nth(3);
+  const text = (await chosen.locator(".alternative-text").innerText()).replaceAll("␣", " ").replaceAll("↵", "\n");
+  await chosen.click();
+  await expect(page.getByRole("textbox", { name: "Prompt" })).toHaveValue(`The patients${before}${text}`);
+  await expect(page.getByRole("textbox", { name: "seed" })).toHaveValue("18");
+  await expect(page.getByTestId("generation-figures")).toContainText("tok/s");
+  await app.close();
+});
+
+test("several samples are written side by side, the first as it would be alone, in any weights", async ({
+  trainedHome,
+}) => {
+  const { app, page } = await openWindow(trainedHome, "playground");
+  await expect(page.getByText("checkpoint step 9 of tiny")).toBeVisible();
+  await page.getByRole("textbox", { name: "new tokens" }).fill("12");
+  await page.getByRole("checkbox", { name: "stop at end of text" }).uncheck();
+  await writeOn(page, "The patients");
+  await expect(page.getByTestId("generation-figures")).toContainText("tok/s");
+  const alone = await page.locator(".flow-words").innerText();
+  await page.getByRole("button", { name: "Clear" }).click();
+
+  await page.getByRole("textbox", { name: "samples" }).fill("3");
+  await writeOn(page, "The patients");
+  await expect(page.getByTestId("generation-figures")).toContainText("tok/s");
+  const samples = page.getByRole("region", { name: "Samples" }).getByRole("button");
+  await expect(samples).toHaveCount(3);
+  expect(await page.locator(".flow-words").innerText()).toBe(alone);
+  await samples.nth(1).click();
+  await expect(samples.nth(1)).toHaveAttribute("aria-pressed", "true");
+  expect(await page.locator(".flow-words").innerText()).not.toBe(alone);
+  await expectAccessible(page);
+
+  for (const weights of ["bf16", "int8"]) {
+    await page.getByRole("combobox", { name: "weights" }).selectOption(weights);
+    await page.getByRole("button", { name: "Clear" }).click();
+    await writeOn(page, "The patients");
+    await expect(page.getByTestId("generation-figures")).toContainText("tok/s");
+    await expect(page.getByRole("main").getByRole("alert")).toHaveCount(0);
+  }
+  await app.close();
+});
+
 test("when the engine host is killed the window stands, keeps the text, says so, and can try again", async ({
   trainedHome,
 }) => {

@@ -118,7 +118,7 @@ test("nothing but the app's own pages, code and processes gets in", async ({ hom
     outside: 404,
     notifications: "denied",
     node: "undefined",
-    bridge: ["cancelStream", "onEvent", "onItem", "platform", "request", "stream"],
+    bridge: ["cancelStream", "onEvent", "onItem", "pathOfFile", "platform", "request", "stream"],
   });
   expect(await ask(page, "no.such-request", {})).toMatchObject({ ok: false, error: { code: "BAD_ARGUMENT" } });
   expect(await ask(page, "runs.show", { run: 5 })).toMatchObject({ ok: false, error: { code: "BAD_ARGUMENT" } });

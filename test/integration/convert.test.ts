@@ -4,19 +4,18 @@ import { closeSync, openSync, statSync, writeSync } from "node:fs";
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadAddon, type NativeLora, type NativeModel, type NativeModelConfig } from "#core/engine/addon";
+import { loadAddon, type NativeLora, type NativeModelConfig } from "#core/engine/addon";
 import { readAdapterFolder, writeAdapterFolder } from "#core/models/adapter";
 import { compareLogits, logitsOf, probeSequences } from "#core/models/compare-logits";
 import { describeModel } from "#core/models/describe";
 import { type ExportRequest, exportModel } from "#core/models/export";
-import { configJson, readModelFolder, weightsName, writeModelFiles } from "#core/models/hugging-face";
+import { configJson, readModelFolder, weightsName } from "#core/models/hugging-face";
 import { headsOf } from "#core/models/hugging-face/architectures";
 import { openModel } from "#core/models/load";
 import { modelTensors } from "#core/models/tensors";
-import { trainTokenizer } from "#core/tokenizer/train";
 import { assay } from "../support/command-line.ts";
 import { tinyConfig } from "../support/engine.ts";
-import { writeCorpus } from "../support/runner.ts";
+import { fillWeights, writeSmallModel } from "../support/small-model.ts";
 import { temporaryFolder } from "../support/workspace.ts";
 
 const families = ["gpt2", "bert", "megatron_bert"] as const;
@@ -31,43 +30,14 @@ function configOf(family: NativeModelConfig["family"], head: NativeModelConfig["
   });
 }
 
-/** Weights that are large enough for logits to differ from each other. */
-async function fill(model: NativeModel, seed: number): Promise<void> {
-  await model.initialize(seed);
-  for (const { name, shape } of model.parameters()) {
-    if (shape.length === 2) {
-      const values = await model.readTensor(name);
-      await model.writeTensor(
-        name,
-        values.map((value) => 5 * value),
-      );
-    }
-  }
-}
-
 /** A model folder of the config with weights of its own; without a tokenizer. */
 async function writeModel(folder: string, config: NativeModelConfig, seed = 3): Promise<void> {
   await mkdir(folder, { recursive: true });
   const model = loadAddon().createModel(config, { threads: 1 });
-  await fill(model, seed);
+  await fillWeights(model, seed);
   await model.saveWeights(path.join(folder, weightsName));
   model.dispose();
   await writeFile(path.join(folder, "config.json"), JSON.stringify(configJson(config, { endOfTextId: 96, padId: 0 })));
-}
-
-async function writeGpt2WithTokenizer(folder: string, changes: Partial<NativeModelConfig> = {}) {
-  await mkdir(folder, { recursive: true });
-  const corpus = path.join(folder, "..", "corpus.jsonl");
-  await writeCorpus(corpus, 20);
-  const { tokenizer } = await trainTokenizer({ type: "byte-bpe", vocabSize: 290, minFrequency: 2, inputs: [corpus] });
-  await tokenizer.saveTokenizerJson(path.join(folder, "tokenizer.json"));
-  const config = tinyConfig({ vocabSize: tokenizer.vocabSize, ...changes });
-  const model = loadAddon().createModel(config, { threads: 1 });
-  await fill(model, 5);
-  await model.saveWeights(path.join(folder, weightsName));
-  model.dispose();
-  await writeModelFiles(folder, config, tokenizer.endOfTextId);
-  return { tokenizer, config };
 }
 
 function request(source: string, target: string, changes: Partial<ExportRequest> = {}): ExportRequest {
@@ -136,28 +106,32 @@ describe("assay convert", () => {
     }
   });
 
-  it("writes shards of at most the size asked for, and reads them back", async () => {
-    await using folder = await temporaryFolder();
-    const source = path.join(folder.path, "model");
-    await writeModel(source, configOf("gpt2", "causal-lm"));
-    const target = path.join(folder.path, "shards");
-    const result = await assay([
-      "convert",
-      "--model",
-      source,
-      "--to",
-      "safetensors",
-      "--out",
-      target,
-      "--max-shard-size",
-      "40KB",
-      "--json",
-    ]);
-    expect(result).toMatchObject({ code: 0, stderr: "" });
-    const shards = (await readdir(target)).filter((name) => name.endsWith(".safetensors"));
-    expect(shards.length).toBeGreaterThan(2);
-    expect(JSON.parse(result.stdout)).toMatchObject({ comparison: { maxDifference: 0 } });
-  });
+  // The engine that opens shards is the one that also reads their headers.
+  it.skipIf(typeof loadAddon().readTensorHeaders !== "function")(
+    "writes shards of at most the size asked for, and reads them back",
+    async () => {
+      await using folder = await temporaryFolder();
+      const source = path.join(folder.path, "model");
+      await writeModel(source, configOf("gpt2", "causal-lm"));
+      const target = path.join(folder.path, "shards");
+      const result = await assay([
+        "convert",
+        "--model",
+        source,
+        "--to",
+        "safetensors",
+        "--out",
+        target,
+        "--max-shard-size",
+        "40KB",
+        "--json",
+      ]);
+      expect(result).toMatchObject({ code: 0, stderr: "" });
+      const shards = (await readdir(target)).filter((name) => name.endsWith(".safetensors"));
+      expect(shards.length).toBeGreaterThan(2);
+      expect(JSON.parse(result.stdout)).toMatchObject({ comparison: { maxDifference: 0 } });
+    },
+  );
 
   it("keeps what a foreign config.json says besides, and the names of labels", async () => {
     await using folder = await temporaryFolder();
@@ -220,7 +194,7 @@ describe("assay convert", () => {
   it("saves an adapter as PEFT does, gives it away alone, and merges it into its base with the same logits", async () => {
     await using folder = await temporaryFolder();
     const base = path.join(folder.path, "base");
-    const { config } = await writeGpt2WithTokenizer(base);
+    const { config } = await writeSmallModel(base);
     const lora: NativeLora = { rank: 4, alpha: 8, dropout: 0, targets: ["c_attn", "mlp.c_fc"] };
     const model = loadAddon().createModel(config, { threads: 1, lora });
     await model.loadWeights(path.join(base, weightsName));
@@ -316,7 +290,7 @@ describe("assay convert", () => {
   it("--check tells what a model is and ends with 1 when its tokenizer cannot work", async () => {
     await using folder = await temporaryFolder();
     const source = path.join(folder.path, "model");
-    const { tokenizer, config } = await writeGpt2WithTokenizer(source);
+    const { tokenizer, config } = await writeSmallModel(source);
     const good = await assay(["convert", "--check", "--model", source, "--json"]);
     expect(good.code).toBe(0);
     expect(JSON.parse(good.stdout)).toMatchObject({

@@ -53,7 +53,7 @@ describe.skipIf(!hasTorch)(`families and heads beside PyTorch${withoutTorch}`, (
     await runReference("families_cases.py", "--out", out);
     cases = await readCases(out);
     return () => folder[Symbol.asyncDispose]();
-  });
+  }, 180_000);
 
   it("cover every head of every family", () => {
     const heads = new Set(cases.map(({ config }) => `${config.family} ${config.head}`));

@@ -1,39 +1,21 @@
 // GGUF: what is written is read back by another reader, the tokenizer comes along, and what llama.cpp could not run is
 // refused. That llama.cpp itself says the same is `npm run test:gguf`.
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadAddon, type NativeModelConfig } from "#core/engine/addon";
 import { describeModel } from "#core/models/describe";
 import { type ExportRequest, exportModel } from "#core/models/export";
 import { tokenizerJsonOfGguf } from "#core/models/gguf/gpt2";
 import { readGgufHeader, readGgufTensor } from "#core/models/gguf/reader";
 import { q8Bytes, writeGguf } from "#core/models/gguf/writer";
-import { weightsName, writeModelFiles } from "#core/models/hugging-face";
+import { weightsName } from "#core/models/hugging-face";
 import { openModel } from "#core/models/load";
 import { loadTokenizer } from "#core/tokenizer/load";
-import { trainTokenizer } from "#core/tokenizer/train";
 import { assay } from "../support/command-line.ts";
-import { tinyConfig } from "../support/engine.ts";
 import { buildGguf, f32s } from "../support/gguf.ts";
 import { nastyText } from "../support/nasty-text.ts";
-import { writeCorpus } from "../support/runner.ts";
+import { writeSmallModel } from "../support/small-model.ts";
 import { temporaryFolder } from "../support/workspace.ts";
-
-async function writeModel(folder: string, changes: Partial<NativeModelConfig> = {}) {
-  await mkdir(folder, { recursive: true });
-  const corpus = path.join(folder, "..", "corpus.jsonl");
-  await writeCorpus(corpus, 20);
-  const { tokenizer } = await trainTokenizer({ type: "byte-bpe", vocabSize: 300, minFrequency: 2, inputs: [corpus] });
-  await tokenizer.saveTokenizerJson(path.join(folder, "tokenizer.json"));
-  const config = tinyConfig({ vocabSize: tokenizer.vocabSize, ...changes });
-  const model = loadAddon().createModel(config, { threads: 1 });
-  await model.initialize(5);
-  await model.saveWeights(path.join(folder, weightsName));
-  model.dispose();
-  await writeModelFiles(folder, config, tokenizer.endOfTextId);
-  return { tokenizer, config };
-}
 
 function toGguf(source: string, target: string, type: ExportRequest["type"] = "f32") {
   return exportModel(
@@ -111,7 +93,7 @@ describe("GGUF", () => {
   it("of a model with its own tokenizer is read back with the same logits, and the same ids for any text", async () => {
     await using folder = await temporaryFolder();
     const source = path.join(folder.path, "model");
-    const { tokenizer, config } = await writeModel(source);
+    const { tokenizer, config } = await writeSmallModel(source);
     for (const type of ["f32", "f16", "q8_0"] as const) {
       const file = path.join(folder.path, `${type}.gguf`);
       const { comparison } = await toGguf(source, file, type);
@@ -133,7 +115,7 @@ describe("GGUF", () => {
   it("names architecture, shape, pre-tokenizer, token types and ends of text as llama.cpp wants them", async () => {
     await using folder = await temporaryFolder();
     const source = path.join(folder.path, "model");
-    const { tokenizer, config } = await writeModel(source, { vocabSize: 320 });
+    const { tokenizer, config } = await writeSmallModel(source, { vocabSize: 320 });
     const file = path.join(folder.path, "model.gguf");
     await toGguf(source, file, "q8_0");
     const { metadata, tensors } = readGgufHeader(file);
@@ -170,7 +152,7 @@ describe("GGUF", () => {
   it("becomes a model folder again, weight for weight", async () => {
     await using folder = await temporaryFolder();
     const source = path.join(folder.path, "model");
-    await writeModel(source);
+    await writeSmallModel(source);
     const file = path.join(folder.path, "model.gguf");
     await toGguf(source, file);
     const back = path.join(folder.path, "back");
@@ -188,7 +170,7 @@ describe("GGUF", () => {
   it("is generated from like any other model, and described from its header", async () => {
     await using folder = await temporaryFolder();
     const source = path.join(folder.path, "model");
-    await writeModel(source);
+    await writeSmallModel(source);
     const file = path.join(folder.path, "model.gguf");
     await toGguf(source, file);
     const words = ["--prompt", "patients", "--temperature", "0", "--max-new-tokens", "8", "--json"];
@@ -211,13 +193,13 @@ describe("GGUF", () => {
   it("is not written of what llama.cpp does not run, nor of a tokenizer without an end of text", async () => {
     await using folder = await temporaryFolder();
     const bert = path.join(folder.path, "bert");
-    await writeModel(bert, { family: "bert", head: "masked-lm", typeVocabSize: 2, activation: "gelu_new" });
+    await writeSmallModel(bert, { family: "bert", head: "masked-lm", typeVocabSize: 2, activation: "gelu_new" });
     await expect(toGguf(bert, path.join(folder.path, "bert.gguf"))).rejects.toMatchObject({
       code: "NOT_SUPPORTED",
       message: expect.stringContaining("masked-lm"),
     });
     const endless = path.join(folder.path, "endless");
-    await writeModel(endless);
+    await writeSmallModel(endless);
     const file = path.join(endless, "tokenizer.json");
     const json = JSON.parse(await readFile(file, "utf8")) as {
       added_tokens: unknown[];

@@ -122,11 +122,21 @@ export async function openCase(each: FamilyCase, changes: Partial<NativeTraining
 
 /** L2, over all of them together. */
 export function norm(...tensors: readonly Float32Array[]): number {
-  return Math.sqrt(tensors.flatMap((values) => [...values]).reduce((sum, value) => sum + value * value, 0));
+  let squares = 0;
+  for (const values of tensors) {
+    for (let index = 0; index < values.length; index += 1) {
+      squares += (values[index] ?? 0) ** 2;
+    }
+  }
+  return Math.sqrt(squares);
 }
 
 function distance(ours: Float32Array, theirs: Float32Array): number {
-  return Math.sqrt(ours.reduce((sum, value, index) => sum + (value - (theirs[index] ?? Number.NaN)) ** 2, 0));
+  let squares = 0;
+  for (let index = 0; index < ours.length; index += 1) {
+    squares += ((ours[index] ?? Number.NaN) - (theirs[index] ?? Number.NaN)) ** 2;
+  }
+  return Math.sqrt(squares);
 }
 
 // As in check_parity.py: relative L2 distance, and absolute where the true gradient vanishes.

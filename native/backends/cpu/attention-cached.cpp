@@ -70,6 +70,7 @@ void CpuBackend::attention_cached(const AttentionCached& call) {
     b.queries = std::min(kQueryBlock, call.count - block * kQueryBlock);
     b.head_size = call.head_size;
     b.visible = {past + call.count, true};
+    b.bf16 = call.bf16;
     attend(b, workspace + thread * kForwardScratch, product_scratch(thread));
   });
 }

@@ -9,11 +9,12 @@
 namespace assay {
 
 std::int64_t attention_workspace_count(const WorkspaceRequest& request, int threads) {
-  const std::int64_t count =
-      request.training ? std::max(kForwardScratch, attention_backward_scratch(request.seq_len)) : kForwardScratch;
-  return threads * count +
-         (request.training ? 0
-                           : attention_cached_count(request.rows, request.seq_len, request.channels, request.heads));
+  const std::int64_t forward = threads * kForwardScratch;
+  if (request.training) {
+    const std::int64_t head_size = request.channels / std::max<std::int64_t>(request.heads, 1);
+    return std::max(forward, attention_backward_count(request.seq_len, head_size, threads));
+  }
+  return forward + attention_cached_count(request.rows, request.seq_len, request.channels, request.heads);
 }
 
 void CpuBackend::attend(const QueryBlock& b, float* scores, float* scratch) const {
@@ -44,6 +45,7 @@ void CpuBackend::attend(const QueryBlock& b, float* scores, float* scratch) cons
     product.b_stride = b.key_stride;
     product.c = scores;
     product.c_stride = keys;
+    product.bf16 = b.bf16;
     product_.run(product, scratch);
     for (std::int64_t row = 0; row < b.queries; ++row) {
       float* own = scores + row * keys;
@@ -75,6 +77,7 @@ void CpuBackend::attend(const QueryBlock& b, float* scores, float* scratch) cons
     weighted.beta = is_first ? 0.0F : 1.0F;
     weighted.c = b.output;
     weighted.c_stride = b.output_stride;
+    weighted.bf16 = b.bf16;
     product_.run(weighted, scratch);
   }
   for (std::int64_t row = 0; row < b.queries; ++row) {
@@ -116,6 +119,7 @@ void CpuBackend::attention_forward(const AttentionForward& call) {
                                        : nullptr;
                    b.first_query = first;
                    b.queries = std::min(kQueryBlock, call.seq_len - first);
+                   b.bf16 = call.bf16;
                    b.head_size = call.head_size;
                    b.visible = visible_keys(call.seq_len, call.causal, call.key_begin, call.key_end, sample);
                    DropoutRow dropout{};

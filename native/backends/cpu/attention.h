@@ -58,6 +58,7 @@ struct CpuBackend::QueryBlock {
   std::int64_t output_stride;
   float* log_sum_exp; // or null
   std::int64_t first_query, queries, head_size;
+  bool bf16 = false;
   VisibleKeys visible;
   const DropoutRow* dropout = nullptr; // or null
   std::uint64_t first_element = 0;     // of row first_query's key 0
@@ -73,7 +74,7 @@ inline std::int64_t attention_work(std::int64_t batch, std::int64_t seq_len, std
   return batch * seq_len * seq_len * channels / 8;
 }
 
-std::int64_t attention_backward_scratch(std::int64_t seq_len);
+std::int64_t attention_backward_count(std::int64_t seq_len, std::int64_t head_size, int threads);
 std::int64_t attention_cached_count(std::int64_t rows, std::int64_t context, std::int64_t channels, std::int64_t heads);
 
 } // namespace assay

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 namespace assay {
 
@@ -56,7 +57,7 @@ void CpuBackend::logits(const float* hidden, const WeightView& weight, const flo
   product.c = output;
   product.c_stride = vocab_size;
   product.bias = bias;
-  if (rows <= kFewRows && !(bf16 && weight.type == DataType::kF32)) {
+  if (is_few_rows(rows, weight, bf16)) {
     parallel(vocab_size * channels, [&](int part) { multiply_few(product, share(vocab_size, threads_, part, 16)); });
     return;
   }

@@ -132,7 +132,7 @@ private:
   };
   Tile tile_of(const Product& product, int part) const;
   void multiply(const Product& product) const;
-  // Columns of output = input · weight for up to kFewRows rows, one thread.
+  // Columns of output = input · weight for a few rows, one thread.
   void multiply_few(const Product& product, const Range& columns) const;
 
   // Moments that decay towards zero end as denormal numbers, on which some processors compute a hundred times slower.
@@ -190,6 +190,14 @@ struct ActivationKernels {
   void (*backward)(float* gradient, const float* input, std::int64_t count);
 };
 ActivationKernels activation_kernels(const KernelTable& kernels, Activation activation);
+
+// Texts decoded side by side: each row is then multiplied in fp32 as if it were alone, and every weight is read once.
+// With more rows a product that packs the weights is faster; of narrower weights it rounds the rows too, so it is put
+// off further.
+inline bool is_few_rows(std::int64_t rows, const WeightView& weight, bool bf16) {
+  const bool is_narrow = weight.type != DataType::kF32;
+  return bf16 ? is_narrow && rows == 1 : rows <= (is_narrow ? 32 : 16);
+}
 
 // B of a product is this weight; int8 scales go by row of an embedding and by column of a linear weight.
 inline void set_weight(Product& product, const WeightView& weight, bool is_embedding) {

@@ -31,8 +31,7 @@ void CpuBackend::linear_forward(const LinearForward& call) {
   if (activate != nullptr && !call.add) {
     product.finish = Finish(activate_block);
   }
-  // The few rows of decoding keep their activations in fp32 beside narrower weights: nothing is gained by rounding.
-  if (call.rows <= kFewRows && !call.add && !(call.bf16 && call.weight.type == DataType::kF32)) {
+  if (!call.add && is_few_rows(call.rows, call.weight, call.bf16)) {
     parallel(call.in * call.out, [&](int part) { multiply_few(product, share(call.out, threads_, part, 64)); });
     return;
   }

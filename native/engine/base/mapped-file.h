@@ -22,6 +22,10 @@ public:
   std::size_t size() const noexcept { return size_; }
   const std::string& path() const noexcept { return path_; }
 
+  // Lets go of the memory that holds `part` of the bytes, which come back from the file when they are read again: so
+  // that a file read once from end to end never counts whole in the process's memory.
+  void drop(std::span<const std::byte> part) const noexcept;
+
 private:
   void release() noexcept;
 

@@ -1,11 +1,12 @@
 #include "engine/checkpoint/model-checkpoint.h"
 
 #include "engine/base/error.h"
+#include "engine/checkpoint/element-type.h"
 #include "engine/checkpoint/safetensors.h"
+#include "engine/checkpoint/tensor-source.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
+#include <memory>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -16,7 +17,7 @@ namespace {
 
 constexpr std::string_view kPeftPrefix = "base_model.model.";
 
-[[noreturn]] void mismatch(const SafetensorsFile& file, const std::string& what) {
+[[noreturn]] void mismatch(const TensorSource& file, const std::string& what) {
   throw Error("CHECKPOINT_MISMATCH", "Cannot load " + file.path() + ": " + what + ".");
 }
 
@@ -24,42 +25,16 @@ std::vector<std::uint64_t> file_shape(const ParameterTensor& tensor) {
   return {tensor.shape.begin(), tensor.shape.end()};
 }
 
-float half_to_float(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000U) << 16;
-  const std::uint32_t exponent = (half >> 10) & 0x1FU;
-  const std::uint32_t mantissa = half & 0x3FFU;
-  if (exponent == 0) {
-    const float magnitude = static_cast<float>(mantissa) * 0x1.0p-24F;
-    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
-  }
-  const std::uint32_t wide_exponent = exponent == 0x1FU ? 0xFFU : exponent + 112;
-  return std::bit_cast<float>(sign | (wide_exponent << 23) | (mantissa << 13));
+void read_values(const TensorSource& source, const SourceTensor& tensor, std::vector<float>& values) {
+  std::uint64_t count = 0;
+  shape_product(tensor.shape, count);
+  values.resize(count);
+  source.read(tensor, values);
 }
 
-bool is_float_type(const std::string& dtype) {
-  return dtype == "F32" || dtype == "F16" || dtype == "BF16";
-}
-
-// A tensor in the file need not be aligned, so values are copied out rather than pointed at.
-void read_values(const SafetensorsFile& file, const SafetensorsEntry& entry, std::vector<float>& values) {
-  const std::span<const std::byte> bytes = file.bytes(entry);
-  if (entry.dtype == "F32") {
-    values.resize(bytes.size() / sizeof(float));
-    std::memcpy(values.data(), bytes.data(), bytes.size());
-    return;
-  }
-  values.resize(bytes.size() / 2);
-  for (std::size_t index = 0; index < values.size(); ++index) {
-    std::uint16_t half = 0;
-    std::memcpy(&half, bytes.data() + 2 * index, 2);
-    values[index] =
-        entry.dtype == "F16" ? half_to_float(half) : std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
-  }
-}
-
-void check_float(const SafetensorsFile& file, const SafetensorsEntry& entry) {
-  if (!is_float_type(entry.dtype)) {
-    mismatch(file, "tensor " + entry.name + " is " + entry.dtype + "; weights are read from F32, F16 or BF16");
+void check_float(const TensorSource& source, const SourceTensor& tensor) {
+  if (!is_float_type(tensor.dtype)) {
+    mismatch(source, "tensor " + tensor.name + " is " + tensor.dtype + "; weights are read from F32, F16, BF16 or F64");
   }
 }
 
@@ -74,13 +49,13 @@ std::string old_norm_name(const std::string& name) {
   return name;
 }
 
-const SafetensorsEntry* find_entry(const SafetensorsFile& file, const std::string& name, const std::string& prefix) {
+const SourceTensor* find_entry(const TensorSource& file, const std::string& name, const std::string& prefix) {
   for (const std::string& spelling : {name, old_norm_name(name)}) {
-    if (const SafetensorsEntry* entry = file.find(spelling)) {
+    if (const SourceTensor* entry = file.find(spelling)) {
       return entry;
     }
     if (spelling.starts_with(prefix)) {
-      if (const SafetensorsEntry* entry = file.find(std::string_view(spelling).substr(prefix.size()))) {
+      if (const SourceTensor* entry = file.find(std::string_view(spelling).substr(prefix.size()))) {
         return entry;
       }
     }
@@ -88,7 +63,7 @@ const SafetensorsEntry* find_entry(const SafetensorsFile& file, const std::strin
   return nullptr;
 }
 
-void check_shape(const SafetensorsFile& file, const SafetensorsEntry& entry, const ParameterTensor& tensor) {
+void check_shape(const TensorSource& file, const SourceTensor& entry, const ParameterTensor& tensor) {
   if (entry.shape != file_shape(tensor)) {
     mismatch(file, "tensor " + entry.name + " has shape " + shape_text(entry.shape) + " there and " +
                        shape_text(file_shape(tensor)) + " in the model");
@@ -96,9 +71,9 @@ void check_shape(const SafetensorsFile& file, const SafetensorsEntry& entry, con
   check_float(file, entry);
 }
 
-const SafetensorsEntry& require_entry(const SafetensorsFile& file, const std::string& name,
-                                      const ParameterTensor& tensor, const std::string& prefix) {
-  const SafetensorsEntry* entry = find_entry(file, name, prefix);
+const SourceTensor& require_entry(const TensorSource& file, const std::string& name, const ParameterTensor& tensor,
+                                  const std::string& prefix) {
+  const SourceTensor* entry = find_entry(file, name, prefix);
   if (entry == nullptr) {
     mismatch(file, "tensor " + name + " of shape " + shape_text(file_shape(tensor)) + " is missing");
   }
@@ -126,11 +101,8 @@ bool is_head_name(const std::string& name, const std::string& prefix) {
   return name.starts_with(prefix + "pooler.") || name.starts_with("pooler.");
 }
 
-void check_tied_copy(const SafetensorsFile& file, const SafetensorsEntry& copy, const SafetensorsEntry& original) {
-  const std::span<const std::byte> left = file.bytes(copy);
-  const std::span<const std::byte> right = file.bytes(original);
-  if (copy.shape != original.shape || copy.dtype != original.dtype ||
-      !std::equal(left.begin(), left.end(), right.begin(), right.end())) {
+void check_tied_copy(const TensorSource& file, const SourceTensor& copy, const SourceTensor& original) {
+  if (!file.are_equal(copy, original)) {
     mismatch(file, copy.name + " " + shape_text(copy.shape) + " differs from " + original.name + " " +
                        shape_text(original.shape) +
                        "; a model whose output layer is not tied to its embedding is not supported");
@@ -156,17 +128,18 @@ TensorToWrite to_write(const TransformerModel& model, const ParameterTensor& ten
 } // namespace
 
 LoadReport load_weights(TransformerModel& model, const std::string& path, bool allow_missing_head) {
-  const SafetensorsFile file(path);
+  const std::unique_ptr<TensorSource> opened = open_tensor_source(path);
+  const TensorSource& file = *opened;
   const std::string prefix = base_prefix(model.config().family);
   LoadReport report;
-  std::vector<std::pair<const ParameterTensor*, const SafetensorsEntry*>> sources;
+  std::vector<std::pair<const ParameterTensor*, const SourceTensor*>> sources;
   std::set<std::string_view> used;
   for (const ParameterTensor& tensor : model.parameters().tensors) {
     if (is_adapter(model, tensor)) {
       continue;
     }
     const bool may_miss = allow_missing_head && model.parameters().stored[tensor.stored].is_head;
-    const SafetensorsEntry* entry = find_entry(file, tensor.name, prefix);
+    const SourceTensor* entry = find_entry(file, tensor.name, prefix);
     // A head of another shape is another head.
     if (may_miss && (entry == nullptr || entry->shape != file_shape(tensor))) {
       report.missing.push_back(tensor.name);
@@ -176,10 +149,10 @@ LoadReport load_weights(TransformerModel& model, const std::string& path, bool a
     sources.emplace_back(&tensor, entry);
     used.insert(entry->name);
   }
-  const SafetensorsEntry* bias = find_entry(file, "cls.predictions.bias", prefix);
-  for (const SafetensorsEntry& entry : file.entries()) {
+  const SourceTensor* bias = find_entry(file, "cls.predictions.bias", prefix);
+  for (const SourceTensor& entry : file.tensors()) {
     if (is_tied_copy(entry.name)) {
-      const SafetensorsEntry* original = entry.name.ends_with(".bias") ? bias : sources.front().second;
+      const SourceTensor* original = entry.name.ends_with(".bias") ? bias : sources.front().second;
       if (original != nullptr && model.config().has_language_model()) {
         check_tied_copy(file, entry, *original);
       }
@@ -210,16 +183,17 @@ void save_weights(const TransformerModel& model, const std::string& path) {
 }
 
 void load_adapters(TransformerModel& model, const std::string& path) {
-  const SafetensorsFile file(path);
-  std::vector<std::pair<const ParameterTensor*, const SafetensorsEntry*>> sources;
+  const std::unique_ptr<TensorSource> opened = open_tensor_source(path);
+  const TensorSource& file = *opened;
+  std::vector<std::pair<const ParameterTensor*, const SourceTensor*>> sources;
   for (const ParameterTensor& tensor : model.parameters().tensors) {
     if (is_adapter(model, tensor) || is_small_head(model, tensor)) {
       sources.emplace_back(
           &tensor, &require_entry(file, std::string(kPeftPrefix) + tensor.name, tensor, std::string(kPeftPrefix)));
     }
   }
-  if (file.entries().size() != sources.size()) {
-    mismatch(file, "it holds " + std::to_string(file.entries().size()) + " tensors, and the model's adapters " +
+  if (file.tensors().size() != sources.size()) {
+    mismatch(file, "it holds " + std::to_string(file.tensors().size()) + " tensors, and the model's adapters " +
                        std::to_string(sources.size()) + "; check rank and targets");
   }
   std::vector<float> values;
@@ -240,11 +214,12 @@ void save_adapters(const TransformerModel& model, const std::string& path) {
 }
 
 void load_optimizer(TransformerModel& model, const std::string& path) {
-  const SafetensorsFile file(path);
+  const std::unique_ptr<TensorSource> opened = open_tensor_source(path);
+  const TensorSource& file = *opened;
   struct Moments {
     const ParameterTensor* tensor;
-    const SafetensorsEntry* exp_avg;
-    const SafetensorsEntry* exp_avg_sq;
+    const SourceTensor* exp_avg;
+    const SourceTensor* exp_avg_sq;
   };
   std::vector<Moments> sources;
   const std::string prefix = base_prefix(model.config().family);
@@ -254,8 +229,8 @@ void load_optimizer(TransformerModel& model, const std::string& path) {
                          &require_entry(file, tensor.name + ".exp_avg_sq", tensor, prefix)});
     }
   }
-  if (file.entries().size() != 2 * sources.size()) {
-    mismatch(file, "it holds " + std::to_string(file.entries().size()) + " tensors, and the model's optimizer " +
+  if (file.tensors().size() != 2 * sources.size()) {
+    mismatch(file, "it holds " + std::to_string(file.tensors().size()) + " tensors, and the model's optimizer " +
                        std::to_string(2 * sources.size()));
   }
   std::vector<float> exp_avg;

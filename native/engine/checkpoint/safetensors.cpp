@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 #include "engine/base/json-writer.h"
 #include "engine/base/json.h"
+#include "engine/checkpoint/element-type.h"
 
 #include <algorithm>
 #include <array>
@@ -22,22 +23,12 @@ static_assert(std::endian::native == std::endian::little, "tensors are written a
 constexpr std::uint64_t kLargestHeaderBytes = 100'000'000;
 constexpr std::size_t kLengthBytes = 8;
 
-struct TypeSize {
-  std::string_view name;
-  std::uint64_t size_bytes;
-};
-constexpr std::array kTypes = {
-    TypeSize{"F32", 4}, TypeSize{"F16", 2}, TypeSize{"BF16", 2}, TypeSize{"F64", 8},     TypeSize{"I64", 8},
-    TypeSize{"I32", 4}, TypeSize{"I16", 2}, TypeSize{"I8", 1},   TypeSize{"U64", 8},     TypeSize{"U32", 4},
-    TypeSize{"U16", 2}, TypeSize{"U8", 1},  TypeSize{"BOOL", 1}, TypeSize{"F8_E4M3", 1}, TypeSize{"F8_E5M2", 1},
-};
-
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
   throw Error("SAFETENSORS_DAMAGED", "Cannot read " + path + " as safetensors: " + what + ".");
 }
 
 [[noreturn]] void fail(const std::string& path, const std::string& tensor, const std::string& what) {
-  fail(path, "tensor " + tensor + " " + what);
+  fail(path, "tensor " + quotable(tensor) + " " + what);
 }
 
 SafetensorsEntry read_entry(const std::string& path, const std::string& name, const JsonValue& value) {
@@ -67,44 +58,26 @@ SafetensorsEntry read_entry(const std::string& path, const std::string& name, co
 }
 
 void check_size(const std::string& path, const SafetensorsEntry& entry) {
-  const auto type =
-      std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeSize& each) { return each.name == entry.dtype; });
-  if (type == kTypes.end()) {
-    fail(path, entry.name, "has the unknown type \"" + entry.dtype + "\"");
+  const std::uint64_t size_bytes = element_bytes(entry.dtype);
+  if (size_bytes == 0) {
+    fail(path, entry.name, "has the unknown type \"" + quotable(entry.dtype) + "\"");
   }
   std::uint64_t count = 0;
-  if (!shape_product(entry.shape, count) || count > std::numeric_limits<std::uint64_t>::max() / type->size_bytes) {
+  if (!shape_product(entry.shape, count) || count > std::numeric_limits<std::uint64_t>::max() / size_bytes) {
     fail(path, entry.name, "has a shape " + shape_text(entry.shape) + " whose size overflows");
   }
-  if (entry.end < entry.begin || entry.end - entry.begin != count * type->size_bytes) {
+  if (entry.end < entry.begin || entry.end - entry.begin != count * size_bytes) {
     fail(path, entry.name,
-         "of shape " + shape_text(entry.shape) + " in " + entry.dtype + " needs " +
-             std::to_string(count * type->size_bytes) + " bytes, but its offsets are " + std::to_string(entry.begin) +
-             " to " + std::to_string(entry.end));
+         "of shape " + shape_text(entry.shape) + " in " + entry.dtype + " needs " + std::to_string(count * size_bytes) +
+             " bytes, but its offsets are " + std::to_string(entry.begin) + " to " + std::to_string(entry.end));
   }
 }
 
 } // namespace
 
-bool shape_product(std::span<const std::uint64_t> shape, std::uint64_t& product) {
-  product = 1;
-  for (const std::uint64_t extent : shape) {
-    if (__builtin_mul_overflow(product, extent, &product)) {
-      return false;
-    }
-  }
-  return true;
-}
+SafetensorsFile::SafetensorsFile(const std::string& path) : SafetensorsFile(FileBytes(path)) {}
 
-std::string shape_text(std::span<const std::uint64_t> shape) {
-  std::string text = "(";
-  for (std::size_t index = 0; index < shape.size(); ++index) {
-    text += (index == 0 ? "" : ", ") + std::to_string(shape[index]);
-  }
-  return text + ")";
-}
-
-SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path) {
+SafetensorsFile::SafetensorsFile(FileBytes file) : file_(std::move(file)) {
   read_header();
   check_layout();
 }
@@ -192,6 +165,34 @@ const SafetensorsEntry* SafetensorsFile::find(std::string_view name) const {
 
 std::span<const std::byte> SafetensorsFile::bytes(const SafetensorsEntry& entry) const {
   return file_.bytes().subspan(data_begin_ + entry.begin, entry.end - entry.begin);
+}
+
+SafetensorsSource::SafetensorsSource(FileBytes file) : file_(std::move(file)) {
+  set_path(file_.path());
+  for (const SafetensorsEntry& entry : file_.entries()) {
+    add({entry.name, entry.dtype, entry.shape});
+  }
+}
+
+bool SafetensorsSource::are_equal(const SourceTensor& left, const SourceTensor& right) const {
+  const SafetensorsEntry& left_entry = file_.entries()[position_of(left)];
+  const SafetensorsEntry& right_entry = file_.entries()[position_of(right)];
+  if (left_entry.dtype != right_entry.dtype) {
+    return TensorSource::are_equal(left, right);
+  }
+  const std::span<const std::byte> left_bytes = file_.bytes(left_entry);
+  const std::span<const std::byte> right_bytes = file_.bytes(right_entry);
+  const bool equal = left_entry.shape == right_entry.shape &&
+                     std::equal(left_bytes.begin(), left_bytes.end(), right_bytes.begin(), right_bytes.end());
+  file_.drop(left_entry);
+  file_.drop(right_entry);
+  return equal;
+}
+
+void SafetensorsSource::read_values(std::size_t position, std::span<float> values) const {
+  const SafetensorsEntry& entry = file_.entries()[position];
+  read_floats(entry.dtype, file_.bytes(entry).data(), 1, values);
+  file_.drop(entry);
 }
 
 void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors) {

@@ -3,7 +3,8 @@
 // file before a byte of a tensor is touched, and nothing is allocated by what the file claims.
 #pragma once
 
-#include "engine/base/mapped-file.h"
+#include "engine/checkpoint/file-bytes.h"
+#include "engine/checkpoint/tensor-source.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -29,32 +30,45 @@ class SafetensorsFile {
 public:
   // Throws SAFETENSORS_DAMAGED naming file and tensor, or FILE_NOT_READABLE.
   explicit SafetensorsFile(const std::string& path);
+  explicit SafetensorsFile(FileBytes file);
 
   // In the order of their bytes.
   const std::vector<SafetensorsEntry>& entries() const noexcept { return entries_; }
   const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
-  const std::string& path() const noexcept { return file_.path(); }
+  const std::string& path() const noexcept { return file_.name(); }
+  std::uint64_t file_bytes() const noexcept { return file_.size(); }
 
   // Null when there is none of that name.
   const SafetensorsEntry* find(std::string_view name) const;
   std::span<const std::byte> bytes(const SafetensorsEntry& entry) const;
+  // Once a tensor's bytes have been copied out; they can be read again.
+  void drop(const SafetensorsEntry& entry) const noexcept { file_.drop(bytes(entry)); }
 
 private:
   void read_header();
   void check_layout() const;
 
-  MappedFile file_;
+  FileBytes file_;
   std::size_t data_begin_ = 0;
   std::vector<SafetensorsEntry> entries_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
   std::map<std::string, std::string> metadata_;
 };
 
-// "(2, 3)", as messages show shapes.
-std::string shape_text(std::span<const std::uint64_t> shape);
+class SafetensorsSource final : public TensorSource {
+public:
+  explicit SafetensorsSource(FileBytes file);
 
-// Elements of a shape; false when the product does not fit.
-bool shape_product(std::span<const std::uint64_t> shape, std::uint64_t& product);
+  bool are_equal(const SourceTensor& left, const SourceTensor& right) const override;
+  const char* format() const noexcept override { return "safetensors"; }
+  std::uint64_t file_bytes() const noexcept override { return file_.file_bytes(); }
+  const std::map<std::string, std::string>& metadata() const override { return file_.metadata(); }
+
+private:
+  void read_values(std::size_t position, std::span<float> values) const override;
+
+  SafetensorsFile file_;
+};
 
 struct TensorToWrite {
   std::string name;

@@ -58,10 +58,10 @@ public:
     return prompt + std::min(request_.max_new_tokens, context_ - prompt);
   }
 
-  void begin(std::size_t request, std::int64_t place) {
+  void begin(std::size_t request, std::int64_t place, Clock::time_point start) {
     number_ = request;
     place_ = place;
-    start_ = Clock::now();
+    start_ = start;
   }
   std::size_t request() const { return number_; }
   std::int64_t place() const { return place_; }
@@ -204,7 +204,9 @@ private:
       if (places_[place] == nullptr) {
         places_[place] = texts_[next_].get();
         session_->reset(static_cast<std::int64_t>(place));
-        places_[place]->begin(next_++, static_cast<std::int64_t>(place));
+        // The first ones have waited for the memory of all.
+        const Clock::time_point start = next_ < places_.size() ? created_ : Clock::now();
+        places_[place]->begin(next_++, static_cast<std::int64_t>(place), start);
       }
     }
   }
@@ -261,6 +263,7 @@ private:
   }
 
   const OnToken& on_token_;
+  Clock::time_point created_ = Clock::now();
   std::vector<std::unique_ptr<Text>> texts_;
   std::vector<Text*> places_; // null: free
   std::size_t next_ = 0;      // the first text that has had no place yet

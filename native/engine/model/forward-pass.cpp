@@ -161,7 +161,7 @@ void ForwardPass::run_to_inner(std::size_t layer, const BlockActivations& a, con
     call.causal = c.is_causal();
     call.key_begin = p_.batch.key_begin;
     call.key_end = p_.batch.key_end;
-    call.bf16 = p_.bf16;
+    // In fp32 whatever the precision: scores decide exponents, and the products are small beside the linear layers.
     p_.backend.attention_forward(call);
   }
   linear(w.attention_output, a.attention, p_.outer.branch, nullptr, Activation::kNone,

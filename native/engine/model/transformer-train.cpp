@@ -1,6 +1,7 @@
 // One training step: microbatches forward and backward, gradients added up, then clipping and DecoupledAdamW.
 #include "engine/base/error.h"
 #include "engine/model/heads.h"
+#include "engine/optim/moment-blocks.h"
 
 #include <algorithm>
 #include <cmath>
@@ -281,7 +282,18 @@ bool TransformerModel::read_stored_moments(std::size_t index, std::vector<float>
   first.resize(count);
   second.resize(count);
   if (training.options.optimizer_state == OptimizerStateType::k8Bit) {
-    throw Error("NOT_SUPPORTED", "Optimizer state in 8-bit blocks cannot be read yet.");
+    const EightBitMoments at = eight_bit_moments(index);
+    const auto blocks = static_cast<std::size_t>(moment_block_count(static_cast<std::int64_t>(count)));
+    std::vector<std::uint8_t> codes(count);
+    std::vector<float> scales(blocks);
+    const auto read = [&](Moment moment, const std::uint8_t* from, const float* from_scales, std::span<float> to) {
+      backend_.copy_to_host(codes.data(), from, codes.size());
+      backend_.copy_to_host(scales.data(), from_scales, scales.size() * sizeof(float));
+      decode_moments(moment, codes.data(), scales.data(), to);
+    };
+    read(Moment::kFirst, at.first_codes, at.first_scales, first);
+    read(Moment::kSecond, at.second_codes, at.second_scales, second);
+    return true;
   }
   const float* moments = training.moments.floats() + offset;
   backend_.copy_to_host(first.data(), moments, count * sizeof(float));
@@ -292,9 +304,32 @@ bool TransformerModel::read_stored_moments(std::size_t index, std::vector<float>
 void TransformerModel::write_stored_moments(std::size_t index, std::span<const float> first,
                                             std::span<const float> second) {
   Training& training = prepared();
+  if (training.options.optimizer_state == OptimizerStateType::k8Bit) {
+    const EightBitMoments at = eight_bit_moments(index);
+    std::vector<std::uint8_t> codes(first.size());
+    std::vector<float> scales(static_cast<std::size_t>(moment_block_count(static_cast<std::int64_t>(first.size()))));
+    const auto write = [&](Moment moment, std::span<const float> values, std::uint8_t* to, float* to_scales) {
+      encode_moments(moment, values, codes.data(), scales.data());
+      backend_.copy_to_backend(to, codes.data(), codes.size());
+      backend_.copy_to_backend(to_scales, scales.data(), scales.size() * sizeof(float));
+    };
+    write(Moment::kFirst, first, at.first_codes, at.first_scales);
+    write(Moment::kSecond, second, at.second_codes, at.second_scales);
+    return;
+  }
   float* moments = training.moments.floats() + training.gradient_offsets[index];
   backend_.copy_to_backend(moments, first.data(), first.size_bytes());
   backend_.copy_to_backend(moments + training.gradient_count, second.data(), second.size_bytes());
+}
+
+TransformerModel::EightBitMoments TransformerModel::eight_bit_moments(std::size_t index) const {
+  const Training& training = prepared();
+  const std::int64_t offset = training.gradient_offsets[index];
+  const std::int64_t blocks = training.gradient_count / kMomentBlock;
+  float* scales = training.moments.floats();
+  auto* codes = reinterpret_cast<std::uint8_t*>(scales + 2 * blocks);
+  return {codes + offset, codes + training.gradient_count + offset, scales + offset / kMomentBlock,
+          scales + blocks + offset / kMomentBlock};
 }
 
 } // namespace assay

@@ -179,13 +179,25 @@ void TransformerModel::write_moments(const std::string& name, std::span<const fl
   const ParameterTensor& tensor = layout_.find(name);
   check_size(tensor, exp_avg.size());
   check_size(tensor, exp_avg_sq.size());
-  std::vector<float> first, second;
-  if (!read_stored_moments(tensor.stored, first, second)) {
+  // Parts of one stored tensor (queries, keys, values) are gathered first: in 8 bits they share blocks, and coding some
+  // of them twice would change the rest.
+  auto pending = pending_moments_.find(tensor.stored);
+  if (pending == pending_moments_.end()) {
+    pending = pending_moments_.emplace(tensor.stored, PendingMoments{}).first;
+  }
+  std::vector<float>& first = pending->second.first;
+  std::vector<float>& second = pending->second.second;
+  if (first.empty() && !read_stored_moments(tensor.stored, first, second)) {
+    pending_moments_.erase(pending);
     throw Error("TENSOR_UNKNOWN", "The tensor " + tensor.name + " is frozen and has no optimizer state.");
   }
   put(tensor, layout_.stored[tensor.stored], exp_avg, first);
   put(tensor, layout_.stored[tensor.stored], exp_avg_sq, second);
-  write_stored_moments(tensor.stored, first, second);
+  pending->second.written += tensor.count;
+  if (pending->second.written >= layout_.stored[tensor.stored].count) {
+    write_stored_moments(tensor.stored, first, second);
+    pending_moments_.erase(pending);
+  }
 }
 
 void TransformerModel::merge_adapters() {

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -100,6 +101,7 @@ public:
   void read_gradient(const std::string& name, std::span<float> values) const;
   bool is_trained(const std::string& name) const;
   void read_moments(const std::string& name, std::span<float> exp_avg, std::span<float> exp_avg_sq) const;
+  // Takes effect once all tensors that are stored as one (queries, keys and values) were written.
   void write_moments(const std::string& name, std::span<const float> exp_avg, std::span<const float> exp_avg_sq);
   // weight += alpha / rank · A · B for every adapter, whose B is then 0: the model computes the same as before.
   void merge_adapters();
@@ -173,6 +175,11 @@ private:
   void write_stored(std::size_t index, std::span<const float> values);
   // False where it is frozen.
   bool read_stored_moments(std::size_t index, std::vector<float>& first, std::vector<float>& second) const;
+  struct EightBitMoments {
+    std::uint8_t *first_codes, *second_codes;
+    float *first_scales, *second_scales;
+  };
+  EightBitMoments eight_bit_moments(std::size_t index) const;
   void write_stored_moments(std::size_t index, std::span<const float> first, std::span<const float> second);
   float* stored_floats(std::size_t index) const;
   Training& prepared() const;
@@ -194,6 +201,11 @@ private:
   Precision inference_precision_ = Precision::kFp32;
   std::unique_ptr<Training> training_;
   std::unique_ptr<Inference> inference_;
+  struct PendingMoments {
+    std::vector<float> first, second;
+    std::int64_t written = 0;
+  };
+  std::map<std::size_t, PendingMoments> pending_moments_;
   // Kept between steps so that one does not allocate.
   std::vector<std::int32_t> window_inputs_, window_targets_;
 };

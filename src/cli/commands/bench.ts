@@ -1,31 +1,40 @@
-// assay bench train | tokenizer: ours beside the peers, interleaved in one run; best and median shown.
+// assay bench train | tokenizer | infer: ours beside the peers, interleaved in one run; best and median shown.
 import os from "node:os";
+import { inferBench } from "#core/bench/infer-bench";
 import type { BenchRow } from "#core/bench/rows";
 import { tokenizerBench } from "#core/bench/tokenizer-bench";
-import { trainBench, trainBenchShapes } from "#core/bench/train-bench";
+import { trainBench, trainBenchPrecisions, trainBenchShapes } from "#core/bench/train-bench";
 import { loadAddon } from "#core/engine/addon";
 import { badRequest, type CommandSpec } from "../arguments.ts";
 import { faint, note, say, sayJson, table } from "../output.ts";
 
-const kinds = ["train", "tokenizer"] as const;
+const kinds = ["train", "tokenizer", "infer"] as const;
 
-function rate(value: number): string {
+function rate(value: number | null): string {
+  if (value === null) {
+    return "–";
+  }
   return value >= 1000 ? Math.round(value).toString() : value.toPrecision(4);
+}
+
+function ratio(value: number | null): string {
+  return value === null ? "–" : value.toFixed(2);
 }
 
 export const benchCommand: CommandSpec = {
   name: "bench",
-  summary: "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, tiktoken)",
-  operands: "train|tokenizer",
+  summary: "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, tiktoken), infer (llama.cpp)",
+  operands: "train|tokenizer|infer",
   minOperands: 1,
-  maxOperands: 2,
+  maxOperands: 3,
   options: {
     shape: {
       type: "string",
       multiple: true,
       value: "NAME",
-      help: "train: bench-s, bench-m or gpt2-124m (default: bench-s and gpt2-124m)",
+      help: "train: bench-s, bench-m or gpt2-124m (default: all three)",
     },
+    precision: { type: "string", multiple: true, value: "P", help: "train: fp32 or bf16 (default: both)" },
     rounds: { type: "string", value: "N", help: "interleaved rounds (default 3)" },
     threads: { type: "string", value: "N", help: "threads of either side (default: the physical cores)" },
     data: { type: "string", value: "PATH", help: "tokenizer: the text (default: the bundled sample, which is small)" },
@@ -41,6 +50,11 @@ export const benchCommand: CommandSpec = {
     if (unknown !== undefined) {
       throw badRequest(`There is no shape "${unknown}": it is one of ${trainBenchShapes.join(", ")}.`);
     }
+    const precisions = trainBenchPrecisions.filter((each) => call.texts("precision").includes(each));
+    const wrong = call.texts("precision").find((each) => !(trainBenchPrecisions as readonly string[]).includes(each));
+    if (wrong !== undefined) {
+      throw badRequest(`There is no precision "${wrong}" to measure: it is one of ${trainBenchPrecisions.join(", ")}.`);
+    }
     const machine = loadAddon().machine();
     const threads = call.number("threads", { min: 1, max: 1024, integer: true }) ?? machine.physicalCores;
     const rounds = call.number("rounds", { min: 1, max: 100, integer: true }) ?? 3;
@@ -54,16 +68,23 @@ export const benchCommand: CommandSpec = {
     if (call.operands.includes("train")) {
       rows.push(
         ...trainBench({
-          shapes: shapes.length > 0 ? shapes : ["bench-s", "gpt2-124m"],
+          shapes: shapes.length > 0 ? shapes : trainBenchShapes,
+          precisions: precisions.length > 0 ? precisions : trainBenchPrecisions,
           rounds,
           threads,
           onProgress: note,
         }),
       );
     }
+    let notes: readonly string[] = [];
+    if (call.operands.includes("infer")) {
+      const infer = await inferBench({ rounds, threads, onProgress: note });
+      rows.push(...infer.rows);
+      notes = infer.notes;
+    }
     const about = `${machine.cpuModel}, ${threads} threads, ${machine.gemm} ${machine.onednnVersion ?? ""}, Node ${process.versions.node}, ${os.type()} ${os.release()}`;
     if (call.json) {
-      sayJson({ rows, machine: about });
+      sayJson({ rows, machine: about, ...(notes.length === 0 ? {} : { notes }) });
       return;
     }
     say(
@@ -83,15 +104,18 @@ export const benchCommand: CommandSpec = {
           row.name,
           rate(row.ours),
           rate(row.peer),
-          row.ratio.toFixed(2),
+          ratio(row.ratio),
           rate(row.best_ours),
           rate(row.best_peer),
-          row.best_ratio.toFixed(2),
+          ratio(row.best_ratio),
           row.unit,
           row.peer_name,
         ]),
       ),
     );
+    for (const each of notes) {
+      say(each);
+    }
     say(faint(`medians over ${rounds} interleaved rounds; ${about}`));
   },
 };

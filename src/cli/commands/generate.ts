@@ -1,23 +1,30 @@
 // assay generate: continues prompts with a model, token by token as they come.
 import process from "node:process";
-import type { NativeAlternative } from "#core/engine/addon";
-import { type GenerationReport, generateText } from "#core/models/generate";
+import {
+  type GeneratedPiece,
+  type GenerationReport,
+  generateText,
+  generateTexts,
+  type TextRequest,
+} from "#core/models/generate";
 import { lintBeforeUse } from "#core/models/lint-before-use";
 import { type LoadedModel, loadGenerator } from "#core/models/load";
+import { scoreText } from "#core/models/score";
 import { workspacePath } from "#core/paths";
 import { badRequest, type CommandCall, type CommandSpec } from "../arguments.ts";
-import { faint, note, sayJson } from "../output.ts";
+import { faint, note, say, sayJson } from "../output.ts";
 
 const weightTypes = ["fp32", "bf16", "int8"] as const;
 
 type ToldToken = {
   readonly id: number;
   readonly text: string;
-  readonly logprob: number;
+  /** Null where nothing stands before it. */
+  readonly logprob: number | null;
   readonly alternatives?: readonly { readonly id: number; readonly text: string; readonly logprob: number }[];
 };
 
-type Continuation = GenerationReport & {
+type Told = GenerationReport & {
   readonly prompt: string;
   readonly text: string;
   readonly tokens: readonly ToldToken[];
@@ -42,45 +49,113 @@ function tokenText({ tokenizer }: LoadedModel, id: number): string {
   return new TextDecoder().decode(tokenizer.tokenBytes(id));
 }
 
-async function continuePrompt(
-  loaded: LoadedModel,
-  prompt: string,
-  sampling: ReturnType<typeof readSampling>,
-  show: (text: string) => void,
-  signal: AbortSignal,
-): Promise<Continuation> {
+function toldToken(loaded: LoadedModel, { id, logprob, alternatives }: GeneratedPiece): ToldToken {
+  const told = (alternatives ?? []).map((each) => ({ ...each, text: tokenText(loaded, each.id) }));
+  return { id, text: tokenText(loaded, id), logprob, ...(told.length === 0 ? {} : { alternatives: told }) };
+}
+
+type Watch = { readonly show: (text: string) => void; readonly signal: AbortSignal };
+
+/** One prompt, shown as it is continued. */
+async function continueOne(loaded: LoadedModel, request: TextRequest, { show, signal }: Watch): Promise<Told> {
   const tokens: ToldToken[] = [];
   let text = "";
   const take = (piece: string): void => {
     text += piece;
     show(piece);
   };
-  const told = (alternative: NativeAlternative) => ({ ...alternative, text: tokenText(loaded, alternative.id) });
   const report = await generateText(
     loaded,
-    { prompt, ...sampling },
-    ({ text: piece, id, logprob, alternatives }) => {
-      tokens.push({
-        id,
-        text: tokenText(loaded, id),
-        logprob,
-        ...(alternatives === undefined || sampling.topLogprobs === 0 ? {} : { alternatives: alternatives.map(told) }),
-      });
-      take(piece);
+    request,
+    (piece) => {
+      tokens.push(toldToken(loaded, piece));
+      take(piece.text);
     },
     { signal, onRest: take },
   );
-  return { prompt, text, ...report, tokens };
+  return { prompt: request.prompt, text, ...report, tokens };
+}
+
+/** Several prompts side by side, each as it would be continued alone. */
+async function continueAll(
+  loaded: LoadedModel,
+  requests: readonly TextRequest[],
+  signal: AbortSignal,
+): Promise<readonly Told[]> {
+  const tokens: ToldToken[][] = requests.map(() => []);
+  const continuations = await generateTexts(loaded, requests, {
+    signal,
+    onPiece: (piece, request) => tokens[request]?.push(toldToken(loaded, piece)),
+  });
+  return continuations.map((continuation, index) => ({
+    prompt: requests[index]?.prompt ?? "",
+    ...continuation,
+    tokens: tokens[index] ?? [],
+  }));
 }
 
 /** Each token of a text with how likely it was and what else might have stood there. */
-function sayTokens(continuation: Continuation): void {
-  for (const { text, logprob, alternatives } of continuation.tokens) {
+function sayTokens(tokens: readonly ToldToken[]): void {
+  for (const { text, logprob, alternatives } of tokens) {
     const others = (alternatives ?? []).map((each) => `${JSON.stringify(each.text)} ${each.logprob.toFixed(2)}`);
-    note(
-      `${logprob.toFixed(2).padStart(7)}  ${JSON.stringify(text)}${others.length === 0 ? "" : `  of ${others.join(", ")}`}`,
-    );
+    const among = others.length === 0 ? "" : `  of ${others.join(", ")}`;
+    const shown = logprob === null ? "" : logprob.toFixed(2);
+    note(`${shown.padStart(7)}  ${JSON.stringify(text)}${among}`);
   }
+}
+
+function sayFigures({ newTokens, seconds, stopReason }: Told): void {
+  const rate = newTokens / Math.max(seconds, 1e-9);
+  note(faint(`${newTokens} tokens, ${rate.toFixed(1)} tok/s, ended: ${stopReason}`));
+}
+
+async function runPrompts(call: CommandCall, loaded: LoadedModel, prompts: readonly string[]): Promise<void> {
+  const sampling = readSampling(call);
+  const wantsLogprobs = call.flag("logprobs") || sampling.topLogprobs > 0;
+  const interrupt = new AbortController();
+  process.once("SIGINT", () => interrupt.abort());
+  const requests = prompts.map((prompt) => ({ prompt, ...sampling }));
+  const [first] = requests;
+  const isOne = first !== undefined && requests.length === 1;
+  if (isOne && !call.json) {
+    process.stdout.write(faint(first.prompt));
+  }
+  const show = (text: string): boolean => call.json || process.stdout.write(text);
+  const told = isOne
+    ? [await continueOne(loaded, first, { show, signal: interrupt.signal })]
+    : await continueAll(loaded, requests, interrupt.signal);
+  if (call.json) {
+    const results = told.map(({ tokens, ...rest }) => (wantsLogprobs ? { ...rest, tokens } : rest));
+    sayJson(isOne ? results[0] : { results });
+    return;
+  }
+  for (const each of told) {
+    process.stdout.write(isOne ? "\n" : `${faint(each.prompt)}${each.text}\n`);
+    if (wantsLogprobs) {
+      sayTokens(each.tokens);
+    }
+    sayFigures(each);
+  }
+}
+
+/** What the model thinks of a text that is given. */
+async function runScore(call: CommandCall, loaded: LoadedModel, text: string): Promise<void> {
+  const topLogprobs = call.number("top-logprobs", { min: 0, max: 100, integer: true }) ?? 0;
+  const score = await scoreText(loaded, text, { topLogprobs });
+  const tokens = score.tokens.map(({ alternatives, ...token }) => ({
+    ...token,
+    text: tokenText(loaded, token.id),
+    ...(topLogprobs === 0
+      ? {}
+      : { alternatives: alternatives.map((each) => ({ ...each, text: tokenText(loaded, each.id) })) }),
+  }));
+  if (call.json) {
+    sayJson({ ...score, text, tokens });
+    return;
+  }
+  sayTokens(tokens);
+  const perplexity = score.perplexity === null ? "unknown" : score.perplexity.toFixed(2);
+  say(`${score.scored} tokens, ${score.nats.toFixed(2)} nats, perplexity ${perplexity}`);
 }
 
 export const generateCommand: CommandSpec = {
@@ -97,6 +172,7 @@ export const generateCommand: CommandSpec = {
       multiple: true,
       help: "the text to continue (default: none, a new document)",
     },
+    score: { type: "string", value: "TEXT", help: "continue nothing: tell how likely each token of this text is" },
     "max-new-tokens": { type: "string", value: "N", help: "at most so many tokens (default 64)" },
     temperature: { type: "string", value: "T", help: "0 takes the likeliest token (default 0.8)" },
     "top-k": { type: "string", value: "K", help: "sample from the K likeliest; 0 is all (default 40)" },
@@ -120,45 +196,27 @@ export const generateCommand: CommandSpec = {
       throw badRequest(`--weights takes ${weightTypes.join(", ")}, not "${named}".`);
     }
     const threads = call.number("threads", { min: 1, max: 1024, integer: true });
-    const sampling = readSampling(call);
-    const wantsLogprobs = call.flag("logprobs") || sampling.topLogprobs > 0;
-    const prompts = call.texts("prompt").length === 0 ? [""] : call.texts("prompt");
+    readSampling(call);
+    const prompts = call.texts("prompt");
+    const scored = call.text("score");
+    if (scored !== undefined && prompts.length > 0) {
+      throw badRequest("`assay generate` either continues a --prompt or takes a --score of a text, not both.");
+    }
     const loaded = await loadGenerator(source, {
       workspace: workspacePath(call.workspace),
       ...(threads === undefined ? {} : { threads }),
       ...(weights === undefined ? {} : { weights }),
     });
-    // A GGUF brings its tokenizer along; what lies beside it is not its own.
-    const doubts = loaded.json === null ? [] : await lintBeforeUse(loaded.config, loaded.special, loaded.directory);
-    for (const doubt of doubts) {
-      note(`warning: ${doubt}`);
-    }
-    const interrupt = new AbortController();
-    process.once("SIGINT", () => interrupt.abort());
     try {
-      const continuations: Continuation[] = [];
-      for (const prompt of prompts) {
-        if (interrupt.signal.aborted) {
-          break;
-        }
-        if (!call.json) {
-          process.stdout.write(faint(prompt));
-        }
-        const show = (text: string): boolean => call.json || process.stdout.write(text);
-        const continuation = await continuePrompt(loaded, prompt, sampling, show, interrupt.signal);
-        continuations.push(continuation);
-        if (!call.json) {
-          process.stdout.write("\n");
-          if (wantsLogprobs) {
-            sayTokens(continuation);
-          }
-          const rate = continuation.newTokens / Math.max(continuation.seconds, 1e-9);
-          note(faint(`${continuation.newTokens} tokens, ${rate.toFixed(1)} tok/s, ended: ${continuation.stopReason}`));
-        }
+      // A GGUF brings its tokenizer along; what lies beside it is not its own.
+      const doubts = loaded.json === null ? [] : await lintBeforeUse(loaded.config, loaded.special, loaded.directory);
+      for (const doubt of doubts) {
+        note(`warning: ${doubt}`);
       }
-      if (call.json) {
-        const told = continuations.map(({ tokens, ...rest }) => (wantsLogprobs ? { ...rest, tokens } : rest));
-        sayJson(prompts.length === 1 ? told[0] : { results: told });
+      if (scored === undefined) {
+        await runPrompts(call, loaded, prompts.length === 0 ? [""] : prompts);
+      } else {
+        await runScore(call, loaded, scored);
       }
     } finally {
       loaded.model.dispose();

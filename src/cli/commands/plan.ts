@@ -139,7 +139,7 @@ function sayPlan(plan: Plan & { readonly isModel: boolean }): void {
 export const planCommand: CommandSpec = {
   name: "plan",
   summary: "what a recipe, preset or model takes: parameters, memory, time, disk, cost; starts nothing",
-  operands: "RECIPE|PRESET|MODELDIR",
+  operands: "RECIPE|PRESET|RUN|MODELDIR",
   minOperands: 1,
   maxOperands: 1,
   options: {

@@ -99,6 +99,11 @@ export const runsShowCommand: CommandSpec = {
       ["seed", String(manifest.seed)],
       ["where", run],
     ];
+    if (manifest.branched_from !== null) {
+      const { run: other, step, changed } = manifest.branched_from;
+      const what = changed.length === 0 ? "" : `, changed: ${changed.join(", ")}`;
+      rows.push(["branched from", `${other} at step ${step}${what}`]);
+    }
     if (summary.secondsLeft !== null) {
       rows.push(["time left", formatSeconds(summary.secondsLeft)]);
     }

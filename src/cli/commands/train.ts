@@ -10,6 +10,7 @@ import { resumeRun, startRun } from "#core/runs/launch";
 import { readSummary } from "#core/runs/status";
 import type { Recipe } from "#shared/domain/recipe";
 import type { RunSummary } from "#shared/domain/run";
+import type { RecipeProblem } from "#shared/ipc/recipes.contract";
 import { badRequest, type CommandCall, type CommandSpec } from "../arguments.ts";
 import { followInTerminal } from "../follow.ts";
 import { formatBytes, formatCount, formatSeconds, note, say, sayJson } from "../output.ts";
@@ -56,6 +57,13 @@ type Wanted = {
   readonly branch: BranchPlan | null;
 };
 
+/** What does nothing, or is usually meant otherwise, is said before the run and not only in the editor. */
+function sayWarnings(problems: readonly RecipeProblem[]): void {
+  for (const { message } of problems) {
+    note(`warning: ${message}`);
+  }
+}
+
 async function wantedOf(call: CommandCall, workspace: string): Promise<Wanted> {
   const [name] = call.operands;
   const from = call.text("from");
@@ -65,6 +73,7 @@ async function wantedOf(call: CommandCall, workspace: string): Promise<Wanted> {
       throw badRequest("`assay train` needs RECIPE; see `assay train --help`.");
     }
     const loaded = await loadRecipeSource(name, { overrides, workspace });
+    sayWarnings(loaded.problems);
     return { recipe: loaded.recipe, text: loaded.text, branch: null };
   }
   const recipe = name === undefined ? null : await loadRecipeSource(name, { overrides, workspace });

@@ -13,6 +13,11 @@ describe("benchRow", () => {
     expect(row.rounds).toBe(3);
   });
 
+  it("has no peer's figures where the peer is not installed", () => {
+    const row = benchRow("x", "nobody", "tok/s", [{ ours: [3, 4, 5], peer: [] }]);
+    expect(row).toMatchObject({ ours: 4, best_ours: 5, peer: null, ratio: null, best_peer: null, best_ratio: null });
+  });
+
   it("takes the mean of the two middle values of an even number", () => {
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(median([3])).toBe(3);

@@ -1,17 +1,17 @@
 // The form of every benchmark's result. Ours and the peer's are rates, higher is better, taken on the same work in
-// interleaved rounds; `ratio` above 1 means ours is better.
+// interleaved rounds; `ratio` above 1 means ours is better. Where the peer is not installed, its figures are null.
 export type BenchRow = {
   readonly name: string;
   /** Medians over all rounds. */
   readonly ours: number;
-  readonly peer: number;
+  readonly peer: number | null;
   readonly peer_name: string;
   /** Median of the rounds' ratios. */
-  readonly ratio: number;
+  readonly ratio: number | null;
   /** Best against best: what both do when the machine is quiet. */
-  readonly best_ratio: number;
+  readonly best_ratio: number | null;
   readonly best_ours: number;
-  readonly best_peer: number;
+  readonly best_peer: number | null;
   readonly unit: string;
   readonly rounds: number;
 };
@@ -25,7 +25,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** `rounds` holds, for each interleaved round, the rates that either side reached. */
+/** `rounds` holds, for each interleaved round, the rates that either side reached; none of a peer that is not there. */
 export function benchRow(
   name: string,
   peerName: string,
@@ -34,16 +34,17 @@ export function benchRow(
 ): BenchRow {
   const ours = rounds.flatMap((round) => round.ours);
   const peer = rounds.flatMap((round) => round.peer);
-  const best = { ours: Math.max(...ours), peer: Math.max(...peer) };
+  const best_ours = Math.max(...ours);
+  const best_peer = peer.length === 0 ? null : Math.max(...peer);
   return {
     name,
     ours: median(ours),
-    peer: median(peer),
+    peer: peer.length === 0 ? null : median(peer),
     peer_name: peerName,
-    ratio: median(rounds.map((round) => median(round.ours) / median(round.peer))),
-    best_ratio: best.ours / best.peer,
-    best_ours: best.ours,
-    best_peer: best.peer,
+    ratio: peer.length === 0 ? null : median(rounds.map((round) => median(round.ours) / median(round.peer))),
+    best_ratio: best_peer === null ? null : best_ours / best_peer,
+    best_ours,
+    best_peer,
     unit,
     rounds: rounds.length,
   };

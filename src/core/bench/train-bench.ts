@@ -9,7 +9,14 @@ import { type BenchProgress, type BenchRow, benchRow } from "./rows.ts";
 
 export const trainBenchShapes = ["bench-s", "bench-m", "gpt2-124m"] as const;
 
-type Timing = { readonly tokens_per_step: number; readonly step_seconds: readonly number[]; readonly torch?: string };
+export const trainBenchPrecisions = ["fp32", "bf16"] as const;
+
+type Timing = {
+  readonly tokens_per_step: number;
+  readonly step_seconds: readonly number[];
+  readonly peak_bytes: number;
+  readonly torch?: string;
+};
 
 function runOnce(command: string, args: readonly string[], cwd: string, threads: number): Timing {
   const result = spawnSync(command, args, {
@@ -39,6 +46,7 @@ function stepsPerRound(shape: string): number {
 
 export function trainBench(options: {
   readonly shapes: readonly string[];
+  readonly precisions: readonly (typeof trainBenchPrecisions)[number][];
   readonly rounds: number;
   readonly threads: number;
   readonly onProgress: BenchProgress;
@@ -50,30 +58,61 @@ export function trainBench(options: {
     throw new AppError("ADDON_NOT_BUILT", `${ours} is not there; build it with \`npm run build:native\`.`);
   }
   const rows: BenchRow[] = [];
-  for (const shape of options.shapes) {
-    const rounds: { ours: number[]; peer: number[] }[] = [];
-    let torch = "";
-    for (let round = 1; round <= options.rounds; round += 1) {
-      options.onProgress(`${shape}, round ${round} of ${options.rounds}`);
-      const args = [
-        "--shape",
-        shape,
-        "--steps",
-        String(stepsPerRound(shape)),
-        "--warmup",
-        "2",
-        "--threads",
-        String(options.threads),
-      ];
-      const mine = runOnce(ours, args, root, options.threads);
-      const theirs = runOnce("/usr/bin/python3", ["torch_train_bench.py", ...args], peerFolder, options.threads);
-      torch = theirs.torch ?? "";
-      rounds.push({
-        ours: mine.step_seconds.map((seconds) => mine.tokens_per_step / seconds),
-        peer: theirs.step_seconds.map((seconds) => theirs.tokens_per_step / seconds),
-      });
+  for (const precision of options.precisions) {
+    const ofPrecision: BenchRow[] = [];
+    const memory: BenchRow[] = [];
+    for (const shape of options.shapes) {
+      const rounds: { ours: number[]; peer: number[] }[] = [];
+      const peaks: { ours: number[]; peer: number[] }[] = [];
+      let torch = "";
+      for (let round = 1; round <= options.rounds; round += 1) {
+        options.onProgress(`${precision} ${shape}, round ${round} of ${options.rounds}`);
+        const steps = String(stepsPerRound(shape));
+        const threads = String(options.threads);
+        const args = [
+          "--shape",
+          shape,
+          "--precision",
+          precision,
+          "--steps",
+          steps,
+          "--warmup",
+          "2",
+          "--threads",
+          threads,
+        ];
+        const mine = runOnce(ours, args, root, options.threads);
+        const theirs = runOnce("/usr/bin/python3", ["torch_train_bench.py", ...args], peerFolder, options.threads);
+        torch = theirs.torch ?? "";
+        rounds.push({
+          ours: mine.step_seconds.map((seconds) => mine.tokens_per_step / seconds),
+          peer: theirs.step_seconds.map((seconds) => theirs.tokens_per_step / seconds),
+        });
+        // As a rate, so that above 1 is better here too.
+        peaks.push({ ours: [1e9 / mine.peak_bytes], peer: [1e9 / theirs.peak_bytes] });
+      }
+      const peer = `PyTorch ${torch} ${precision === "fp32" ? "fp32" : "bf16 autocast"}, OpenMP OpenBLAS`;
+      ofPrecision.push(benchRow(`${precision} ${shape}`, peer, "tok/s", rounds));
+      memory.push(benchRow(`${precision} ${shape} memory`, peer, "1/GB", peaks));
     }
-    rows.push(benchRow(`fp32 ${shape}`, `PyTorch ${torch} fp32, OpenMP OpenBLAS`, "tok/s", rounds));
+    rows.push(...ofPrecision, ...(ofPrecision.length > 1 ? [geometricMean(precision, ofPrecision)] : []), ...memory);
   }
   return rows;
+}
+
+function geometricMean(precision: string, rows: readonly BenchRow[]): BenchRow {
+  const mean = (of: (row: BenchRow) => number | null) =>
+    Math.exp(rows.reduce((sum, row) => sum + Math.log(of(row) ?? Number.NaN), 0) / rows.length);
+  return {
+    name: `${precision} geometric mean`,
+    ours: mean((row) => row.ours),
+    peer: mean((row) => row.peer),
+    peer_name: rows[0]?.peer_name ?? "",
+    ratio: mean((row) => row.ratio),
+    best_ratio: mean((row) => row.best_ratio),
+    best_ours: mean((row) => row.best_ours),
+    best_peer: mean((row) => row.best_peer),
+    unit: "tok/s",
+    rounds: rows[0]?.rounds ?? 0,
+  };
 }

@@ -5,10 +5,17 @@ import path from "node:path";
 import { AppError } from "#shared/errors";
 import type { StreamHandlers } from "#shared/ipc/contract";
 import type { modelsContract } from "#shared/ipc/models.contract";
-import { generateText } from "./generate.ts";
+import type { NativeWeightType } from "../engine/addon.ts";
+import { pieceText } from "../tokenizer/pieces.ts";
+import { type GeneratedPiece, type GenerationReport, generateText, generateTexts } from "./generate.ts";
 import { type LoadedModel, loadGenerator } from "./load.ts";
 
-type Kept = { readonly source: string; readonly stamp: string; readonly loaded: LoadedModel };
+type Kept = {
+  readonly source: string;
+  readonly weights: NativeWeightType;
+  readonly stamp: string;
+  readonly loaded: LoadedModel;
+};
 
 /** Changes when any of the model's files of weights does. */
 async function stampOf(source: string): Promise<string> {
@@ -27,6 +34,19 @@ function isWeightFile(name: string): boolean {
   return /\.(safetensors|bin)$/.test(name);
 }
 
+/** One report of several continuations. */
+function together(reports: readonly GenerationReport[]): GenerationReport {
+  return {
+    promptTokens: Math.max(...reports.map(({ promptTokens }) => promptTokens)),
+    newTokens: reports.reduce((sum, { newTokens }) => sum + newTokens, 0),
+    promptSeconds: Math.max(...reports.map(({ promptSeconds }) => promptSeconds)),
+    seconds: Math.max(...reports.map(({ seconds }) => seconds)),
+    stopReason:
+      reports.find(({ stopReason }) => stopReason === "cancelled")?.stopReason ??
+      (reports.every(({ stopReason }) => stopReason === "stop") ? "stop" : "length"),
+  };
+}
+
 export class ModelKeeper {
   readonly #workspace: () => string;
   #kept: Kept | null = null;
@@ -42,22 +62,46 @@ export class ModelKeeper {
     }
     this.#isBusy = true;
     try {
-      const loaded = await this.#load(input.model);
-      return await generateText(loaded, input, emit, { signal });
+      const loaded = await this.#load(input.model, input.weights);
+      const { alternatives: topLogprobs, samples, ...request } = input;
+      const textOf = (id: number): string => pieceText(loaded.tokenizer.tokenBytes(id));
+      const tell = ({ text, id, logprob, index, alternatives = [] }: GeneratedPiece, sample: number): void =>
+        emit({
+          text,
+          id,
+          logprob,
+          index,
+          sample,
+          alternatives: alternatives.map((each) => ({ ...each, text: textOf(each.id) })),
+        });
+      if (samples === 1) {
+        return await generateText(loaded, { ...request, topLogprobs }, (piece) => tell(piece, 0), { signal });
+      }
+      const requests = Array.from({ length: samples }, (_, sample) => ({
+        ...request,
+        topLogprobs,
+        seed: request.seed + sample,
+      }));
+      return together(await generateTexts(loaded, requests, { signal, onPiece: tell }));
     } finally {
       this.#isBusy = false;
     }
   };
 
-  async #load(source: string): Promise<LoadedModel> {
+  async #load(source: string, weights: NativeWeightType): Promise<LoadedModel> {
     const kept = this.#kept;
-    if (kept !== null && kept.source === source && kept.stamp === (await stampOf(kept.loaded.source))) {
+    if (
+      kept !== null &&
+      kept.source === source &&
+      kept.weights === weights &&
+      kept.stamp === (await stampOf(kept.loaded.source))
+    ) {
       return kept.loaded;
     }
     kept?.loaded.model.dispose();
     this.#kept = null;
-    const loaded = await loadGenerator(source, { workspace: this.#workspace() });
-    this.#kept = { source, stamp: await stampOf(loaded.source), loaded };
+    const loaded = await loadGenerator(source, { workspace: this.#workspace(), weights });
+    this.#kept = { source, weights, stamp: await stampOf(loaded.source), loaded };
     return loaded;
   }
 }

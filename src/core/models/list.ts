@@ -5,6 +5,7 @@ import path from "node:path";
 import type { ModelFamilyName, ModelInfo } from "#shared/domain/model";
 import { listCheckpoints } from "../runs/checkpoints.ts";
 import { listRuns } from "../runs/status.ts";
+import { readGgufHeader } from "./gguf/reader.ts";
 
 const families: Readonly<Record<string, ModelFamilyName>> = {
   gpt2: "gpt2",
@@ -13,10 +14,9 @@ const families: Readonly<Record<string, ModelFamilyName>> = {
 };
 
 const weightFile = /\.(safetensors|bin|pt|gguf)$/u;
-/** An adapter or an optimizer's state is no model, and counts as none. */
-const notWeights = /^(optimizer|adapter_model|training_args|scheduler|rng_state)/u;
+/** What lies beside weights with the same endings. */
+const notWeights = /^(optimizer|training_args|scheduler|rng_state)/u;
 
-/** Only these begin a model; `model-00002-of-00003.safetensors` belongs to its index. */
 function isModelFile(name: string): boolean {
   return weightFile.test(name) && !notWeights.test(name);
 }
@@ -33,6 +33,16 @@ async function weightsOf(folder: string): Promise<Folder> {
     modifiedAt: files.length === 0 ? null : new Date(newest).toISOString(),
     hasWeights: files.length > 0,
   };
+}
+
+/** GGUF says it in its metadata. */
+function familyOfGguf(file: string): ModelFamilyName | null {
+  try {
+    const architecture = readGgufHeader(file).metadata.get("general.architecture");
+    return typeof architecture === "string" ? (families[architecture] ?? null) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** A config.json is some kilobytes; one that claims to be more is none. */
@@ -65,7 +75,7 @@ async function infoOf(identity: Identity): Promise<ModelInfo> {
       : { sizeBytes: info.size, modifiedAt: info.mtime.toISOString(), hasWeights: weightFile.test(source) };
     return {
       ...identity,
-      family: await familyOf(folder),
+      family: source.endsWith(".gguf") ? familyOfGguf(source) : await familyOf(folder),
       sizeBytes: weights.sizeBytes,
       modifiedAt: weights.modifiedAt,
       problem: weights.hasWeights

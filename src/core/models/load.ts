@@ -74,7 +74,7 @@ export async function findModel(source: string, workspace: string): Promise<stri
     if (error instanceof AppError && error.code === "RUN_NOT_FOUND") {
       throw new AppError(
         "CHECKPOINT_NOT_FOUND",
-        `"${source}" is neither a folder with config.json and ${weightsName} nor a run in ${workspace}.`,
+        `"${source}" is neither a folder with config.json and ${weightsName}, nor a file of weights, nor a run in ${workspace}.`,
         { cause: error },
       );
     }
@@ -117,14 +117,13 @@ export async function loadWeightsInto(
   folder: Pick<ModelFolder, "config" | "hasHead" | "scalesByInverseLayer">,
 ): Promise<{ readonly unexpected: readonly string[] }> {
   const single = path.join(weights, weightsName);
-  const loaded: { readonly unexpected: readonly string[] } | undefined = await model.loadWeights(
-    (await isFile(single)) ? single : weights,
-    { allowMissingHead: !folder.hasHead },
-  );
+  const { unexpected } = await model.loadWeights((await isFile(single)) ? single : weights, {
+    allowMissingHead: !folder.hasHead,
+  });
   if (folder.scalesByInverseLayer) {
     await foldInverseLayerScaling(model, folder.config);
   }
-  return { unexpected: loaded?.unexpected ?? [] };
+  return { unexpected };
 }
 
 async function loadGgufInto(
@@ -281,9 +280,8 @@ export async function openModel(source: string, options: LoadOptions): Promise<O
   }
 }
 
-/** Opens a model to speak with: one without a tokenizer is refused. */
-export async function loadModel(source: string, options: LoadOptions): Promise<LoadedModel> {
-  const opened = await openModel(source, options);
+/** Refuses one that has no tokenizer, and frees it then. */
+function withTokenizer(opened: OpenedModel): LoadedModel {
   const { tokenizer } = opened;
   if (tokenizer === null) {
     opened.model.dispose();
@@ -292,16 +290,21 @@ export async function loadModel(source: string, options: LoadOptions): Promise<L
   return { ...opened, tokenizer };
 }
 
+/** Opens a model with its tokenizer, whatever its head. */
+export async function loadModel(source: string, options: LoadOptions): Promise<LoadedModel> {
+  return withTokenizer(await openModel(source, options));
+}
+
 /** Opens a model that continues text; one with another head is refused. */
 export async function loadGenerator(source: string, options: LoadOptions): Promise<LoadedModel> {
-  const loaded = await loadModel(source, options);
-  const { family, head } = loaded.config;
+  const opened = await openModel(source, options);
+  const { family, head } = opened.config;
   if (head !== "causal-lm") {
-    loaded.model.dispose();
+    opened.model.dispose();
     throw new AppError(
       "NOT_SUPPORTED",
-      `${loaded.source} is a ${family} model with a ${head} head, which continues no text; name a GPT-2 language model.`,
+      `${opened.source} is a ${family} model with a ${head} head, which continues no text; name a GPT-2 language model.`,
     );
   }
-  return loaded;
+  return withTokenizer(opened);
 }

@@ -1,10 +1,15 @@
 // How many tokens a corpus may have, from the sizes of its files alone: good enough to plan by before it is tokenized.
-import type { Recipe } from "#shared/domain/recipe";
+import { parseDuration, type Recipe } from "#shared/domain/recipe";
 import { listCorpusFiles } from "../corpus/files.ts";
 
 const BYTES_PER_TOKEN = 4;
 /** Abstracts and articles packed by gzip. */
 const GZIP_RATIO = 3.1;
+
+/** A duration in passes cannot be counted without the text. */
+export function needsText(recipe: Pick<Recipe, "max_duration">): boolean {
+  return parseDuration(recipe.max_duration).unit === "ep";
+}
 
 export async function estimateTokens(data: Recipe["data"]): Promise<{
   readonly trainTokens: { readonly value: number; readonly how: string };

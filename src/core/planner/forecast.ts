@@ -1,7 +1,7 @@
 // What a recipe will take: parameters, tokens, steps, memory, disk, time. Pure; every figure opens its arithmetic in a
 // sentence with the numbers it came from.
 import { parseDuration, type Recipe, type ShapedRecipe } from "#shared/domain/recipe";
-import { trainableCount } from "#shared/domain/recipe-model";
+import { defaultLoraTargets, trainableCount } from "#shared/domain/recipe-model";
 import { assertNever } from "#shared/errors";
 import type { Forecast } from "#shared/ipc/recipes.contract";
 import type { NativeModelConfig } from "../engine/addon.ts";
@@ -150,6 +150,8 @@ export function forecast(recipe: ShapedRecipe, facts: ForecastFacts): Forecast {
 
   return {
     parameters: { value: parameters, how: parametersHow(config, parameters) },
+    trainableParameters: trainableFigure(recipe, config, parameters),
+    precision: recipe.precision,
     tokensTotal: {
       value: tokensTotal,
       how: `${grouped(steps)} steps × ${batch} windows × ${context} tokens; ${Number((tokensTotal / parameters).toPrecision(2))} tokens a parameter.`,
@@ -172,6 +174,23 @@ export function forecast(recipe: ShapedRecipe, facts: ForecastFacts): Forecast {
     },
     tokensPerSecond: { value: rate.tokensPerSecond, how: rate.how },
     basis: rate.basis,
+  };
+}
+
+function trainableFigure(recipe: ShapedRecipe, config: NativeModelConfig, parameters: number): Forecast["parameters"] {
+  const { lora, freeze } = recipe.model;
+  const value = trainableCount(config, recipe.model);
+  const share = `${Number(((100 * value) / parameters).toPrecision(2))} % of all`;
+  if (lora !== undefined) {
+    const targets = (lora.targets ?? defaultLoraTargets[config.family]).join(", ");
+    return { value, how: `LoRA of rank ${lora.rank} beside ${targets}: ${share}.` };
+  }
+  return {
+    value,
+    how:
+      value === parameters
+        ? `All ${grouped(value)}.`
+        : `Without what model.freeze names (${freeze.join(", ")}): ${share}.`,
   };
 }
 

@@ -1,7 +1,8 @@
 // Memory of training on the CPU, part by part. The engine's own plan is exact: it is the arithmetic by which it allocates.
 // Where the engine is not built, the formulas here serve; a test holds them to the engine's.
 import { elementCount, modelTensors, parameterCount, type TensorShape } from "#shared/domain/model-tensors";
-import { loraModules, matchesAny } from "#shared/domain/recipe-model";
+import type { ShapedRecipe } from "#shared/domain/recipe";
+import { adapterCount, matchesAny } from "#shared/domain/recipe-model";
 import { AppError } from "#shared/errors";
 import {
   loadAddon,
@@ -9,6 +10,7 @@ import {
   type NativeModelOptions,
   type NativeTrainingOptions,
 } from "../engine/addon.ts";
+import { modelConfigOf, modelOptionsOf, plannedMasking, trainingOptionsOf } from "../recipe/engine-options.ts";
 
 export type MemoryParts = {
   readonly parameterBytes: number;
@@ -38,13 +40,17 @@ const OPTIMIZER_BLOCK = 256;
 export function activationBytes(
   config: Pick<NativeModelConfig, "dModel" | "dInner" | "nHeads" | "nLayers" | "residPdrop">,
   training: Pick<NativeTrainingOptions, "microbatchSize" | "seqLen" | "recompute">,
+  adapterRank = 0,
 ): number {
   const { dModel: width, dInner: inner, nHeads: heads, nLayers: layers } = config;
+  const wide = Math.max(3 * width, inner);
   const perBlock = 8 * width + 2 * inner + heads + 4;
   const kept = training.recompute ? layers * width + perBlock : layers * perBlock;
   const atTheEnds = 2 * width + 4;
-  const inBackward = (config.residPdrop > 0 ? 3 : 2) * width + Math.max(3 * width, inner);
-  return 4 * training.microbatchSize * training.seqLen * (kept + atTheEnds + inBackward);
+  const inBackward = (config.residPdrop > 0 ? 3 : 2) * width + wide;
+  // One adapter at a time: its input after dropout, its narrow middle and its output.
+  const adapters = adapterRank === 0 ? 0 : 2 * adapterRank + 2 * wide;
+  return 4 * training.microbatchSize * training.seqLen * (kept + atTheEnds + inBackward + adapters);
 }
 
 function countOf(tensors: readonly TensorShape[]): number {
@@ -63,29 +69,21 @@ export function shrinkableCount(config: NativeModelConfig): number {
 export function planMemory(
   config: NativeModelConfig,
   options: Pick<NativeModelOptions, "weights" | "lora">,
-  training: Pick<
-    NativeTrainingOptions,
-    "microbatchSize" | "seqLen" | "recompute" | "precision" | "optimizerState" | "frozen"
-  >,
+  training: Pick<NativeTrainingOptions, "microbatchSize" | "seqLen" | "recompute" | "optimizerState" | "frozen">,
 ): MemoryParts {
   const tensors = modelTensors(config);
   const all = countOf(tensors);
   const shrinkable = options.weights === "bf16" ? shrinkableCount(config) : 0;
   const lora = options.lora ?? null;
-  const adapters =
-    lora === null
-      ? 0
-      : loraModules(config, lora.targets).reduce((sum, { inputs, outputs }) => sum + lora.rank * (inputs + outputs), 0);
+  const adapters = lora === null ? 0 : adapterCount(config, lora.rank, lora.targets);
   const trained = lora === null ? countOf(tensors.filter(({ name }) => !matchesAny(name, training.frozen))) : adapters;
   const stateBytes = training.optimizerState === "8bit" ? 2 * (1 + 4 / OPTIMIZER_BLOCK) : 8;
-  // Matrix products in bf16 read a rounded copy of the weights that are trained.
-  const roundedCopy = training.precision === "amp_bf16" && lora === null ? 2 * trained : 0;
   return {
     parameterBytes: 4 * (all + adapters) - 2 * shrinkable,
     gradientBytes: 4 * trained,
     optimizerBytes: Math.ceil(stateBytes * trained),
-    activationBytes: activationBytes(config, training),
-    workspaceBytes: 4 * CLASSIFIER_ROWS * config.vocabSize + roundedCopy,
+    activationBytes: activationBytes(config, training, lora?.rank ?? 0),
+    workspaceBytes: 4 * CLASSIFIER_ROWS * config.vocabSize,
   };
 }
 
@@ -103,6 +101,24 @@ export function trainingMemory(
     }
     throw error;
   }
+}
+
+/** Each thread has scratch space of its own. */
+export function threadsOf(recipe: Pick<ShapedRecipe, "threads">, physicalCores: number): number {
+  return recipe.threads === "auto" ? Math.max(1, physicalCores) : recipe.threads;
+}
+
+/** What a recipe would allocate with so many windows at once. */
+export function recipeMemory(
+  recipe: ShapedRecipe,
+  vocabSize: number,
+  base: NativeModelConfig | null,
+  physicalCores: number,
+): (microbatch: number) => MemoryParts {
+  const config = modelConfigOf(recipe, vocabSize, base);
+  const options = modelOptionsOf(recipe, threadsOf(recipe, physicalCores));
+  const masking = plannedMasking(recipe, vocabSize);
+  return (microbatch) => trainingMemory(config, options, trainingOptionsOf(recipe, microbatch, masking));
 }
 
 /** Generating from weights of one byte: weights with a scale a channel, and keys and values of one whole context. */

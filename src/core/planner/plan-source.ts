@@ -1,4 +1,4 @@
-// What `assay plan` is asked about: a recipe by file or name, or a model's folder, with the facts of this machine. Text
+// What `assay plan` is asked about: a recipe by file or name, a run, or a model's folder, with the facts of this machine. Text
 // that is not here yet is no obstacle where the plan does not need it.
 import { stat } from "node:fs/promises";
 import path from "node:path";
@@ -9,13 +9,15 @@ import { readModelConfig } from "../models/hugging-face.ts";
 import { availableMemory } from "../recipe/available-memory.ts";
 import { findRunCheckpoint, shapeRecipe } from "../recipe/init-from.ts";
 import { loadRecipe, loadRecipeSource } from "../recipe/load.ts";
+import { splitRunStep } from "../recipe/paths.ts";
 import { checkVocabulary } from "../recipe/resolve.ts";
+import { findRun } from "../runs/directory.ts";
 import { describeTokenizer } from "../tokenizer/load.ts";
-import { estimateTokens } from "./corpus-size.ts";
+import { estimateTokens, needsText } from "./corpus-size.ts";
 import type { ForecastFacts } from "./forecast.ts";
 import { readMachine } from "./machine.ts";
 import { measuredRate } from "./measured-rate.ts";
-import { type Cluster, needsText, type Plan, planRecipe } from "./plan.ts";
+import { type Cluster, type Plan, planRecipe } from "./plan.ts";
 
 export type PlanRequest = {
   readonly source: string;
@@ -75,16 +77,29 @@ async function isModelFolder(folder: string): Promise<boolean> {
   return (await stat(path.join(folder, "config.json")).catch(() => null))?.isFile() === true;
 }
 
-/** The folder of a model or of a run's newest checkpoint; null where the source is a recipe. */
+/** The folder of a model or of `RUN@STEP`; null where the source is a recipe or a run. */
 async function modelFolder(source: string, workspace: string): Promise<string | null> {
   const folder = path.resolve(source);
   if (await isModelFolder(folder)) {
     return folder;
   }
-  if ((await stat(path.join(folder, "run.json")).catch(() => null)) !== null || /@\d+$/.test(source)) {
-    return (await findRunCheckpoint(source, workspace)).folder;
+  return splitRunStep(source).step === null ? null : (await findRunCheckpoint(source, workspace)).folder;
+}
+
+/** The recipe of a file, a preset or a run, whichever the source names. */
+async function recipeOf({ source, overrides = [], workspace }: PlanRequest): Promise<Recipe> {
+  try {
+    return (await loadRecipeSource(source, { overrides, workspace })).recipe;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "RECIPE_NOT_FOUND") {
+      throw error;
+    }
+    const run = await findRun(workspace, source).catch(() => null);
+    if (run === null) {
+      throw error;
+    }
+    return (await loadRecipeSource(path.join(run, "recipe.yaml"), { overrides, workspace })).recipe;
   }
-  return null;
 }
 
 export async function planSource(request: PlanRequest): Promise<Plan & { readonly isModel: boolean }> {
@@ -98,8 +113,7 @@ export async function planSource(request: PlanRequest): Promise<Plan & { readonl
     const facts = { machine, vocabSize: config.vocabSize, base: config, trainTokens: null, measured: null };
     return { ...planRecipe(recipe, { ...facts, availableBytes }, request.cluster), isModel: true };
   }
-  const loaded = await loadRecipeSource(request.source, { overrides: request.overrides ?? [], workspace });
-  const { recipe, base } = await shapeRecipe(loaded.recipe, workspace);
+  const { recipe, base } = await shapeRecipe(await recipeOf(request), workspace);
   const vocabSize = await vocabSizeOf(recipe, workspace);
   const [tokens, measured] = await Promise.all([
     tokensOf(recipe),

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { isShaped } from "#shared/domain/recipe";
 import { loadRecipeSource } from "../recipe/load.ts";
+import { needsText } from "./corpus-size.ts";
 import { findGpu, gpus, gpuTrainingMemory } from "./gpus.ts";
 import { totalBytes } from "./memory.ts";
-import { type Cluster, needsText, planRecipe } from "./plan.ts";
+import { type Cluster, planRecipe } from "./plan.ts";
 
 const machine = {
   cpuModel: "test",
@@ -73,7 +74,8 @@ describe("planRecipe", () => {
 
   it("needs the text only where a run is counted in passes of it", async () => {
     const { recipe } = await loadRecipeSource("biomedlm-tiny", { overrides: ["max_duration=1ep"] });
-    expect(isShaped(recipe) && needsText(recipe)).toBe(true);
+    expect(needsText(recipe)).toBe(true);
+    expect(needsText({ max_duration: "300e9tok" })).toBe(false);
   });
 });
 

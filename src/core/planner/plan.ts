@@ -1,6 +1,8 @@
 // `assay plan`: what a recipe or a model takes, here or on a cluster. The forecast of the recipe, beside it the memory of
 // each way to train and to use the model, and with a GPU named: its memory, days, GPU-hours and price.
-import { parseDuration, type ShapedRecipe } from "#shared/domain/recipe";
+
+import { elementCount, modelTensors } from "#shared/domain/model-tensors";
+import type { ShapedRecipe } from "#shared/domain/recipe";
 import { defaultLoraTargets, trainableCount } from "#shared/domain/recipe-model";
 import type { Forecast } from "#shared/ipc/recipes.contract";
 import type { NativeModelConfig, NativeModelOptions } from "../engine/addon.ts";
@@ -9,7 +11,14 @@ import { modelConfigOf, modelOptionsOf, plannedMasking, trainingOptionsOf } from
 import { divisorsOf } from "../recipe/microbatch.ts";
 import { type ForecastFacts, forecast, grouped, memoryHow, plannedMicrobatch, sized } from "./forecast.ts";
 import { type Gpu, gpuTrainingMemory, USUAL_MFU } from "./gpus.ts";
-import { int8InferenceMemory, type MemoryParts, totalBytes, trainingMemory } from "./memory.ts";
+import {
+  int8InferenceMemory,
+  type MemoryParts,
+  recipeMemory,
+  threadsOf,
+  totalBytes,
+  trainingMemory,
+} from "./memory.ts";
 import { trainingFlopsPerToken } from "./model-size.ts";
 import type { Rate } from "./rate.ts";
 
@@ -46,9 +55,18 @@ export type Plan = {
 
 /**
  * What the process holds beside the engine's memory: Node with the program, the engine's library and oneDNN's, the
- * tokenizer, and the pages of the token caches that are being read. Measured with test/integration/memory-peak.test.ts.
+ * tokenizer, and the pages of the token caches that are being read. test/integration/memory-peak.test.ts measures it.
  */
 export const PROCESS_BYTES = 100e6;
+
+/**
+ * Copies of the largest tensor on its way to or from the disk: when weights are read the tensor and its turned-round
+ * form, when a checkpoint is written also the other of the optimizer's two running means.
+ */
+function copyBytes(recipe: ShapedRecipe, config: NativeModelConfig): number {
+  const largest = Math.max(...modelTensors(config).map(({ shape }) => elementCount(shape)));
+  return 4 * largest * (recipe.model.lora === undefined ? 3 : 2);
+}
 
 /** An adapter of usual size, for the column of a recipe that has none. */
 const usualLora = { rank: 8, alpha: 16, dropout: 0 } as const;
@@ -70,10 +88,11 @@ export function memoryVariants(
   recipe: ShapedRecipe,
   config: NativeModelConfig,
   microbatch: number,
+  threads: number,
 ): Readonly<Record<MemoryVariant, MemoryParts>> {
   const training = trainingOptionsOf(recipe, microbatch, plannedMasking(recipe, config.vocabSize));
-  const whole: NativeModelOptions = { threads: 1, weights: "fp32", lora: null };
-  const lora = modelOptionsOf(recipe, 1).lora ?? {
+  const whole: NativeModelOptions = { threads, weights: "fp32", lora: null };
+  const lora = modelOptionsOf(recipe, threads).lora ?? {
     ...usualLora,
     rank: Math.min(usualLora.rank, config.dModel),
     targets: defaultLoraTargets[config.family],
@@ -83,7 +102,7 @@ export function memoryVariants(
     amp_bf16: trainingMemory(config, whole, { ...training, precision: "amp_bf16" }),
     lora_bf16: trainingMemory(
       config,
-      { threads: 1, weights: "bf16", lora },
+      { threads, weights: "bf16", lora },
       { ...training, precision: "amp_bf16", frozen: [] },
     ),
     int8_inference: int8InferenceMemory(config),
@@ -150,9 +169,7 @@ function timeAndPrice(seconds: Figure, cluster: Cluster | null): Pick<Plan, "day
 export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rate">, cluster: Cluster | null): Plan {
   const config = modelConfigOf(recipe, facts.vocabSize, facts.base);
   const flopsPerToken = trainingFlopsPerToken(config, recipe.max_seq_len);
-  const masking = plannedMasking(recipe, facts.vocabSize);
-  const memoryOf = (microbatch: number): MemoryParts =>
-    trainingMemory(config, modelOptionsOf(recipe, 1), trainingOptionsOf(recipe, microbatch, masking));
+  const memoryOf = recipeMemory(recipe, facts.vocabSize, facts.base ?? null, facts.machine.physicalCores);
   const withMemory = { ...facts, memoryOf };
   const figures = forecast(
     recipe,
@@ -160,14 +177,15 @@ export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rat
   );
   const here = plannedMicrobatch(recipe, withMemory);
   const variantWindows = cluster === null ? here.microbatch : 1;
-  const own = totalBytes(here.memory) + PROCESS_BYTES;
+  const beside = PROCESS_BYTES + copyBytes(recipe, config);
+  const own = totalBytes(here.memory) + beside;
   const place =
     cluster === null
       ? {
           microbatch: here.microbatch,
           memory: {
             value: own,
-            how: `${memoryHow(here.memory, here.microbatch)} The program itself, libraries and text being read take about ${sized(PROCESS_BYTES)} more.`,
+            how: `${memoryHow(here.memory, here.microbatch)} The program itself, libraries, text being read and copies of the largest tensor on its way to or from the disk take about ${sized(beside)} more.`,
           },
         }
       : gpuMemory(recipe, config, figures.parameters.value, cluster);
@@ -178,13 +196,8 @@ export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rat
     trainable: trainableCount(config, recipe.model),
     forecast: figures,
     ...place,
-    variants: memoryVariants(recipe, config, variantWindows),
+    variants: memoryVariants(recipe, config, variantWindows, threadsOf(recipe, facts.machine.physicalCores)),
     variantWindows,
     ...timeAndPrice(figures.seconds, cluster),
   };
-}
-
-/** A duration in passes cannot be counted without the text. */
-export function needsText(recipe: ShapedRecipe): boolean {
-  return parseDuration(recipe.max_duration).unit === "ep";
 }

@@ -1,16 +1,18 @@
 // What the editor asks after every change: the problems of a text, and what the run would take. Beyond the text itself it
 // looks whether the files it names are there.
 import path from "node:path";
-import type { Recipe } from "#shared/domain/recipe";
+import { PATH_TO_REPLACE, type Recipe } from "#shared/domain/recipe";
 import { AppError, toErrorEnvelope } from "#shared/errors";
 import type { Forecast, RecipeProblem } from "#shared/ipc/recipes.contract";
 import { listCorpusFiles } from "../corpus/files.ts";
 import { programRoot } from "../paths.ts";
-import { estimateTokens } from "../planner/corpus-size.ts";
+import { estimateTokens, needsText } from "../planner/corpus-size.ts";
 import { forecast } from "../planner/forecast.ts";
 import type { PlannerMachine } from "../planner/machine.ts";
 import { measuredRate } from "../planner/measured-rate.ts";
+import { recipeMemory } from "../planner/memory.ts";
 import { describeTokenizer } from "../tokenizer/load.ts";
+import { availableMemory } from "./available-memory.ts";
 import { shapeRecipe } from "./init-from.ts";
 import { loadRecipe, locateInText } from "./load.ts";
 import { withAbsolutePaths } from "./paths.ts";
@@ -82,6 +84,7 @@ export async function checkRecipeText(options: CheckOptions): Promise<RecipeChec
     workspace,
   });
   const { data } = recipe;
+  const isTextToCome = JSON.stringify(data.train).includes(PATH_TO_REPLACE) && !needsText(recipe);
   await orProblem(text, "data.train", problems, () => listCorpusFiles(data.train));
   if (typeof data.eval === "string") {
     const evaluation = data.eval;
@@ -93,18 +96,30 @@ export async function checkRecipeText(options: CheckOptions): Promise<RecipeChec
   }
   const tokenizerKey = recipe.tokenizer.path === undefined ? "tokenizer" : "tokenizer.path";
   const vocabSize = await orProblem(text, tokenizerKey, problems, () => vocabSizeOf(shaped.recipe, workspace));
-  if (vocabSize === null || problems.some((problem) => problem.severity === "error")) {
+  // A preset that waits for its user's text can be planned all the same.
+  const isInTheWay = ({ severity, path: at }: RecipeProblem) =>
+    severity === "error" && !(isTextToCome && at === "data.train");
+  if (vocabSize === null || problems.some(isInTheWay)) {
     return { problems, forecast: null, forecastProblem: null };
   }
   const [estimated, measured] = await Promise.all([
-    estimateTokens(data),
+    isTextToCome ? { trainTokens: null, evalTokens: 0 } : estimateTokens(data),
     measuredRate(workspace, shaped.recipe, { vocabSize, physicalCores: machine.physicalCores }),
   ]);
   const base = shaped.base?.config ?? null;
-  const figures = forecast(shaped.recipe, { machine, vocabSize, base, ...estimated, measured });
+  const { bytes } = await availableMemory();
+  const figures = forecast(shaped.recipe, {
+    machine,
+    vocabSize,
+    base,
+    ...estimated,
+    measured,
+    availableBytes: Math.min(bytes, machine.memoryBytes),
+    memoryOf: recipeMemory(shaped.recipe, vocabSize, base, machine.physicalCores),
+  });
   const forecastProblem =
     figures.memoryBytes.value > machine.memoryBytes
-      ? `This needs ${(figures.memoryBytes.value / 1e9).toFixed(1)} GB of memory and this machine has ${(machine.memoryBytes / 1e9).toFixed(1)} GB; lower device_train_microbatch_size or the model.`
+      ? `This needs ${(figures.memoryBytes.value / 1e9).toFixed(1)} GB of memory and this machine has ${(machine.memoryBytes / 1e9).toFixed(1)} GB; lower device_train_microbatch_size or the model, set activation_checkpointing, or train with model.lora.`
       : null;
   return { problems, forecast: figures, forecastProblem };
 }

@@ -85,6 +85,18 @@ describe("recipes.check", () => {
     expect(checked.problems[0]).toMatchObject({ code: "CORPUS_NOT_FOUND", path: "data.train", line: 12 });
   });
 
+  it("forecasts a preset that waits for its user's text, and says where the text goes", async () => {
+    const preset = (await readPreset("biomedlm-2.7b")).text;
+    const checked = await requests["recipes.check"]({ text: preset }, context);
+    expect(checked.problems).toHaveLength(1);
+    expect(checked.problems[0]).toMatchObject({ code: "CORPUS_NOT_FOUND", path: "data.train", severity: "error" });
+    expect(checked.problems[0]?.message).toContain("text that only you have");
+    expect(checked.forecast?.parameters.value).toBe(2_594_247_680);
+    expect(checked.forecastProblem).toMatch(/needs .* GB of memory and this machine has 8.0 GB/);
+    const inPasses = preset.replace("max_duration: 300e9tok", "max_duration: 6ep");
+    expect((await requests["recipes.check"]({ text: inPasses }, context)).forecast).toBeNull();
+  });
+
   it("warns before a run that the memory cannot hold", async () => {
     const text = path.join(folder, "text.txt");
     await writeFile(text, "word");

@@ -98,7 +98,9 @@ export async function dryRun(options: {
         }
         const tokensPerStep = recipe.global_train_batch_size * recipe.max_seq_len;
         const stepCount = totalSteps(maxDuration, facts) ?? Math.max(1, Math.round(maxDuration.value / seconds));
-        const checkpointBytes = plan.parameterBytes + plan.optimizerBytes + prepared.tokenizerBytes;
+        // A LoRA run keeps what is trained, whose gradients have its size.
+        const tensorBytes = recipe.model.lora === undefined ? plan.parameterBytes : plan.gradientBytes;
+        const checkpointBytes = tensorBytes + plan.optimizerBytes + prepared.tokenizerBytes;
         return {
           secondsPerStep: seconds,
           tokensPerSecond: tokensPerStep / seconds,

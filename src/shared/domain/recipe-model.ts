@@ -1,6 +1,6 @@
 // What a recipe says of the inside of a model, from its shape alone: the head of an objective, the linear layers LoRA can
 // sit on, the tensors a freeze pattern matches, and how many numbers are trained.
-import { elementCount, type ModelFamily, type ModelShape, modelTensors } from "./model-tensors.ts";
+import { elementCount, type ModelFamily, type ModelShape, modelTensors, type TensorShape } from "./model-tensors.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** A linear layer, by the name of its module. */
@@ -71,15 +71,28 @@ export function matchesAny(name: string, globs: readonly string[]): boolean {
   return globs.some((glob) => globPattern(glob).test(name));
 }
 
+/** A head of a few outputs, which has nothing to start from and is trained beside LoRA. */
+function isSmallHead(name: string): boolean {
+  return /^(cls\.seq_relationship|classifier|score|qa_outputs)\./.test(name);
+}
+
+function countOf(tensors: readonly TensorShape[]): number {
+  return tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+}
+
+/** Numbers of the adapters alone. */
+export function adapterCount(shape: ModelShape, rank: number, targets: readonly string[]): number {
+  return loraModules(shape, targets).reduce((sum, { inputs, outputs }) => sum + rank * (inputs + outputs), 0);
+}
+
 /** How many numbers are trained, of a shape that is known. */
-export function trainableCount(shape: ModelShape, { lora, freeze }: Pick<Recipe["model"], "lora" | "freeze">): number {
-  if (lora !== undefined) {
-    return loraModules(shape, lora.targets ?? defaultLoraTargets[shape.family]).reduce(
-      (sum, { inputs, outputs }) => sum + lora.rank * (inputs + outputs),
-      0,
-    );
-  }
-  return modelTensors(shape)
-    .filter(({ name }) => !matchesAny(name, freeze))
-    .reduce((sum, tensor) => sum + elementCount(tensor.shape), 0);
+export function trainableCount(
+  shape: ModelShape,
+  { lora, freeze }: { readonly lora?: Recipe["model"]["lora"]; readonly freeze: readonly string[] },
+): number {
+  const tensors = modelTensors(shape);
+  return lora === undefined
+    ? countOf(tensors.filter(({ name }) => !matchesAny(name, freeze)))
+    : adapterCount(shape, lora.rank, lora.targets ?? defaultLoraTargets[shape.family]) +
+        countOf(tensors.filter(({ name }) => isSmallHead(name)));
 }

@@ -61,8 +61,28 @@ export const modelsContract = {
   streams: {
     /** Items are token texts in order (split characters are held back until whole); none is dropped. */
     "models.generate": {
-      input: samplingSchema.extend({ model: z.string(), prompt: z.string() }),
-      item: z.object({ text: z.string(), id: z.number().int(), logprob: z.number(), index: z.number().int() }),
+      input: samplingSchema.extend({
+        model: z.string(),
+        prompt: z.string(),
+        /** Above 1 makes what was said less likely. */
+        repetitionPenalty: z.number().min(1).max(10).default(1),
+        /** How linear weights and the token embedding are kept. */
+        weights: z.enum(["fp32", "bf16", "int8"]).default("fp32"),
+        /** How many of the likeliest tokens each one comes with. */
+        alternatives: z.number().int().min(0).max(20).default(0),
+        /** Continuations decoded side by side, with seeds from `seed` on. */
+        samples: z.number().int().min(1).max(8).default(1),
+      }),
+      item: z.object({
+        text: z.string(),
+        id: z.number().int(),
+        logprob: z.number(),
+        index: z.number().int(),
+        /** Which continuation, from 0. */
+        sample: z.number().int(),
+        alternatives: z.array(z.object({ id: z.number().int(), text: z.string(), logprob: z.number() })),
+      }),
+      /** Of several continuations: tokens together, the longest time, and `stop` only where all of them did. */
       output: z.object({
         promptTokens: z.number().int(),
         newTokens: z.number().int(),

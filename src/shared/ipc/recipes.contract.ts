@@ -22,6 +22,10 @@ export type RecipeProblem = z.infer<typeof recipeProblemSchema>;
 export const figureSchema = z.object({ value: z.number(), how: z.string() });
 export const forecastSchema = z.object({
   parameters: figureSchema,
+  /** As many as parameters where nothing is frozen. */
+  trainableParameters: figureSchema,
+  /** As the recipe spells it. */
+  precision: z.string(),
   tokensTotal: figureSchema,
   steps: figureSchema,
   flopsPerToken: figureSchema,

@@ -38,21 +38,20 @@ inline Vector magnitude_of(Vector x) {
   return select(x < 0.0F, -x, x);
 }
 
-// The value of the largest magnitude, with its sign. Where several are as large it does not matter which one it is, as
-// long as it is always the same.
+// The value of the largest magnitude, with its sign; of two that are as large the positive one.
 float largest_of(const float* values) {
-  Vector best{};
-  for (int i = 0; i < kBlock; i += kLanes) {
-    const Vector value = load(values + i);
-    best = select(magnitude_of(value) > magnitude_of(best), value, best);
+  Vector highest[2] = {};
+  Vector lowest[2] = {};
+  for (int i = 0; i < kBlock; i += 2 * kLanes) {
+    for (int half = 0; half < 2; ++half) {
+      const Vector value = load(values + i + half * kLanes);
+      highest[half] = larger(value, highest[half]);
+      lowest[half] = smaller(value, lowest[half]);
+    }
   }
-  float lanes[kLanes];
-  store(lanes, best);
-  float largest = lanes[0];
-  for (int lane = 1; lane < kLanes; ++lane) {
-    largest = __builtin_fabsf(lanes[lane]) > __builtin_fabsf(largest) ? lanes[lane] : largest;
-  }
-  return largest;
+  const float top = largest_lane(larger(highest[0], highest[1]));
+  const float bottom = -largest_lane(-smaller(lowest[0], lowest[1]));
+  return top >= -bottom ? top : bottom;
 }
 
 inline IntVector nearest_codes(Vector magnitude, const MomentDecades& decades) {
@@ -81,17 +80,25 @@ inline IntVector second_codes_of(Vector value) {
   return value > kSecondMomentDecades.one_above ? IntVector{} + 1 : codes;
 }
 
-template <class Codes> void encode(std::uint8_t* codes, float* scale, const float* values, int count, const Codes& of) {
+void decode(float* __restrict values, const std::uint8_t* __restrict codes, const float* __restrict table,
+            float scale) {
+  for (int i = 0; i < kBlock; ++i) {
+    values[i] = table[codes[i]] * scale;
+  }
+}
+
+template <class Codes> void encode(std::uint8_t* codes, float* scale, const float* values, const Codes& codes_of) {
   const float largest = largest_of(values);
   const bool is_zero = __builtin_fabsf(largest) < kSmallestMomentScale;
   *scale = is_zero ? 0.0F : largest;
   const float inverse = is_zero ? 0.0F : 1.0F / largest;
   std::int32_t wide[kBlock];
   for (int i = 0; i < kBlock; i += kLanes) {
-    const IntVector code = of(load(values + i) * inverse);
+    const Vector relative = load(values + i) * inverse;
+    const IntVector code = codes_of(relative);
     __builtin_memcpy(wide + i, &code, sizeof code);
   }
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; i < kBlock; ++i) {
     codes[i] = static_cast<std::uint8_t>(wide[i]);
   }
 }
@@ -110,21 +117,31 @@ void adamw(float* parameters, const float* gradients, float* first_moment, float
 void adamw_blocks(float* parameters, const float* gradients, const MomentBlocks& moments, std::uint16_t* copy,
                   std::int64_t count, const AdamWScalars& scalars) {
   for (std::int64_t begin = 0; begin < count; begin += kBlock) {
-    const int here = static_cast<int>(count - begin < kBlock ? count - begin : kBlock);
+    const std::int64_t here = count - begin < kBlock ? count - begin : kBlock;
     std::uint8_t* first_codes = moments.first_codes + begin;
     std::uint8_t* second_codes = moments.second_codes + begin;
+    // The last block of a run may be short; its missing codes count as zeros.
+    std::uint8_t short_codes[2][kBlock] = {};
+    if (here < kBlock) {
+      __builtin_memcpy(short_codes[0], first_codes, static_cast<std::size_t>(here));
+      __builtin_memcpy(short_codes[1], second_codes, static_cast<std::size_t>(here));
+    }
+    std::uint8_t* own_first = here < kBlock ? short_codes[0] : first_codes;
+    std::uint8_t* own_second = here < kBlock ? short_codes[1] : second_codes;
     float* first_scale = moments.first_scales + begin / kBlock;
     float* second_scale = moments.second_scales + begin / kBlock;
-    float first[kBlock] = {};
-    float second[kBlock] = {};
-    for (int i = 0; i < here; ++i) {
-      first[i] = kFirstMomentValues.values[first_codes[i]] * *first_scale;
-      second[i] = kSecondMomentValues.values[second_codes[i]] * *second_scale;
-    }
+    float first[kBlock];
+    float second[kBlock];
+    decode(first, own_first, kFirstMomentValues.values, *first_scale);
+    decode(second, own_second, kSecondMomentValues.values, *second_scale);
     adamw(parameters + begin, gradients + begin, first, second, copy != nullptr ? copy + begin : nullptr, here,
           scalars);
-    encode(first_codes, first_scale, first, here, first_codes_of);
-    encode(second_codes, second_scale, second, here, second_codes_of);
+    encode(own_first, first_scale, first, first_codes_of);
+    encode(own_second, second_scale, second, second_codes_of);
+    if (here < kBlock) {
+      __builtin_memcpy(first_codes, short_codes[0], static_cast<std::size_t>(here));
+      __builtin_memcpy(second_codes, short_codes[1], static_cast<std::size_t>(here));
+    }
   }
 }
 

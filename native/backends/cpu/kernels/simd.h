@@ -56,21 +56,20 @@ inline Vector smaller(Vector left, Vector right) {
 }
 
 // Halves are folded onto each other, so the order of additions is fixed.
-template <int kWidth> inline Vector fold(Vector values) {
-  IntVector from{};
-  for (int lane = 0; lane < kLanes; ++lane) {
-    from[lane] = (lane + kWidth) % kLanes;
-  }
-  return values + __builtin_shuffle(values, from);
-}
 inline float sum_lanes(Vector values) {
-  if constexpr (kLanes >= 16) {
-    values = fold<8>(values);
-  }
-  if constexpr (kLanes >= 8) {
-    values = fold<4>(values);
-  }
-  return fold<1>(fold<2>(values))[0];
+#if defined(__AVX512F__)
+  const auto half = __builtin_shufflevector(values, values, 0, 1, 2, 3, 4, 5, 6, 7) +
+                    __builtin_shufflevector(values, values, 8, 9, 10, 11, 12, 13, 14, 15);
+  const auto quarter =
+      __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+#elif defined(__AVX2__)
+  const auto quarter =
+      __builtin_shufflevector(values, values, 0, 1, 2, 3) + __builtin_shufflevector(values, values, 4, 5, 6, 7);
+#else
+  const Vector quarter = values;
+#endif
+  const auto pair = quarter + __builtin_shufflevector(quarter, quarter, 2, 3, 0, 1);
+  return pair[0] + pair[1];
 }
 inline float largest_lane(Vector values) {
   float lanes[kLanes];

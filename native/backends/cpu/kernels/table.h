@@ -89,7 +89,7 @@ struct KernelTable {
   void (*column_sum)(float* target, const float* values, std::int64_t rows, std::int64_t columns, std::int64_t stride);
   double (*square_sum)(const float* values, std::int64_t count);
 
-  // For up to kFewRows rows, where memory bandwidth is all.
+  // For the few rows of decoding, where memory bandwidth is all; each row is summed as if it were alone.
   void (*few_rows)(const FewRows& call);
 
   // --- decoding; `matrix` is (rows, columns) ---
@@ -115,9 +115,6 @@ struct KernelTable {
                const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride, float beta, float* c,
                std::int64_t c_stride, float* scratch);
 };
-
-// Beyond so many rows a blocked product, which packs the weights, is faster.
-inline constexpr std::int64_t kFewRows = 16;
 
 struct MomentBlocks {
   std::uint8_t* first_codes;

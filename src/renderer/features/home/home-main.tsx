@@ -177,6 +177,10 @@ function NextSteps({ latest }: { readonly latest: RunSummary | undefined }) {
           <span className="muted">how a text falls apart, beside GPT-2’s</span>
         </li>
         <li>
+          <a href={routeHash("models")}>Open a model</a>
+          <span className="muted">its memory and tokenizer before anything starts; then fine-tune or export it</span>
+        </li>
+        <li>
           <a href={routeHash("recipes")}>Change the recipe</a>
           <span className="muted">size, data, schedule; with what it will take</span>
         </li>

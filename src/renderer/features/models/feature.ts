@@ -2,6 +2,7 @@
 import { Box } from "lucide-react";
 import type { Command, Crumb, Feature } from "../../app/feature.ts";
 import { go, type Route, routeHash } from "../../app/router.ts";
+import { canFineTune } from "./lora-recipe.ts";
 import { ModelActions } from "./model-actions.tsx";
 import { ModelDetails } from "./model-details.tsx";
 import { modelLabel, originText } from "./model-words.ts";
@@ -42,7 +43,15 @@ function commands(): readonly Command[] {
             keywords: "gguf safetensors",
             run: () => go("models", open, "export"),
           },
-          { id: "model-lora", title: `Fine-tune ${model.name} with LoRA`, run: () => go("models", open, "fine-tune") },
+          ...(canFineTune(model)
+            ? [
+                {
+                  id: "model-lora",
+                  title: `Fine-tune ${model.name} with LoRA`,
+                  run: () => go("models", open, "fine-tune"),
+                },
+              ]
+            : []),
         ];
   return [
     {

@@ -13,6 +13,12 @@ export type LoraForm = {
 /** How the base is kept while adapters are trained. */
 export type LoraBase = "fp32" | "bf16";
 
+/** Weights of its own, which a recipe can begin with, under a head that learns from plain text. */
+export function canFineTune(model: Pick<ModelDescription, "head" | "format" | "adapter">): boolean {
+  const readsText = model.head === "causal-lm" || model.head === "masked-lm" || model.head === "pretraining";
+  return readsText && model.format !== "gguf" && model.adapter === null;
+}
+
 const nameRule = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u;
 
 export function loraProblem(form: LoraForm, taken: ReadonlySet<string>, width: number): string | null {

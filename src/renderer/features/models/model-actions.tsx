@@ -6,7 +6,7 @@ import { modifierKey } from "../../lib/keys.ts";
 import { Button } from "../../ui/button.tsx";
 import { parseExport } from "./export-form.ts";
 import { useExportsFolder } from "./export-page.tsx";
-import { loraProblem } from "./lora-recipe.ts";
+import { canFineTune, loraProblem } from "./lora-recipe.ts";
 import { useLora, writeLoraRecipe } from "./lora-store.ts";
 import { chooseModelFile, chooseModelFolder } from "./open-model.ts";
 import { startExport, useModels } from "./store.ts";
@@ -46,17 +46,22 @@ export function ModelActions({ route }: { readonly route: Route }) {
   if (part === "fine-tune") {
     return <LoraAction />;
   }
+  const canTrain = canFineTune(model);
   return (
     <>
-      {model.head === "causal-lm" && model.format !== "gguf" ? (
+      {model.head === "causal-lm" ? (
         <a className="button" href={routeHash("playground", source)}>
           Try it
         </a>
       ) : null}
-      <Button onClick={() => go("models", source, "export")}>Export…</Button>
-      <Button variant="primary" onClick={() => go("models", source, "fine-tune")}>
-        Fine-tune (LoRA)…
+      <Button variant={canTrain ? "plain" : "primary"} onClick={() => go("models", source, "export")}>
+        Export…
       </Button>
+      {canTrain ? (
+        <Button variant="primary" onClick={() => go("models", source, "fine-tune")}>
+          Fine-tune (LoRA)…
+        </Button>
+      ) : null}
     </>
   );
 }

@@ -68,7 +68,9 @@ export function ModelDetails() {
         ) : info === null ? null : (
           <p className="details-note">{originText(info)}</p>
         )}
-        {model.provenance.length === 0 ? null : <Facts rows={provenanceRows(model.provenance, info?.run ?? null)} />}
+        {model.provenance.length === 0 || model.adapter !== null ? null : (
+          <Facts rows={provenanceRows(model.provenance, info?.run ?? null)} />
+        )}
       </Section>
       <Place source={model.source} isOurs={info !== null && info.origin !== "opened"} />
     </>

@@ -49,6 +49,7 @@ export function ModelPage({ source }: { readonly source: string }) {
         <h1>{title}</h1>
         <span>
           {familyNames[value.family]}, {headNames[value.head]}
+          {value.adapter === null ? "" : ", with a LoRA adapter"}
         </span>
         {value.publishedName === null ? null : (
           <span className="muted" data-testid="published-name">

@@ -40,7 +40,7 @@ export function ModelsMain({ route }: { readonly route: Route }) {
       onDragOver={(event) => {
         if (hasFiles(event)) {
           event.preventDefault();
-          event.dataTransfer.dropEffect = "link";
+          event.dataTransfer.dropEffect = "copy";
           setOver(true);
         }
       }}

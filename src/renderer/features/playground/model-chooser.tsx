@@ -1,4 +1,4 @@
-// Which model speaks: a run, and the step of it on a line of its checkpoints.
+// Which model speaks: a run and the step of it, or a model of no run, on a line of its checkpoints.
 import { formatCount } from "../../lib/format.ts";
 import { choiceLabel } from "./model-choices.ts";
 import { usePlayground } from "./store.ts";
@@ -9,7 +9,7 @@ export function RunChooser() {
   const choose = usePlayground((state) => state.choose);
   return (
     <label className="run-chooser">
-      <span className="field-label">Run</span>
+      <span className="field-label">Model</span>
       <select className="select" value={choiceKey ?? ""} onChange={(event) => choose(event.currentTarget.value)}>
         {(models ?? []).map((choice) => (
           <option key={choice.key} value={choice.key}>

@@ -10,6 +10,7 @@ import { EmptyState, ErrorState } from "../../ui/states.tsx";
 import { generationFigures } from "./generation-figures.ts";
 import { CheckpointSlider, RunChooser } from "./model-chooser.tsx";
 import { PromptFlow } from "./prompt-flow.tsx";
+import { SampleList } from "./sample-list.tsx";
 import { chosenModel, usePlayground } from "./store.ts";
 import { continuationText } from "./stream-text.ts";
 import { SURPRISE_CEILING_BITS } from "./surprise.ts";
@@ -82,6 +83,7 @@ export function PlaygroundMain({ route }: { readonly route: Route }) {
       <Outcome />
       <PromptFlow />
       <Legend />
+      <SampleList />
     </div>
   );
 }

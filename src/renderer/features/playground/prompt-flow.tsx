@@ -4,7 +4,8 @@
 import { type CSSProperties, type KeyboardEvent, memo, useEffect, useRef } from "react";
 import { usePlayground } from "./store.ts";
 import type { Word } from "./stream-text.ts";
-import { formatChance, surpriseLevel } from "./surprise.ts";
+import { formatChance, surpriseLevel, visible } from "./surprise.ts";
+import { WordAlternatives } from "./word-alternatives.tsx";
 
 export function PromptFlow() {
   const prompt = usePlayground((state) => state.prompt);
@@ -43,6 +44,7 @@ export function PromptFlow() {
           </span>
           <wbr />
           <Words />
+          <WordAlternatives />
           {isWaiting ? <span className="flow-caret" aria-hidden="true" /> : null}
           {/* A last line that ends in a newline still needs its height. */}
           {"\u200b"}
@@ -97,6 +99,15 @@ function Words() {
   );
 }
 
+/** Under the pointer: how likely it was, and what was likelier. */
+function hoverText(word: Word): string {
+  const others = word.alternatives
+    .slice(0, 3)
+    .map(({ text, logprob }) => `${visible(text)} ${(100 * Math.exp(logprob)).toFixed(1)} %`);
+  const own = `${formatChance(word.bits)}, log-probability ${(-word.bits * Math.LN2).toFixed(2)}`;
+  return others.length === 0 ? own : `${own}\nlikeliest: ${others.join(", ")}`;
+}
+
 type WordViewProps = { readonly word: Word; readonly index: number; readonly isSelected: boolean };
 
 const WordView = memo(function WordView({ word, index, isSelected }: WordViewProps) {
@@ -105,6 +116,7 @@ const WordView = memo(function WordView({ word, index, isSelected }: WordViewPro
       id={`flow-word-${index}`}
       role="option"
       aria-selected={isSelected}
+      title={hoverText(word)}
       aria-label={`${word.text.trim() === "" ? "white space" : word.text.trim()}, ${formatChance(word.bits)}`}
       className={isSelected ? "flow-word flow-word-selected" : "flow-word"}
       data-word={index}

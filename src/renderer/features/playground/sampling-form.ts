@@ -1,16 +1,29 @@
 // The sampling form: what may be typed, what it means, and the sentence when it does not fit.
 import type { Sampling } from "#shared/ipc/models.contract";
 
-export const defaultSampling: Sampling = {
+export type PlaygroundSampling = Sampling & {
+  /** 1 is none. */
+  readonly repetitionPenalty: number;
+  /** Continuations side by side. */
+  readonly samples: number;
+  readonly weights: "fp32" | "bf16" | "int8";
+};
+
+export const weightTypes: readonly PlaygroundSampling["weights"][] = ["fp32", "bf16", "int8"];
+
+export const defaultSampling: PlaygroundSampling = {
   maxNewTokens: 64,
   temperature: 0.8,
   topK: 40,
   topP: 0.95,
   seed: 17,
   stopAtEndOfText: true,
+  repetitionPenalty: 1,
+  samples: 1,
+  weights: "fp32",
 };
 
-type NumericKey = "temperature" | "topK" | "topP" | "maxNewTokens" | "seed";
+type NumericKey = "temperature" | "topK" | "topP" | "repetitionPenalty" | "maxNewTokens" | "seed" | "samples";
 
 export type SamplingField = {
   readonly key: NumericKey;
@@ -50,6 +63,15 @@ export const samplingFields: readonly SamplingField[] = [
     step: 0.05,
     isWhole: false,
   },
+  {
+    key: "repetitionPenalty",
+    label: "repetition penalty",
+    help: "above 1 makes what was said already less likely; 1 is none",
+    min: 1,
+    max: 10,
+    step: 0.05,
+    isWhole: false,
+  },
   { key: "maxNewTokens", label: "new tokens", help: "at most this many", min: 1, max: 4096, step: 1, isWhole: true },
   {
     key: "seed",
@@ -60,17 +82,30 @@ export const samplingFields: readonly SamplingField[] = [
     step: 1,
     isWhole: true,
   },
+  {
+    key: "samples",
+    label: "samples",
+    help: "continuations side by side, with this seed and the next ones",
+    min: 1,
+    max: 8,
+    step: 1,
+    isWhole: true,
+  },
 ];
 
-export type SamplingDraft = Readonly<Record<NumericKey, string>> & { readonly stopAtEndOfText: boolean };
+export type SamplingDraft = Readonly<Record<NumericKey, string>> &
+  Pick<PlaygroundSampling, "stopAtEndOfText" | "weights">;
 
-export function draftOf(sampling: Sampling): SamplingDraft {
+export function draftOf(sampling: PlaygroundSampling): SamplingDraft {
   return {
     temperature: String(sampling.temperature),
     topK: String(sampling.topK),
     topP: String(sampling.topP),
     maxNewTokens: String(sampling.maxNewTokens),
     seed: String(sampling.seed),
+    repetitionPenalty: String(sampling.repetitionPenalty),
+    samples: String(sampling.samples),
+    weights: sampling.weights,
     stopAtEndOfText: sampling.stopAtEndOfText,
   };
 }
@@ -93,8 +128,18 @@ export function fieldProblem(field: SamplingField, text: string): string | null 
 }
 
 /** The sampling a draft means, or the first thing wrong with it. */
-export function parseSampling(draft: SamplingDraft): { readonly sampling: Sampling } | { readonly problem: string } {
-  const values: Record<NumericKey, number> = { temperature: 0, topK: 0, topP: 0, maxNewTokens: 0, seed: 0 };
+export function parseSampling(
+  draft: SamplingDraft,
+): { readonly sampling: PlaygroundSampling } | { readonly problem: string } {
+  const values: Record<NumericKey, number> = {
+    temperature: 0,
+    topK: 0,
+    topP: 0,
+    repetitionPenalty: 1,
+    maxNewTokens: 0,
+    seed: 0,
+    samples: 1,
+  };
   for (const field of samplingFields) {
     const problem = fieldProblem(field, draft[field.key]);
     if (problem !== null) {
@@ -102,5 +147,5 @@ export function parseSampling(draft: SamplingDraft): { readonly sampling: Sampli
     }
     values[field.key] = Number(draft[field.key].trim().replace(",", "."));
   }
-  return { sampling: { ...values, stopAtEndOfText: draft.stopAtEndOfText } };
+  return { sampling: { ...values, stopAtEndOfText: draft.stopAtEndOfText, weights: draft.weights } };
 }

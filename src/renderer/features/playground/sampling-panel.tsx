@@ -1,7 +1,7 @@
 // Sampling, the history of this session's prompts, and the notice: the right-hand column.
 import { Button } from "../../ui/button.tsx";
 import { Facts, Section } from "../../ui/facts.tsx";
-import { fieldProblem, samplingFields } from "./sampling-form.ts";
+import { fieldProblem, samplingFields, weightTypes } from "./sampling-form.ts";
 import { usePlayground } from "./store.ts";
 import { formatChance } from "./surprise.ts";
 
@@ -55,6 +55,24 @@ function SamplingForm() {
           </div>
         );
       })}
+      <div
+        className="sampling-row"
+        title="How the model’s matrices are kept: bf16 takes half the memory, int8 a quarter"
+      >
+        <label htmlFor="sampling-weights">weights</label>
+        <select
+          id="sampling-weights"
+          className="sampling-select"
+          value={sampling.weights}
+          onChange={(event) =>
+            setSampling({ weights: weightTypes.find((each) => each === event.currentTarget.value) ?? "fp32" })
+          }
+        >
+          {weightTypes.map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </select>
+      </div>
       <div className="sampling-row">
         <label htmlFor="sampling-stop">stop at end of text</label>
         <input
@@ -86,6 +104,7 @@ function WordDetails() {
       <Facts
         rows={[
           ["id", word.ids.join(", ")],
+          ["log-probability", Number.isFinite(word.bits) ? (-word.bits * Math.LN2).toFixed(3) : "−∞"],
           ["surprise", `${Number.isFinite(word.bits) ? word.bits.toFixed(2) : "∞"}\u2009bits`],
           ["probability", formatChance(word.bits)],
         ]}

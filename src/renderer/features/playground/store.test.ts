@@ -4,7 +4,14 @@ import type { ErrorEnvelope } from "#shared/errors";
 import type { StreamAnswer } from "#shared/ipc/bridge";
 import { continuationText } from "./stream-text.ts";
 
-type Item = { readonly text: string; readonly id: number; readonly logprob: number; readonly index: number };
+type Item = {
+  readonly text: string;
+  readonly id: number;
+  readonly logprob: number;
+  readonly index: number;
+  readonly sample: number;
+  readonly alternatives: readonly { readonly id: number; readonly text: string; readonly logprob: number }[];
+};
 type Ending = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: ErrorEnvelope };
 
 let emit: (item: Item) => void = () => undefined;
@@ -22,12 +29,15 @@ const done: Ending = {
 vi.stubGlobal("requestAnimationFrame", (run: () => void) => setTimeout(run, 0));
 vi.stubGlobal("cancelAnimationFrame", (timer: number) => clearTimeout(timer));
 vi.stubGlobal("window", {
+  matchMedia: () => ({ matches: false }),
   assay: {
     request: async () => ({
       ok: true,
       value: [
-        { source: "/c/10", run: "20260101-000000-tiny-aaaa", name: "tiny", step: 10 },
-        { source: "/c/9", run: "20260101-000000-tiny-aaaa", name: "tiny", step: 9 },
+        { source: "/c/10", run: "20260101-000000-tiny-aaaa", name: "tiny", step: 10, family: "gpt2", problem: null },
+        { source: "/b", run: null, name: "bert", step: null, family: "bert", problem: null },
+        { source: "/gone", run: null, name: "gone", step: null, family: "gpt2", problem: "It is not there any more." },
+        { source: "/c/9", run: "20260101-000000-tiny-aaaa", name: "tiny", step: 9, family: "gpt2", problem: null },
       ],
     }),
     onItem: (listener: (id: string, item: Item) => void) => {
@@ -51,7 +61,14 @@ vi.stubGlobal("window", {
 const { usePlayground } = await import("./store.ts");
 const pristine = usePlayground.getState();
 const store = () => usePlayground.getState();
-const token = (index: number, text: string): Item => ({ index, text, id: index, logprob: -1 });
+const token = (index: number, text: string, sample = 0): Item => ({
+  index,
+  text,
+  id: index,
+  logprob: -1,
+  sample,
+  alternatives: [],
+});
 
 beforeEach(async () => {
   usePlayground.setState(pristine, true);
@@ -155,6 +172,41 @@ describe("usePlayground", () => {
     end(done);
     await branch;
     expect(asked[1]).toMatchObject({ prompt: "The patients were", seed: 18 });
+  });
+
+  it("puts an alternative in the place of the chosen word and writes on from there", async () => {
+    const writing = store().writeOn();
+    emit(token(0, " were"));
+    emit(token(1, " seen"));
+    end(done);
+    await writing;
+    store().selectWord(1);
+    const branch = store().branchWith(" treated");
+    end(done);
+    await branch;
+    expect(asked[1]).toMatchObject({ prompt: "The patients were treated", seed: 18 });
+  });
+
+  it("keeps several samples apart and shows the chosen one", async () => {
+    store().setSampling({ samples: "2", repetitionPenalty: "1.2", weights: "int8" });
+    const writing = store().writeOn();
+    emit(token(0, " were", 0));
+    emit(token(0, " had", 1));
+    emit(token(1, " seen", 0));
+    end(done);
+    await writing;
+    expect(asked[0]).toMatchObject({ samples: 2, repetitionPenalty: 1.2, weights: "int8" });
+    expect(continuationText(store().continuation)).toBe(" were seen");
+    store().chooseSample(1);
+    expect(continuationText(store().continuation)).toBe(" had");
+    const on = store().writeOn();
+    end(done);
+    await on;
+    expect(asked[1]).toMatchObject({ prompt: "The patients had" });
+  });
+
+  it("lists the models that write and can be read", () => {
+    expect(store().models?.map((choice) => choice.key)).toEqual(["20260101-000000-tiny-aaaa"]);
   });
 
   it("asks for nothing while the sampling form has a mistake", async () => {

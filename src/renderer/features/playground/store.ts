@@ -4,6 +4,7 @@
 import type { z } from "zod";
 import { create } from "zustand";
 import type { modelsContract } from "#shared/ipc/models.contract";
+import { useSettings } from "../../app/settings-store.ts";
 import { CancelledError, client, messageOf } from "../../lib/client.ts";
 import { type ModelChoice, type ModelInfo, modelChoices, resolveChoice } from "./model-choices.ts";
 import { defaultSampling, draftOf, parseSampling, type SamplingDraft } from "./sampling-form.ts";
@@ -39,7 +40,11 @@ type PlaygroundState = {
   readonly source: string | null;
   readonly prompt: string;
   readonly sampling: SamplingDraft;
+  /** The one of `samples` that is on screen. */
   readonly continuation: Continuation;
+  /** All continuations that were written side by side. */
+  readonly samples: readonly Continuation[];
+  readonly chosenSample: number;
   /** The prompt the continuation was written for; editing the prompt leaves the continuation behind. */
   readonly continuationOf: string | null;
   readonly generation: Generation;
@@ -52,6 +57,7 @@ type PlaygroundState = {
   readonly setPrompt: (prompt: string) => void;
   readonly setSampling: (sampling: Partial<SamplingDraft>) => void;
   readonly selectWord: (index: number | null) => void;
+  readonly chooseSample: (index: number) => void;
   /** Writes on after all the text on screen: what was written before becomes part of the prompt. */
   readonly writeOn: () => Promise<void>;
   /** Writes the same prompt's continuation again, with the same seed: after a failure. */
@@ -60,12 +66,16 @@ type PlaygroundState = {
   readonly writeAnother: () => Promise<void>;
   /** Keeps the text before the selected word as the prompt and writes on from there with the next seed. */
   readonly branchHere: () => Promise<void>;
+  /** The same, with another token in the word's place. */
+  readonly branchWith: (alternative: string) => Promise<void>;
   readonly stop: () => void;
   readonly clear: () => void;
   readonly takeBack: (entry: HistoryEntry) => void;
 };
 
 const HISTORY_LIMIT = 30;
+/** As many as are read at a glance. */
+const ALTERNATIVES = 6;
 let abort: AbortController | null = null;
 
 export const usePlayground = create<PlaygroundState>((set, get) => ({
@@ -76,6 +86,8 @@ export const usePlayground = create<PlaygroundState>((set, get) => ({
   prompt: "",
   sampling: draftOf(defaultSampling),
   continuation: emptyContinuation,
+  samples: [],
+  chosenSample: 0,
   continuationOf: null,
   generation: { state: "idle" },
   selectedWord: null,
@@ -83,7 +95,10 @@ export const usePlayground = create<PlaygroundState>((set, get) => ({
 
   async loadModels() {
     try {
-      const models = modelChoices(await client.request("models.list", {}));
+      const opened = useSettings.getState().settings?.openedModels ?? [];
+      const listed = await client.request("models.list", { opened: [...opened] });
+      // Only a causal model writes; one that cannot be read is told about in Models.
+      const models = modelChoices(listed.filter(({ family, problem }) => family === "gpt2" && problem === null));
       const { source, choiceKey } = get();
       const resolved = resolveChoice(models, { source, key: choiceKey });
       set({
@@ -120,6 +135,13 @@ export const usePlayground = create<PlaygroundState>((set, get) => ({
     set({ selectedWord: index });
   },
 
+  chooseSample(chosenSample) {
+    const continuation = get().samples[chosenSample];
+    if (continuation !== undefined) {
+      set({ chosenSample, continuation, selectedWord: null });
+    }
+  },
+
   async writeOn() {
     const { prompt, continuation, continuationOf } = get();
     await generate(continuationOf === prompt ? prompt + continuationText(continuation) : prompt);
@@ -137,14 +159,17 @@ export const usePlayground = create<PlaygroundState>((set, get) => ({
   },
 
   async branchHere() {
+    await get().branchWith("");
+  },
+
+  async branchWith(alternative) {
     const { continuation, continuationOf, selectedWord } = get();
     if (selectedWord === null || continuationOf === null) {
       return;
     }
     nextSeed();
-    await generate(
-      continuationOf + continuationText({ ...continuation, words: continuation.words.slice(0, selectedWord) }),
-    );
+    const before = continuationText({ ...continuation, words: continuation.words.slice(0, selectedWord) });
+    await generate(continuationOf + before + alternative);
   },
 
   stop() {
@@ -152,7 +177,14 @@ export const usePlayground = create<PlaygroundState>((set, get) => ({
   },
 
   clear() {
-    set({ continuation: emptyContinuation, continuationOf: null, generation: { state: "idle" }, selectedWord: null });
+    set({
+      continuation: emptyContinuation,
+      samples: [],
+      chosenSample: 0,
+      continuationOf: null,
+      generation: { state: "idle" },
+      selectedWord: null,
+    });
   },
 
   takeBack(entry) {
@@ -192,6 +224,8 @@ async function generate(prompt: string): Promise<void> {
   set({
     prompt,
     continuation: emptyContinuation,
+    samples: Array.from({ length: parsed.sampling.samples }, () => emptyContinuation),
+    chosenSample: 0,
     continuationOf: prompt,
     generation: { state: "waiting" },
     selectedWord: null,
@@ -211,7 +245,14 @@ async function generate(prompt: string): Promise<void> {
     const tokens = gathered;
     gathered = [];
     if (isCurrent() && tokens.length > 0) {
-      set({ continuation: appendTokens(get().continuation, tokens), generation: { state: "streaming" } });
+      const samples = get().samples.map((continuation, sample) =>
+        appendTokens(
+          continuation,
+          tokens.filter((token) => token.sample === sample),
+        ),
+      );
+      const continuation = samples[get().chosenSample] ?? emptyContinuation;
+      set({ samples, continuation, generation: { state: "streaming" } });
     }
   };
   const finish = (ended: Generation) => {
@@ -224,7 +265,7 @@ async function generate(prompt: string): Promise<void> {
   try {
     const result = await client.stream(
       "models.generate",
-      { ...parsed.sampling, model: source, prompt },
+      { ...parsed.sampling, model: source, prompt, alternatives: ALTERNATIVES },
       (token) => {
         gathered.push(token);
         frame ??= requestAnimationFrame(flush);

@@ -2,11 +2,17 @@
 // a token may arrive with an empty text; the next token that shows something carries the surprise of those before it.
 import { surpriseBits } from "./surprise.ts";
 
+export type Alternative = { readonly id: number; readonly text: string; readonly logprob: number };
+
 export type StreamedToken = {
   readonly text: string;
   readonly id: number;
   readonly logprob: number;
   readonly index: number;
+  /** Which of several continuations. */
+  readonly sample: number;
+  /** The likeliest tokens in its place, the likeliest first. */
+  readonly alternatives: readonly Alternative[];
 };
 
 export type Word = {
@@ -17,6 +23,8 @@ export type Word = {
   readonly bits: number;
   /** Index of its first token within the continuation. */
   readonly index: number;
+  /** What else might have stood there; none for a character of several tokens. */
+  readonly alternatives: readonly Alternative[];
 };
 
 export type Continuation = {
@@ -46,7 +54,7 @@ export function appendTokens(continuation: Continuation, tokens: readonly Stream
     if (token.text === "") {
       held = { ids, bits: sum, index };
     } else {
-      words.push({ text: token.text, ids, bits: sum, index });
+      words.push({ text: token.text, ids, bits: sum, index, alternatives: held === null ? token.alternatives : [] });
       held = null;
     }
   }

@@ -25,3 +25,8 @@ export function formatChance(bits: number): string {
   }
   return odds < 1e6 ? `one in ${Math.round(odds)}` : `one in ${odds.toExponential(1)}`;
 }
+
+/** A token's text with its white space to be seen. */
+export function visible(text: string): string {
+  return text.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥");
+}

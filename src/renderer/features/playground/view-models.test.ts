@@ -23,7 +23,14 @@ describe("surprise", () => {
 });
 
 describe("appendTokens", () => {
-  const token = (index: number, text: string, logprob = -Math.LN2) => ({ index, text, id: 100 + index, logprob });
+  const token = (index: number, text: string, logprob = -Math.LN2) => ({
+    index,
+    text,
+    id: 100 + index,
+    logprob,
+    sample: 0,
+    alternatives: [{ id: 1, text: " the", logprob: -0.5 }],
+  });
 
   it("puts texts together in order and adds surprise up", () => {
     const first = appendTokens(emptyContinuation, [token(0, " What"), token(1, " are")]);
@@ -31,6 +38,7 @@ describe("appendTokens", () => {
     expect(continuationText(both)).toBe(" What are?");
     expect(both.words.map((word) => word.index)).toEqual([0, 1, 2]);
     expect(meanBits(both)).toBeCloseTo(1, 12);
+    expect(both.words[0]?.alternatives.map(({ text }) => text)).toEqual([" the"]);
     expect(continuationText(first)).toBe(" What are");
   });
 
@@ -39,7 +47,7 @@ describe("appendTokens", () => {
     expect(continuationText(held)).toBe(" x");
     expect(held.tokenCount).toBe(3);
     const whole = appendTokens(held, [token(3, "😀")]);
-    expect(whole.words[1]).toEqual({ text: "😀", ids: [101, 102, 103], bits: 3, index: 1 });
+    expect(whole.words[1]).toEqual({ alternatives: [], text: "😀", ids: [101, 102, 103], bits: 3, index: 1 });
     expect(whole.held).toBeNull();
   });
 });
@@ -85,6 +93,17 @@ describe("modelChoices", () => {
 });
 
 describe("parseSampling", () => {
+  it("takes a penalty, a number of samples and the kind of weights", () => {
+    const draft = { ...draftOf(defaultSampling), repetitionPenalty: "1.2", samples: "4", weights: "int8" as const };
+    expect(parseSampling(draft)).toEqual({
+      sampling: { ...defaultSampling, repetitionPenalty: 1.2, samples: 4, weights: "int8" },
+    });
+    expect(parseSampling({ ...draft, samples: "9" })).toEqual({ problem: "samples is from 1 to 8." });
+    expect(parseSampling({ ...draft, repetitionPenalty: "0.5" })).toEqual({
+      problem: "repetition penalty is from 1 to 10.",
+    });
+  });
+
   it("reads back what it wrote and takes a decimal comma", () => {
     expect(parseSampling(draftOf(defaultSampling))).toEqual({ sampling: defaultSampling });
     expect(parseSampling({ ...draftOf(defaultSampling), temperature: "0,7" })).toEqual({

@@ -5,6 +5,8 @@ import { bytesQuantity, countQuantity, flopsQuantity, forecastSentence, planRows
 const figure = (value: number) => ({ value, how: `how ${value}` });
 const forecast: Forecast = {
   parameters: figure(3_749_632),
+  trainableParameters: figure(3_749_632),
+  precision: "fp32",
   tokensTotal: figure(300e9),
   steps: figure(286_103),
   flopsPerToken: figure(16.6e9),
@@ -23,12 +25,18 @@ describe("planRows", () => {
       ["tokens", "300 B"],
       ["steps", "286\u2009103"],
       ["FLOPs a token", "16.6 GFLOP"],
-      ["memory", "312 MB"],
+      ["memory, fp32", "312 MB"],
       ["disk", "45.0 MB"],
       ["rate", "4\u2009812 tok/s"],
       ["time", "1\u2009min 36\u2009s"],
     ]);
     expect(planRows(forecast).every((row) => row.how.startsWith("how "))).toBe(true);
+  });
+
+  it("says how many of the parameters are trained where not all are", () => {
+    const rows = planRows({ ...forecast, trainableParameters: figure(32_768), precision: "amp_bf16" });
+    expect(rows[1]).toMatchObject({ label: "trained of them", value: "32.8", unit: "k" });
+    expect(rows.some((row) => row.label === "memory, amp_bf16")).toBe(true);
   });
 
   it("keeps a slow rate's digits", () => {

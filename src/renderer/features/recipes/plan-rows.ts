@@ -31,20 +31,45 @@ export function flopsQuantity(value: number): Quantity {
 }
 
 export function planRows(forecast: Forecast): readonly PlanRow[] {
-  const row = (key: keyof Forecast, label: string, how: string, quantity: Quantity): PlanRow => ({
+  const row = (
+    key: Exclude<keyof Forecast, "precision" | "basis">,
+    label: string,
+    how: string,
+    quantity: Quantity,
+  ): PlanRow => ({
     key,
     label,
     how,
     ...quantity,
   });
-  const { parameters, tokensTotal, steps, flopsPerToken, memoryBytes, diskBytes, tokensPerSecond, seconds } = forecast;
+  const {
+    parameters,
+    trainableParameters,
+    tokensTotal,
+    steps,
+    flopsPerToken,
+    memoryBytes,
+    diskBytes,
+    tokensPerSecond,
+    seconds,
+  } = forecast;
   const rate = tokensPerSecond.value;
   return [
     row("parameters", "parameters", parameters.how, countQuantity(parameters.value)),
+    ...(trainableParameters.value === parameters.value
+      ? []
+      : [
+          row(
+            "trainableParameters",
+            "trained of them",
+            trainableParameters.how,
+            countQuantity(trainableParameters.value),
+          ),
+        ]),
     row("tokensTotal", "tokens", tokensTotal.how, countQuantity(tokensTotal.value)),
     row("steps", "steps", steps.how, { value: formatCount(steps.value), unit: "" }),
     row("flopsPerToken", "FLOPs a token", flopsPerToken.how, flopsQuantity(flopsPerToken.value)),
-    row("memoryBytes", "memory", memoryBytes.how, bytesQuantity(memoryBytes.value)),
+    row("memoryBytes", `memory, ${forecast.precision}`, memoryBytes.how, bytesQuantity(memoryBytes.value)),
     row("diskBytes", "disk", diskBytes.how, bytesQuantity(diskBytes.value)),
     row("tokensPerSecond", "rate", tokensPerSecond.how, {
       value: rate < 100 ? rate.toPrecision(2) : formatCount(rate),

@@ -157,7 +157,7 @@ export function Chart(props: ChartProps) {
               type="number"
               dataKey="x"
               domain={[...xDomain]}
-              ticks={ticks(xDomain, 8)}
+              ticks={ticks(xDomain, 8).filter((value) => axis === "time" || Number.isInteger(value))}
               tickFormatter={(value: number) => axisText(axis, value)}
               padding={{ left: inset, right: inset }}
               allowDataOverflow

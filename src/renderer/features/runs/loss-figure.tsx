@@ -102,7 +102,8 @@ export function LossFigure({ shown }: { readonly shown: RunShown }) {
       ? checkpoints.map((checkpoint) => checkpoint.step).filter((step) => step >= xDomain[0] && step <= xDomain[1])
       : [];
   const nonFinite = [...(train?.nonFinite ?? []), ...(evaluation?.nonFinite ?? [])];
-  if (lines.every((line) => line.isDimmed === true) && nonFinite.length === 0) {
+  const ownLines = lines.filter((line) => line.isDimmed !== true);
+  if (ownLines.length === 0 && nonFinite.length === 0) {
     const never = noCurveText(summary.status);
     return (
       <section className="chart-empty" aria-label="Loss">
@@ -114,7 +115,7 @@ export function LossFigure({ shown }: { readonly shown: RunShown }) {
     <section className="loss" aria-label="Loss">
       <div className="chart-head">
         <h2>Loss</h2>
-        {lines.map((line) => (
+        {ownLines.map((line) => (
           <span key={line.title} className="legend-item">
             <span className={`legend-line is-${line.kind}`} style={{ color: line.colour }} aria-hidden="true" />{" "}
             {line.title}
@@ -167,7 +168,7 @@ function ParentSwitch({ name }: { readonly name: string }) {
         disabled={axis === "time"}
         onChange={(event) => showParent(event.target.checked)}
       />
-      {name} before
+      <span className="legend-line is-strong" style={{ color: "var(--faint)" }} aria-hidden="true" /> {name} before
     </label>
   );
 }

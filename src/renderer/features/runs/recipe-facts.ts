@@ -17,7 +17,14 @@ function branch(value: unknown, key: string): Tree {
   return typeof below === "object" && below !== null ? (below as Tree) : {};
 }
 
+const checkpointOfRun = /([^\\/]+)[\\/]checkpoints[\\/]step-(\d+)[\\/]?$/u;
+
 function lastPart(path: string): string {
+  const [, run, step] = checkpointOfRun.exec(path) ?? [];
+  if (run !== undefined && step !== undefined) {
+    // A run's folder is <date>-<time>-<name>-<4 hex>.
+    return `${run.replace(/^\d{8}-\d{6}-/u, "").replace(/-[0-9a-f]{4}$/u, "")}, step ${formatCount(Number(step))}`;
+  }
   return path.split(/[\\/]/u).findLast((part) => part !== "") ?? path;
 }
 
@@ -83,7 +90,7 @@ export function recipeFacts(text: string): RecipeFacts {
       note: `byte-level BPE, up to ${formatCount(vocabSize)} pieces`,
       path: null,
     });
-  } else if (typeof tokenizerPath === "string") {
+  } else if (typeof tokenizerPath === "string" && tokenizerPath !== base) {
     lineage.push({ name: lastPart(tokenizerPath), note: "tokenizer", path: tokenizerPath });
   }
   return { model: modelFacts(recipe), lineage };

@@ -28,7 +28,9 @@ export function RunDetails() {
             ...facts.model,
             ["parameters", parameterCount === null ? "–" : formatLarge(parameterCount).join("\u2009")],
             ...(trainable === null ? [] : [["trained of them", trainedText(trainable, parameterCount)] as const]),
-            ...(planned === null ? [] : [["memory, planned", formatBytes(planned)] as const]),
+            ...(planned === null
+              ? []
+              : [["memory, planned", <PlannedMemory key="planned" bytes={planned} />] as const]),
             ["memory, peak", typeof memory === "number" ? formatBytes(memory) : "–"],
           ]}
         />
@@ -81,6 +83,15 @@ export function RunDetails() {
         <Facts rows={[["seed", String(manifest.seed)], ...Object.entries(manifest.versions)]} />
       </Section>
     </>
+  );
+}
+
+/** The engine's plan; the process around it is measured too. */
+function PlannedMemory({ bytes }: { readonly bytes: number }) {
+  return (
+    <span title="What the engine planned to allocate; the peak is the whole process's, its libraries and text included">
+      {formatBytes(bytes)}
+    </span>
   );
 }
 
