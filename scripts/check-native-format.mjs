@@ -14,7 +14,7 @@ if (major !== pinnedMajor) {
   );
   process.exit(1);
 }
-const listed = spawnSync("git", ["ls-files", "-co", "--exclude-standard", "native"], { encoding: "utf8" });
+const listed = spawnSync("git", ["ls-files", "-co", "--exclude-standard", "native", "bench"], { encoding: "utf8" });
 const files = listed.stdout
   .split("\n")
   .filter((name) => /\.(h|cpp|cu|cuh)$/.test(name) && !name.includes(".generated."));

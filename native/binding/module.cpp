@@ -15,6 +15,9 @@
 #include <napi.h>
 
 #include <limits>
+#include <map>
+#include <span>
+#include <string>
 
 namespace assay::binding {
 
@@ -43,6 +46,43 @@ Napi::Value data_order(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Array shape_array(Napi::Env env, std::span<const std::uint64_t> extents) {
+  Napi::Array shape = Napi::Array::New(env, extents.size());
+  for (std::size_t axis = 0; axis < extents.size(); ++axis) {
+    shape.Set(static_cast<std::uint32_t>(axis), static_cast<double>(extents[axis]));
+  }
+  return shape;
+}
+
+Napi::Object metadata_object(Napi::Env env, const std::map<std::string, std::string>& entries) {
+  Napi::Object metadata = Napi::Object::New(env);
+  for (const auto& [key, value] : entries) {
+    metadata.Set(key, value);
+  }
+  return metadata;
+}
+
+Napi::Value read_tensor_headers(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const auto source = open_tensor_source(string_argument(info, 0, "readTensorHeaders", "path"));
+    Napi::Array tensors = Napi::Array::New(env, source->tensors().size());
+    for (std::size_t index = 0; index < source->tensors().size(); ++index) {
+      const SourceTensor& found = source->tensors()[index];
+      Napi::Object tensor = Napi::Object::New(env);
+      tensor.Set("name", found.name);
+      tensor.Set("dtype", found.dtype);
+      tensor.Set("shape", shape_array(env, found.shape));
+      tensors.Set(static_cast<std::uint32_t>(index), tensor);
+    }
+    Napi::Object headers = Napi::Object::New(env);
+    headers.Set("format", source->format());
+    headers.Set("tensors", tensors);
+    headers.Set("metadata", metadata_object(env, source->metadata()));
+    return headers;
+  });
+}
+
 Napi::Value read_safetensors_header(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
@@ -50,25 +90,17 @@ Napi::Value read_safetensors_header(const Napi::CallbackInfo& info) {
     Napi::Array tensors = Napi::Array::New(env, file.entries().size());
     for (std::size_t index = 0; index < file.entries().size(); ++index) {
       const SafetensorsEntry& entry = file.entries()[index];
-      Napi::Array shape = Napi::Array::New(env, entry.shape.size());
-      for (std::size_t axis = 0; axis < entry.shape.size(); ++axis) {
-        shape.Set(static_cast<std::uint32_t>(axis), static_cast<double>(entry.shape[axis]));
-      }
       Napi::Object tensor = Napi::Object::New(env);
       tensor.Set("name", entry.name);
       tensor.Set("dtype", entry.dtype);
-      tensor.Set("shape", shape);
+      tensor.Set("shape", shape_array(env, entry.shape));
       tensor.Set("begin", static_cast<double>(entry.begin));
       tensor.Set("end", static_cast<double>(entry.end));
       tensors.Set(static_cast<std::uint32_t>(index), tensor);
     }
-    Napi::Object metadata = Napi::Object::New(env);
-    for (const auto& [key, value] : file.metadata()) {
-      metadata.Set(key, value);
-    }
     Napi::Object header = Napi::Object::New(env);
     header.Set("tensors", tensors);
-    header.Set("metadata", metadata);
+    header.Set("metadata", metadata_object(env, file.metadata()));
     return header;
   });
 }

@@ -109,6 +109,29 @@ const bool added[] = {
                  }
                }
              }),
+    add_case("a decoded token's logits are the same bits whatever is decoded beside it",
+             [] {
+               for (const DataType type : kNarrow) {
+                 Fixture f(tiny_config(type));
+                 DecodingSession several(f.model, {.capacity = kContext, .sequences = 3});
+                 DecodingSession alone(f.model, kContext);
+                 std::vector<float> beside;
+                 for (const std::int32_t token : {5, 17, 40, 8}) {
+                   const std::int32_t others[] = {(token + 1) % 60, (token + 30) % 60};
+                   const SequenceTokens pieces[] = {
+                       {0, std::span(others, 1)}, {1, std::span(&token, 1)}, {2, std::span(others + 1, 1)}};
+                   several.append(pieces, DecodingSession::Pass::kDecode);
+                   const std::int32_t rows[] = {0, 1, 2};
+                   const std::span<const float> all = several.logits(rows);
+                   beside.assign(all.begin() + kVocab, all.begin() + 2 * kVocab);
+                   const SequenceTokens piece{0, std::span(&token, 1)};
+                   const std::int32_t row = 0;
+                   alone.append(std::span(&piece, 1), DecodingSession::Pass::kDecode);
+                   const std::span<const float> own = alone.logits(std::span(&row, 1));
+                   CHECK(std::equal(own.begin(), own.end(), beside.begin()));
+                 }
+               }
+             }),
     add_case("a trained model writes the same text with narrow weights, and its logits move little",
              [] {
                Fixture trained;

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Page } from "@playwright/test";
 import { ask, expect, expectAccessible, openWindow, sourceRoute, test } from "./feature-window.ts";
@@ -11,6 +11,12 @@ async function typeAtEnd(page: Page, text: string): Promise<void> {
   await editor.locator("textarea, .native-edit-context").first().focus();
   await page.keyboard.press("Control+End");
   await page.keyboard.type(text);
+}
+
+async function newestRun(home: string): Promise<string> {
+  const runs = path.join(home, "workspace", "runs");
+  const [run] = (await readdir(runs)).filter((name) => name.includes("-tiny-"));
+  return path.join(runs, run ?? "");
 }
 
 function firstLines(page: Page) {
@@ -50,6 +56,39 @@ test("keys are completed and explained from the recipe's own schema", async ({ h
     .filter({ hasText: /^run_name$/ })
     .hover();
   await expect(page.locator(".monaco-hover").filter({ hasText: /name/i }).first()).toBeVisible();
+  await app.close();
+});
+
+test("what the engine learned is completed too, and the plan follows the precision and the adapters", async ({
+  trainedCopy,
+}) => {
+  const checkpoint = path.join(await newestRun(trainedCopy), "checkpoints", "step-9");
+  await mkdir(path.join(trainedCopy, "workspace", "recipes"), { recursive: true });
+  const file = path.join(trainedCopy, "workspace", "recipes", "adapted.yaml");
+  const corpus = path.resolve(import.meta.dirname, "../../resources/sample/abstracts.jsonl");
+  await writeFile(
+    file,
+    `run_name: adapted
+max_seq_len: 128
+model: {name: gpt2, init_from: ${checkpoint}, lora: {rank: 4}}
+data: {train: ${corpus}, eval: {fraction: 0.1}}
+optimizer: {name: decoupled_adamw, lr: 1.0e-3}
+scheduler: {name: cosine_with_warmup, t_warmup: 1ba}
+max_duration: 4ba
+global_train_batch_size: 4
+precision: amp_bf16
+`,
+  );
+  const { app, page } = await openWindow(trainedCopy, sourceRoute("recipes", file));
+  const plan = page.getByRole("complementary", { name: "Details" });
+  await expect(plan).toContainText("memory, amp_bf16");
+  await plan.getByRole("button", { name: /^trained of them/ }).click();
+  await expect(plan).toContainText("LoRA of rank 4 beside c_attn");
+  await typeAtEnd(page, "activation_ch");
+  await page.keyboard.press("Control+Space");
+  await expect(
+    page.locator(".suggest-widget .monaco-list-row").filter({ hasText: "activation_checkpointing" }),
+  ).toBeVisible();
   await app.close();
 });
 

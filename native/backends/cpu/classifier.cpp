@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 namespace assay {
 
@@ -60,6 +61,30 @@ void CpuBackend::logits(const float* hidden, const WeightView& weight, const flo
           break;
         }
         output[word] += bias != nullptr ? bias[word] : 0.0F;
+      }
+    });
+    return;
+  }
+  if (is_few_narrow_rows(rows, weight, bf16)) {
+    // Its own memory: the output may lie in the workspace.
+    std::vector<float> widened(static_cast<std::size_t>(threads_ * channels));
+    parallel(rows * vocab_size * channels, [&](int part) {
+      float* own = widened.data() + part * channels;
+      const Range words = share(vocab_size, threads_, part, 16);
+      for (std::int64_t word = words.begin; word < words.end; ++word) {
+        const std::int64_t at = word * channels;
+        const bool is_int8 = weight.type == DataType::kInt8;
+        if (is_int8) {
+          kernels_.widen_int8(own, weight.int8() + at, 1.0F, channels);
+        } else {
+          kernels_.widen_bf16(own, weight.bf16() + at, channels);
+        }
+        // The sums of dot_bf16 and dot_int8, in their order.
+        for (std::int64_t row = 0; row < rows; ++row) {
+          const float sum = kernels_.dot(hidden + row * channels, own, channels);
+          output[row * vocab_size + word] =
+              (is_int8 ? weight.scales[word] * sum : sum) + (bias != nullptr ? bias[word] : 0.0F);
+        }
       }
     });
     return;

@@ -133,6 +133,7 @@ private:
   Tile tile_of(const Product& product, int part) const;
   void multiply(const Product& product) const;
   void multiply_row(const LinearForward& call, const Range& columns, float* sums) const;
+  void multiply_few_rows(const LinearForward& call, const Range& columns, float* sums) const;
 
   // Moments that decay towards zero end as denormal numbers, on which some processors compute a hundred times slower.
   class FlushDenormalsScope {
@@ -189,6 +190,12 @@ struct ActivationKernels {
   void (*backward)(float* gradient, const float* input, std::int64_t count);
 };
 ActivationKernels activation_kernels(const KernelTable& kernels, Activation activation);
+
+// Texts decoded side by side: each row is then multiplied in fp32 as if it were alone, and every weight is read once.
+inline bool is_few_narrow_rows(std::int64_t rows, const WeightView& weight, bool bf16) {
+  constexpr std::int64_t kFewRows = 32;
+  return rows > 1 && rows <= kFewRows && weight.type != DataType::kF32 && !bf16;
+}
 
 // B of a product is this weight; int8 scales go by row of an embedding and by column of a linear weight.
 inline void set_weight(Product& product, const WeightView& weight, bool is_embedding) {

@@ -19,6 +19,17 @@ void CpuBackend::linear_forward(const LinearForward& call) {
     });
     return;
   }
+  if (is_few_narrow_rows(call.rows, call.weight, call.bf16) && call.scale == 1.0F && !call.add) {
+    parallel(call.rows * call.in * call.out, [&](int part) {
+      const Range columns = share(call.out, threads_, part, 16);
+      multiply_few_rows(call, columns, sums + columns.begin);
+      for (std::int64_t row = 0; row < call.rows && activate != nullptr; ++row) {
+        const std::int64_t at = row * call.out + columns.begin;
+        activate(call.output + at, sums + at, columns.count());
+      }
+    });
+    return;
+  }
   Product product;
   product.m = call.rows;
   product.n = call.out;
@@ -66,6 +77,26 @@ void CpuBackend::multiply_row(const LinearForward& call, const Range& columns, f
   }
   if (bias != nullptr) {
     kernels_.add_to(sums, bias, columns.count());
+  }
+}
+
+// The same for some rows of narrower weights.
+void CpuBackend::multiply_few_rows(const LinearForward& call, const Range& columns, float* sums) const {
+  if (call.weight.type == DataType::kBf16) {
+    kernels_.vectors_matrix_bf16(sums, call.out, call.input, call.in, call.rows, call.weight.bf16() + columns.begin,
+                                 call.in, columns.count(), call.out);
+  } else {
+    kernels_.vectors_matrix_int8(sums, call.out, call.input, call.in, call.rows, call.weight.int8() + columns.begin,
+                                 call.in, columns.count(), call.out);
+  }
+  for (std::int64_t row = 0; row < call.rows; ++row) {
+    float* own = sums + row * call.out;
+    for (std::int64_t c = 0; c < columns.count() && call.weight.type == DataType::kInt8; ++c) {
+      own[c] *= call.weight.scales[columns.begin + c];
+    }
+    if (call.bias != nullptr) {
+      kernels_.add_to(own, call.bias + columns.begin, columns.count());
+    }
   }
 }
 

@@ -19,7 +19,7 @@ public:
 
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
   std::size_t size() const noexcept { return bytes_.size(); }
-  // Once a part has been copied out of a mapped file; it can be read again.
+  // Once a mapped part has been copied out; it can be read again.
   void drop(std::span<const std::byte> part) const noexcept {
     if (file_.has_value()) {
       file_->drop(part);

@@ -265,6 +265,7 @@ void GgufFile::read_values(std::size_t position, std::span<float> values) const 
   const std::byte* at = places_[position];
   if (tensors()[position].dtype != "Q8_0") {
     read_floats(tensors()[position].dtype, at, 1, values);
+    file_.drop({at, values.size() * element_bytes(tensors()[position].dtype)});
     return;
   }
   // A block is its scale in F16 and 32 signed bytes.

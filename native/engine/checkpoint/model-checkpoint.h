@@ -14,9 +14,10 @@ struct LoadReport {
   std::vector<std::string> unexpected; // tensors of another head in the file
 };
 
-// F32, F16 or BF16; names with or without the base's prefix; tied output layers may be there if they equal the
-// embedding; buffers of older exports are passed over. With `allow_missing_head` the file may be of the same base with
-// another head or none. Adapters are never in it. Throws CHECKPOINT_MISMATCH naming the tensor.
+// A folder or file as open_tensor_source() takes it. F32, F16, BF16 or F64; names with or without the base's prefix;
+// tied output layers may be there if they equal the embedding; buffers of older exports are passed over. With
+// `allow_missing_head` the file may be of the same base with another head or none. Adapters are never in it. Throws
+// CHECKPOINT_MISMATCH naming the tensor.
 LoadReport load_weights(TransformerModel& model, const std::string& path, bool allow_missing_head = false);
 // Without adapters, which have a file of their own.
 void save_weights(const TransformerModel& model, const std::string& path);

@@ -182,8 +182,11 @@ bool SafetensorsSource::are_equal(const SourceTensor& left, const SourceTensor& 
   }
   const std::span<const std::byte> left_bytes = file_.bytes(left_entry);
   const std::span<const std::byte> right_bytes = file_.bytes(right_entry);
-  return left_entry.shape == right_entry.shape &&
-         std::equal(left_bytes.begin(), left_bytes.end(), right_bytes.begin(), right_bytes.end());
+  const bool equal = left_entry.shape == right_entry.shape &&
+                     std::equal(left_bytes.begin(), left_bytes.end(), right_bytes.begin(), right_bytes.end());
+  file_.drop(left_entry);
+  file_.drop(right_entry);
+  return equal;
 }
 
 void SafetensorsSource::read_values(std::size_t position, std::span<float> values) const {

@@ -294,6 +294,7 @@ void TorchArchive::read_values(std::size_t position, std::span<float> values) co
   const Place& place = places_[position];
   if (is_contiguous(tensor.shape, place.strides)) {
     read_floats(tensor.dtype, place.begin, 1, values);
+    file_.drop({place.begin, values.size() * element_bytes(tensor.dtype)});
   } else {
     read_strided(tensor.dtype, place.begin, tensor.shape, place.strides, values);
   }

@@ -1,8 +1,10 @@
 // The models.* requests that read headers or load weights; the engine host serves them, so that a file that lies can at
 // worst end that process.
 
+import { rm, stat } from "node:fs/promises";
 import type { LintFinding } from "#shared/domain/model";
 import { modelDescriptionSchema } from "#shared/domain/model";
+import { AppError } from "#shared/errors";
 import type { RequestHandlers, StreamHandlers } from "#shared/ipc/contract";
 import type { modelsContract } from "#shared/ipc/models.contract";
 import { readMachine } from "../planner/machine.ts";
@@ -72,6 +74,7 @@ export function createModelEngineHandlers(options: { readonly workspace: () => s
         const { adapter } = await describeModel(model, workspace());
         let saidAt = 0;
         let saidPhase = "";
+        const wasThere = (await stat(target).catch(() => null)) !== null;
         const { path, files, comparison } = await exportModel(
           {
             source: model,
@@ -93,7 +96,13 @@ export function createModelEngineHandlers(options: { readonly workspace: () => s
               }
             },
           },
-        );
+        ).catch(async (error: unknown) => {
+          // What differs is left to be looked at; a half of an export would only stand in the way of the next one.
+          if (!wasThere && !(error instanceof AppError && error.code === "EXPORT_DIFFERS")) {
+            await rm(target, { recursive: true, force: true });
+          }
+          throw error;
+        });
         return { path, files, comparison };
       },
     },

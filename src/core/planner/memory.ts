@@ -103,14 +103,20 @@ export function trainingMemory(
   }
 }
 
+/** Each thread has scratch space of its own. */
+export function threadsOf(recipe: Pick<ShapedRecipe, "threads">, physicalCores: number): number {
+  return recipe.threads === "auto" ? Math.max(1, physicalCores) : recipe.threads;
+}
+
 /** What a recipe would allocate with so many windows at once. */
 export function recipeMemory(
   recipe: ShapedRecipe,
   vocabSize: number,
   base: NativeModelConfig | null,
+  physicalCores: number,
 ): (microbatch: number) => MemoryParts {
   const config = modelConfigOf(recipe, vocabSize, base);
-  const options = modelOptionsOf(recipe, 1);
+  const options = modelOptionsOf(recipe, threadsOf(recipe, physicalCores));
   const masking = plannedMasking(recipe, vocabSize);
   return (microbatch) => trainingMemory(config, options, trainingOptionsOf(recipe, microbatch, masking));
 }

@@ -11,7 +11,14 @@ import { modelConfigOf, modelOptionsOf, plannedMasking, trainingOptionsOf } from
 import { divisorsOf } from "../recipe/microbatch.ts";
 import { type ForecastFacts, forecast, grouped, memoryHow, plannedMicrobatch, sized } from "./forecast.ts";
 import { type Gpu, gpuTrainingMemory, USUAL_MFU } from "./gpus.ts";
-import { int8InferenceMemory, type MemoryParts, recipeMemory, totalBytes, trainingMemory } from "./memory.ts";
+import {
+  int8InferenceMemory,
+  type MemoryParts,
+  recipeMemory,
+  threadsOf,
+  totalBytes,
+  trainingMemory,
+} from "./memory.ts";
 import { trainingFlopsPerToken } from "./model-size.ts";
 import type { Rate } from "./rate.ts";
 
@@ -81,10 +88,11 @@ export function memoryVariants(
   recipe: ShapedRecipe,
   config: NativeModelConfig,
   microbatch: number,
+  threads: number,
 ): Readonly<Record<MemoryVariant, MemoryParts>> {
   const training = trainingOptionsOf(recipe, microbatch, plannedMasking(recipe, config.vocabSize));
-  const whole: NativeModelOptions = { threads: 1, weights: "fp32", lora: null };
-  const lora = modelOptionsOf(recipe, 1).lora ?? {
+  const whole: NativeModelOptions = { threads, weights: "fp32", lora: null };
+  const lora = modelOptionsOf(recipe, threads).lora ?? {
     ...usualLora,
     rank: Math.min(usualLora.rank, config.dModel),
     targets: defaultLoraTargets[config.family],
@@ -94,7 +102,7 @@ export function memoryVariants(
     amp_bf16: trainingMemory(config, whole, { ...training, precision: "amp_bf16" }),
     lora_bf16: trainingMemory(
       config,
-      { threads: 1, weights: "bf16", lora },
+      { threads, weights: "bf16", lora },
       { ...training, precision: "amp_bf16", frozen: [] },
     ),
     int8_inference: int8InferenceMemory(config),
@@ -161,7 +169,7 @@ function timeAndPrice(seconds: Figure, cluster: Cluster | null): Pick<Plan, "day
 export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rate">, cluster: Cluster | null): Plan {
   const config = modelConfigOf(recipe, facts.vocabSize, facts.base);
   const flopsPerToken = trainingFlopsPerToken(config, recipe.max_seq_len);
-  const memoryOf = recipeMemory(recipe, facts.vocabSize, facts.base ?? null);
+  const memoryOf = recipeMemory(recipe, facts.vocabSize, facts.base ?? null, facts.machine.physicalCores);
   const withMemory = { ...facts, memoryOf };
   const figures = forecast(
     recipe,
@@ -188,7 +196,7 @@ export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rat
     trainable: trainableCount(config, recipe.model),
     forecast: figures,
     ...place,
-    variants: memoryVariants(recipe, config, variantWindows),
+    variants: memoryVariants(recipe, config, variantWindows, threadsOf(recipe, facts.machine.physicalCores)),
     variantWindows,
     ...timeAndPrice(figures.seconds, cluster),
   };

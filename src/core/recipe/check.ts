@@ -115,7 +115,7 @@ export async function checkRecipeText(options: CheckOptions): Promise<RecipeChec
     ...estimated,
     measured,
     availableBytes: Math.min(bytes, machine.memoryBytes),
-    memoryOf: recipeMemory(shaped.recipe, vocabSize, base),
+    memoryOf: recipeMemory(shaped.recipe, vocabSize, base, machine.physicalCores),
   });
   const forecastProblem =
     figures.memoryBytes.value > machine.memoryBytes

@@ -42,6 +42,12 @@ void vector_matrix_bf16(float* output, const float* vector, const std::uint16_t*
                         std::int64_t columns, std::int64_t stride);
 void vector_matrix_int8(float* output, const float* vector, const std::int8_t* matrix, std::int64_t rows,
                         std::int64_t columns, std::int64_t stride);
+void vectors_matrix_bf16(float* output, std::int64_t output_stride, const float* vectors, std::int64_t vector_stride,
+                         std::int64_t count, const std::uint16_t* matrix, std::int64_t rows, std::int64_t columns,
+                         std::int64_t stride);
+void vectors_matrix_int8(float* output, std::int64_t output_stride, const float* vectors, std::int64_t vector_stride,
+                         std::int64_t count, const std::int8_t* matrix, std::int64_t rows, std::int64_t columns,
+                         std::int64_t stride);
 void adamw(float* parameters, const float* gradients, float* first_moment, float* second_moment, std::uint16_t* copy,
            std::int64_t count, const AdamWScalars& scalars);
 void adamw_blocks(float* parameters, const float* gradients, const MomentBlocks& moments, std::uint16_t* copy,

@@ -79,29 +79,34 @@ struct Fp32Words {
 struct Bf16Words {
   static constexpr std::int64_t kDepth = 2;
 
+  // Two runs of 16 values, rounded: `low` in the lower half.
   template <NarrowType kType>
-  static __m256i rounded(const NarrowOperand& o, std::int64_t row, std::int64_t column, __mmask16 lanes) {
+  static __m512i rounded(const NarrowOperand& o, std::int64_t low_row, std::int64_t low_column, __mmask16 low_lanes,
+                         std::int64_t high_row, std::int64_t high_column, __mmask16 high_lanes) {
     if constexpr (kType == NarrowType::kBf16) {
-      return _mm256_maskz_loadu_epi16(lanes, static_cast<const std::uint16_t*>(o.values) + row * o.stride + column);
+      const auto* values = static_cast<const std::uint16_t*>(o.values);
+      const __m256i low = _mm256_maskz_loadu_epi16(low_lanes, values + low_row * o.stride + low_column);
+      const __m256i high = _mm256_maskz_loadu_epi16(high_lanes, values + high_row * o.stride + high_column);
+      return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
     } else {
-      return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(load_wide<kType>(o, row, column, lanes)));
+      return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(load_wide<kType>(o, high_row, high_column, high_lanes),
+                                                           load_wide<kType>(o, low_row, low_column, low_lanes)));
     }
   }
   template <NarrowType kType>
   static __m512i along(const NarrowOperand& o, std::int64_t row, std::int64_t column, std::int64_t left) {
-    const __m256i low = rounded<kType>(o, row, column, first_lanes(left));
-    const __m256i high = rounded<kType>(o, row, column + 16, first_lanes(left - 16));
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    return rounded<kType>(o, row, column, first_lanes(left), row, column + 16, first_lanes(left - 16));
   }
   template <NarrowType kType>
   static __m512i across(const NarrowOperand& o, std::int64_t row, std::int64_t rows_left, std::int64_t column,
                         __mmask16 lanes) {
-    const __m512i low = _mm512_cvtepu16_epi32(rounded<kType>(o, row, column, lanes));
-    if (rows_left < 2) {
-      return low;
-    }
-    const __m512i high = _mm512_cvtepu16_epi32(rounded<kType>(o, row + 1, column, lanes));
-    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+    const bool has_second = rows_left >= 2;
+    const __m512i rows = rounded<kType>(o, row, column, lanes, has_second ? row + 1 : row, column,
+                                        has_second ? lanes : static_cast<__mmask16>(0));
+    alignas(64) static constexpr std::uint16_t kInterleaved[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                                   21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                                   11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return _mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved), rows);
   }
   static __m512 multiply_add(__m512 sum, __m512i left, __m512i right) {
     return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(left), reinterpret_cast<__m512bh>(right));
@@ -141,7 +146,8 @@ inline void transpose(__m512i (&rows)[16]) {
 }
 
 // Panels of `width` lines (rows of A, columns of B), each words[w · width + line], one behind the other at
-// panel_stride. k runs along the rows of `o` as it lies, lines are its rows.
+// panel_stride. k runs along the rows of `o` as it lies, lines are its rows. Words are stored 16 at a time also where
+// width is 12: the next store, or the space between panels, takes what is too much.
 template <class Words, NarrowType kType, int kWidth>
 void pack_along(std::uint32_t* panels, std::int64_t panel_stride, const NarrowOperand& o, std::int64_t first_line,
                 std::int64_t lines, std::int64_t k_begin, std::int64_t depth) {
@@ -161,12 +167,11 @@ void pack_along(std::uint32_t* panels, std::int64_t panel_stride, const NarrowOp
         }
         transpose(block);
         std::uint32_t* out = panels + w * kWidth + part;
-        constexpr auto kLanes = static_cast<__mmask16>((1U << kPartLines) - 1U);
         const std::int64_t words_here = smaller_of(16, words - w);
 #pragma GCC unroll 16
         for (int i = 0; i < 16; ++i) {
           if (i < words_here) {
-            _mm512_mask_storeu_epi32(out + i * kWidth, kLanes, block[i]);
+            _mm512_storeu_si512(out + i * kWidth, block[i]);
           }
         }
       }
@@ -188,10 +193,8 @@ void pack_across(std::uint32_t* panels, std::int64_t panel_stride, const NarrowO
       for (std::int64_t line = begin; line < end; line += kWidth, out += panel_stride) {
         for (int part = 0; part < kWidth; part += 16) {
           const __mmask16 lanes = first_lanes(smaller_of(kPartLines, lines - line - part));
-          constexpr auto kStored = static_cast<__mmask16>((1U << kPartLines) - 1U);
-          _mm512_mask_storeu_epi32(
-              out + part, kStored,
-              Words::template across<kType>(o, k_begin + k, depth - k, first_line + line + part, lanes));
+          _mm512_storeu_si512(
+              out + part, Words::template across<kType>(o, k_begin + k, depth - k, first_line + line + part, lanes));
         }
       }
     }
@@ -256,9 +259,20 @@ template <class Words, int kRows>
     a += kTileRows;
     b += kTileColumns;
   }
+  const __m512 alpha = _mm512_set1_ps(out.alpha);
+  if (out.columns == kTileColumns) {
+    const __m512 bias0 = out.bias != nullptr ? _mm512_loadu_ps(out.bias) : _mm512_setzero_ps();
+    const __m512 bias1 = out.bias != nullptr ? _mm512_loadu_ps(out.bias + 16) : _mm512_setzero_ps();
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+      float* row = out.c + r * out.stride;
+      _mm512_storeu_ps(row, _mm512_fmadd_ps(sums[r][0], alpha, out.adds ? _mm512_loadu_ps(row) : bias0));
+      _mm512_storeu_ps(row + 16, _mm512_fmadd_ps(sums[r][1], alpha, out.adds ? _mm512_loadu_ps(row + 16) : bias1));
+    }
+    return;
+  }
   const __mmask16 first = first_lanes(out.columns);
   const __mmask16 second = first_lanes(out.columns - 16);
-  const __m512 alpha = _mm512_set1_ps(out.alpha);
   const __m512 bias0 = out.bias != nullptr ? _mm512_maskz_loadu_ps(first, out.bias) : _mm512_setzero_ps();
   const __m512 bias1 = out.bias != nullptr ? _mm512_maskz_loadu_ps(second, out.bias + 16) : _mm512_setzero_ps();
 #pragma GCC unroll 12

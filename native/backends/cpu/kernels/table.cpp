@@ -41,6 +41,8 @@ const KernelTable& ASSAY_KERNELS() {
     variant::dot_int8,
     variant::vector_matrix_bf16,
     variant::vector_matrix_int8,
+    variant::vectors_matrix_bf16,
+    variant::vectors_matrix_int8,
     variant::row_dots,
     variant::weighted_rows,
     variant::adamw,

@@ -83,6 +83,13 @@ struct KernelTable {
                              std::int64_t columns, std::int64_t stride);
   void (*vector_matrix_int8)(float* output, const float* vector, const std::int8_t* matrix, std::int64_t rows,
                              std::int64_t columns, std::int64_t stride);
+  // Some vectors at once, each summed in the same order as alone.
+  void (*vectors_matrix_bf16)(float* output, std::int64_t output_stride, const float* vectors,
+                              std::int64_t vector_stride, std::int64_t count, const std::uint16_t* matrix,
+                              std::int64_t rows, std::int64_t columns, std::int64_t stride);
+  void (*vectors_matrix_int8)(float* output, std::int64_t output_stride, const float* vectors,
+                              std::int64_t vector_stride, std::int64_t count, const std::int8_t* matrix,
+                              std::int64_t rows, std::int64_t columns, std::int64_t stride);
 
   // --- decoding; `matrix` is (rows, columns) ---
   // output[r] = vector · row r
