@@ -105,36 +105,6 @@ Napi::Value read_safetensors_header(const Napi::CallbackInfo& info) {
   });
 }
 
-// Headers alone, so that a model of any size answers at once.
-Napi::Value read_tensor_headers(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    const auto source = open_tensor_source(string_argument(info, 0, "readTensorHeaders", "path"));
-    Napi::Array tensors = Napi::Array::New(env, source->tensors().size());
-    std::uint32_t index = 0;
-    for (const SourceTensor& each : source->tensors()) {
-      Napi::Array shape = Napi::Array::New(env, each.shape.size());
-      for (std::size_t axis = 0; axis < each.shape.size(); ++axis) {
-        shape.Set(static_cast<std::uint32_t>(axis), static_cast<double>(each.shape[axis]));
-      }
-      Napi::Object tensor = Napi::Object::New(env);
-      tensor.Set("name", each.name);
-      tensor.Set("dtype", each.dtype);
-      tensor.Set("shape", shape);
-      tensors.Set(index++, tensor);
-    }
-    Napi::Object metadata = Napi::Object::New(env);
-    for (const auto& [key, value] : source->metadata()) {
-      metadata.Set(key, value);
-    }
-    Napi::Object headers = Napi::Object::New(env);
-    headers.Set("format", source->format());
-    headers.Set("tensors", tensors);
-    headers.Set("metadata", metadata);
-    return headers;
-  });
-}
-
 Napi::Object initialize_module(Napi::Env env, Napi::Object exports) {
   exports.Set("machine", Napi::Function::New(env, machine, "machine"));
   exports.Set("dataOrder", Napi::Function::New(env, data_order, "dataOrder"));

@@ -263,6 +263,9 @@ GgufFile::GgufFile(FileBytes file) : file_(std::move(file)) {
 
 void GgufFile::read_values(std::size_t position, std::span<float> values) const {
   const std::byte* at = places_[position];
+  if (values.empty()) {
+    return;
+  }
   if (tensors()[position].dtype != "Q8_0") {
     read_floats(tensors()[position].dtype, at, 1, values);
     file_.drop({at, values.size() * element_bytes(tensors()[position].dtype)});
