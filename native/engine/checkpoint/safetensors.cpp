@@ -195,7 +195,12 @@ void SafetensorsSource::read_values(std::size_t position, std::span<float> value
   file_.drop(entry);
 }
 
-void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors) {
+std::uint64_t tensor_file_type_bytes(TensorFileType type) noexcept {
+  return type == TensorFileType::kF32 ? 4 : 2;
+}
+
+void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors, TensorFileType type) {
+  const std::string_view dtype = type == TensorFileType::kF32 ? "F32" : type == TensorFileType::kF16 ? "F16" : "BF16";
   JsonWriter header;
   header.begin_object().key("__metadata__").begin_object().key("format").value("pt").end_object();
   std::vector<std::uint64_t> counts;
@@ -207,11 +212,11 @@ void write_safetensors(const std::string& path, std::span<const TensorToWrite> t
                   "Tensor " + tensor.name + " of shape " + shape_text(tensor.shape) + " is too large to write.");
     }
     counts.push_back(count);
-    header.key(tensor.name).begin_object().key("dtype").value("F32").key("shape").begin_array();
+    header.key(tensor.name).begin_object().key("dtype").value(dtype).key("shape").begin_array();
     for (const std::uint64_t extent : tensor.shape) {
       header.value(extent);
     }
-    const std::uint64_t end = offset + count * sizeof(float);
+    const std::uint64_t end = offset + count * tensor_file_type_bytes(type);
     header.end_array().key("data_offsets").begin_array().value(offset).value(end).end_array().end_object();
     offset = end;
   }
@@ -227,10 +232,18 @@ void write_safetensors(const std::string& path, std::span<const TensorToWrite> t
   file.write(length);
   file.write(text);
   std::vector<float> staging;
+  std::vector<std::uint16_t> narrow;
   for (std::size_t index = 0; index < tensors.size(); ++index) {
     staging.resize(counts[index]);
     tensors[index].read(staging);
-    file.write(std::as_bytes(std::span<const float>(staging)));
+    if (type == TensorFileType::kF32) {
+      file.write(std::as_bytes(std::span<const float>(staging)));
+      continue;
+    }
+    narrow.resize(staging.size());
+    std::transform(staging.begin(), staging.end(), narrow.begin(),
+                   type == TensorFileType::kF16 ? float_to_half : float_to_bfloat16);
+    file.write(std::as_bytes(std::span<const std::uint16_t>(narrow)));
   }
   file.close();
 }

@@ -77,8 +77,14 @@ struct TensorToWrite {
   std::function<void(std::span<float>)> read;
 };
 
-// Writes F32 tensors in the order given, streamed and fsynced: the same input gives the same bytes. The header is
-// padded with spaces so that the tensors begin at a multiple of 8.
-void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors);
+enum class TensorFileType : std::uint8_t { kF32, kF16, kBf16 };
+
+// Bytes an element.
+std::uint64_t tensor_file_type_bytes(TensorFileType type) noexcept;
+
+// Writes tensors in the order given, narrowed to `type` by rounding to the nearest, streamed and fsynced: the same
+// input gives the same bytes. The header is padded with spaces so that the tensors begin at a multiple of 8.
+void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors,
+                       TensorFileType type = TensorFileType::kF32);
 
 } // namespace assay
