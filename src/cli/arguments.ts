@@ -64,7 +64,8 @@ export function readCall(spec: CommandSpec, words: readonly string[]): CommandCa
       ),
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split(". ")[0] : String(error);
+    // The parser's own message may go on over several lines; the first says what is wrong.
+    const reason = error instanceof Error ? error.message.split(/\.(?:\s|$)/)[0] : String(error);
     throw badRequest(`${reason}; see \`assay ${spec.name} --help\`.`);
   }
   const values = parsed.values;

@@ -111,6 +111,13 @@ describe("a branch", () => {
     expect(plan.recipe).toMatchObject({ threads: 1, device_train_microbatch_size: 2 });
   });
 
+  it("is refused where nothing is left to train", async () => {
+    await expect(planBranch({ from: `${parent}@24`, workspace })).rejects.toMatchObject({
+      code: "RECIPE_INVALID",
+      message: expect.stringContaining("is not beyond step 24"),
+    });
+  });
+
   it("names a step that has no checkpoint", async () => {
     await expect(planBranch({ from: `${parent}@13`, overrides: [], workspace })).rejects.toMatchObject({
       code: "CHECKPOINT_NOT_FOUND",

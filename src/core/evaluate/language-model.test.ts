@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { NativeModel, NativeTokenData } from "../engine/addon.ts";
-import { evaluateLanguageModel, evaluationOf } from "./language-model.ts";
+import type { LoadedModel } from "../models/load.ts";
+import { evaluateLanguageModel, evaluateTexts, evaluationOf } from "./language-model.ts";
 
 /** Two nats a token, ten tokens a document; remembers what it was asked. */
 function engine(): { model: NativeModel; asked: (readonly [number, number])[] } {
@@ -71,5 +72,15 @@ describe("evaluateLanguageModel", () => {
     const { model } = engine();
     const evaluation = evaluateLanguageModel({ model, data: data(0), textBytes: 0, seqLen: 8, endOfTextId: 0 });
     await expect(evaluation).rejects.toMatchObject({ code: "CORPUS_EMPTY" });
+  });
+});
+
+describe("evaluateTexts", () => {
+  it("refuses a masked model, which has no perplexity of running text", async () => {
+    const masked = { config: { family: "bert", head: "masked-lm" }, tokenizer: { endOfTextId: 0, vocabSize: 1 } };
+    await expect(evaluateTexts(masked as unknown as LoadedModel, { inputs: [] })).rejects.toMatchObject({
+      code: "NOT_SUPPORTED",
+      message: expect.stringContaining("bert model with a masked-lm head"),
+    });
   });
 });

@@ -90,6 +90,13 @@ export async function evaluateTexts(
     readonly onProgress?: (done: number, total: number, unit: "bytes" | "documents") => void;
   },
 ): Promise<Evaluation> {
+  // A bidirectional model sees the token it is asked for: what it would give here is no perplexity.
+  if (config.head !== "causal-lm") {
+    throw new AppError(
+      "NOT_SUPPORTED",
+      `This is a ${config.family} model with a ${config.head} head, which has no perplexity of running text; name a GPT-2 language model. A masked model's own figure is the eval/loss of its run.`,
+    );
+  }
   const { endOfTextId, vocabSize } = tokenizer;
   if (endOfTextId === null) {
     throw new AppError("TOKENIZER_INVALID", "The model's tokenizer has no <|endoftext|>, which begins each document.");

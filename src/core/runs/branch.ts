@@ -14,6 +14,7 @@ import { createRun, type RunDirectory } from "./directory.ts";
 import { makeFolder, syncFile, syncFolder } from "./durable-file.ts";
 import { readManifest } from "./manifest.ts";
 import { recipeTextWith } from "./recipe-text.ts";
+import { isReached } from "./schedule.ts";
 
 export type BranchRequest = {
   /** `RUN@STEP`, or a run, whose newest checkpoint it then is. */
@@ -109,10 +110,18 @@ export async function planBranch(request: BranchRequest): Promise<BranchPlan> {
   const recipe = isNamed ? filled : { ...filled, run_name: branchName(manifest.name, found.step) };
   const changes = changesBetween(parent.recipe, recipe).filter(({ key }) => !namesAside.has(key));
   checkBranchChanges(changes);
+  const checkpoint = await readCheckpoint(found.folder, "contents");
+  // Else the branch would be called completed with nothing trained.
+  if (isReached(recipe.max_duration, checkpoint.state)) {
+    throw new AppError(
+      "RECIPE_INVALID",
+      `max_duration ${recipe.max_duration} is not beyond step ${found.step} of ${manifest.name}, where the branch begins; give a longer one with --set max_duration=…, or branch from an earlier step.`,
+    );
+  }
   return {
     parent: found.run,
     parentId: manifest.id,
-    checkpoint: await readCheckpoint(found.folder, "contents"),
+    checkpoint,
     recipe,
     text: recipeTextWith(given.text, recipe),
     changes,

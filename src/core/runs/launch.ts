@@ -5,7 +5,6 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { appendFile, readFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseDuration } from "#shared/domain/recipe";
 import type { RunManifest } from "#shared/domain/run";
 import { AppError } from "#shared/errors";
 import { programRoot } from "../paths.ts";
@@ -16,6 +15,7 @@ import { checkFreeDisk } from "./checkpoints.ts";
 import { asFileError, writeFileDurably } from "./durable-file.ts";
 import { acquireLock } from "./lock.ts";
 import { readManifest } from "./manifest.ts";
+import { isReached } from "./schedule.ts";
 import { derivedStatus } from "./status.ts";
 
 export type RunnerCommand = {
@@ -129,12 +129,6 @@ export async function resumeRun(
     await changeRecipe(runDirectory, set, status === "completed" ? manifest : null);
   }
   return startRun(runDirectory, options);
-}
-
-/** True where it is plain that a run is over before it goes on; passes and seconds are the runner's to count. */
-function isReached(duration: string, { step, tokens }: Pick<RunManifest, "step" | "tokens">): boolean {
-  const { value, unit } = parseDuration(duration);
-  return (unit === "ba" && value <= step) || (unit === "tok" && value <= tokens);
 }
 
 async function changeRecipe(

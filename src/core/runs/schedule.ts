@@ -1,6 +1,6 @@
 // Learning rate and durations as numbers: pure functions of how far training is, so that resume needs no state.
 // The schedule is Composer's CosineAnnealingWithWarmupScheduler, in doubles.
-import type { Duration } from "#shared/domain/recipe";
+import { type Duration, parseDuration } from "#shared/domain/recipe";
 
 /** What one optimizer step consumes. */
 export type StepFacts = {
@@ -120,4 +120,10 @@ export function isDue(interval: Duration, facts: StepFacts, before: Progress, af
 /** Passes over the training data, with fraction. */
 export function epochOf(step: number, facts: StepFacts): number {
   return (step * facts.globalBatchSize) / facts.windowCount;
+}
+
+/** True where it is plain that a run is over before it goes on; passes and seconds are the runner's to count. */
+export function isReached(duration: string, { step, tokens }: Pick<Progress, "step" | "tokens">): boolean {
+  const { value, unit } = parseDuration(duration);
+  return (unit === "ba" && value <= step) || (unit === "tok" && value <= tokens);
 }
