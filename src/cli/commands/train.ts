@@ -103,7 +103,7 @@ async function train(call: CommandCall): Promise<void> {
     say(`rate           ${formatCount(result.tokensPerSecond)} tok/s on ${result.threads} threads`);
     say(`parameters     ${formatCount(result.parameters)}`);
     say(
-      `memory         ${formatBytes(result.plan.totalBytes)} planned, ${formatBytes(result.peakBytes)} at peak in the process`,
+      `memory         ${formatBytes(result.plan.totalBytes)} planned by the engine, ${formatBytes(result.peakBytes)} at peak in the whole process`,
     );
     for (const [name, bytes] of Object.entries({
       parameters: result.plan.parameterBytes,

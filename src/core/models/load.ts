@@ -13,8 +13,7 @@ import {
   type NativeTokenizer,
   type NativeWeightType,
 } from "../engine/addon.ts";
-import { newestWholeCheckpoint } from "../runs/checkpoints.ts";
-import { findRun } from "../runs/directory.ts";
+import { findRunCheckpoint } from "../recipe/init-from.ts";
 import { loadTokenizer } from "../tokenizer/load.ts";
 import { isAdapterFolder, readAdapterFolder } from "./adapter.ts";
 import { configOfGguf, huggingFaceName, specialIdsOfGguf, tokenizerJsonOfGguf } from "./gguf/gpt2.ts";
@@ -61,33 +60,24 @@ async function isFile(file: string): Promise<boolean> {
   return (await stat(file).catch(() => null))?.isFile() ?? false;
 }
 
-/** The folder that `source` names: itself, or the newest checkpoint of a run (by directory, id or name). */
+/** The folder that `source` names: itself, the checkpoint of RUN@STEP, or the newest of RUN (directory, id or name). */
 export async function findModel(source: string, workspace: string): Promise<string> {
   const folder = path.resolve(source);
   if ((await isFile(path.join(folder, "config.json"))) || (await isAdapterFolder(folder))) {
     return folder;
   }
-  let run: string;
   try {
-    run = await findRun(workspace, source);
+    return (await findRunCheckpoint(source, workspace)).folder;
   } catch (error) {
     if (error instanceof AppError && error.code === "RUN_NOT_FOUND") {
       throw new AppError(
         "CHECKPOINT_NOT_FOUND",
-        `"${source}" is neither a folder with config.json and ${weightsName}, nor a file of weights, nor a run in ${workspace}.`,
+        `"${source}" is neither a folder with config.json and ${weightsName}, nor a file of weights, nor a run in ${workspace}; name one of these, or RUN@STEP.`,
         { cause: error },
       );
     }
     throw error;
   }
-  const { checkpoint, problems } = await newestWholeCheckpoint(run, "sizes");
-  if (checkpoint === null) {
-    throw new AppError(
-      "CHECKPOINT_NOT_FOUND",
-      problems[0] ?? `The run ${path.basename(run)} has no checkpoint yet; \`assay checkpoint\` asks it for one.`,
-    );
-  }
-  return checkpoint.path;
 }
 
 /** Divides the query weights of layer i by i + 1, which gives the scores that `scale_attn_by_inverse_layer_idx` asks for. */

@@ -50,7 +50,7 @@ export function findGpu(name: string): Gpu {
     const near = nearestWord(wanted, names);
     throw new AppError(
       "BAD_ARGUMENT",
-      `There is no GPU "${name}" in the planner's table; ${near === null ? `it has ${names.join(", ")}.` : `did you mean ${near}?`}`,
+      `There is no GPU "${name}" in the planner's table; it has ${names.join(", ")}${near === null ? "." : `; did you mean ${near}?`}`,
     );
   }
   return found;

@@ -77,11 +77,21 @@ async function isModelFolder(folder: string): Promise<boolean> {
   return (await stat(path.join(folder, "config.json")).catch(() => null))?.isFile() === true;
 }
 
+async function isRunDirectory(folder: string): Promise<boolean> {
+  return (await stat(path.join(folder, "run.json")).catch(() => null))?.isFile() === true;
+}
+
 /** The folder of a model or of `RUN@STEP`; null where the source is a recipe or a run. */
 async function modelFolder(source: string, workspace: string): Promise<string | null> {
   const folder = path.resolve(source);
   if (await isModelFolder(folder)) {
     return folder;
+  }
+  if ((await stat(folder).catch(() => null))?.isDirectory() === true && !(await isRunDirectory(folder))) {
+    throw new AppError(
+      "CHECKPOINT_NOT_FOUND",
+      `${folder} is a folder without a config.json; name a model's folder, a recipe, a preset or a run.`,
+    );
   }
   return splitRunStep(source).step === null ? null : (await findRunCheckpoint(source, workspace)).folder;
 }

@@ -25,7 +25,17 @@ export async function findRunCheckpoint(
   workspace: string,
 ): Promise<{ readonly run: string; readonly folder: string; readonly step: number }> {
   const { run: reference, step } = splitRunStep(source);
-  const run = await findRun(workspace, reference);
+  const run = await findRun(workspace, reference).catch(async (error: unknown) => {
+    const at = source.lastIndexOf("@");
+    if (step === null && at > 0 && (await findRun(workspace, source.slice(0, at)).catch(() => null)) !== null) {
+      throw new AppError(
+        "BAD_ARGUMENT",
+        `"${source.slice(at + 1)}" is not a step of the run ${source.slice(0, at)}; write RUN@STEP with a whole number.`,
+        { cause: error },
+      );
+    }
+    throw error;
+  });
   if (step !== null) {
     const folder = checkpointPath(run, step);
     if ((await stat(folder).catch(() => null)) === null) {

@@ -231,7 +231,7 @@ function checkInitFrom({ model, tokenizer }: Recipe): readonly RecipeFinding[] {
   return [
     error(
       "tokenizer.train",
-      "tokenizer.train makes new ids, and the weights of model.init_from know their own; leave tokenizer out, it comes with the model.",
+      "tokenizer.train makes new ids, and the weights of model.init_from know their own; leave tokenizer out (on the command line --set tokenizer={}), it comes with the model.",
     ),
   ];
 }
