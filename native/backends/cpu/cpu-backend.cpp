@@ -156,11 +156,15 @@ void CpuBackend::release(void* memory) noexcept {
 }
 
 void CpuBackend::copy_to_backend(void* target, const void* host_source, std::size_t size_bytes) {
-  std::memcpy(target, host_source, size_bytes);
+  if (size_bytes > 0) { // nothing may lie nowhere
+    std::memcpy(target, host_source, size_bytes);
+  }
 }
 
 void CpuBackend::copy_to_host(void* host_target, const void* source, std::size_t size_bytes) {
-  std::memcpy(host_target, source, size_bytes);
+  if (size_bytes > 0) {
+    std::memcpy(host_target, source, size_bytes);
+  }
 }
 
 void CpuBackend::zero(float* values, std::int64_t count) {
