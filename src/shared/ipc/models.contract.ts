@@ -91,7 +91,7 @@ export const modelsContract = {
         stopReason: z.enum(["length", "stop", "cancelled"]),
       }),
     },
-    /** Progress is coalesced. The last phase reads the export back; one that differs too much fails and leaves nothing. */
+    /** Progress is coalesced. The last phase reads the export back; one that differs too much fails, and leaves its files to be looked at. */
     "models.export": {
       input: modelReference.extend({
         format: exportFormatSchema,
