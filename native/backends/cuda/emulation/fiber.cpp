@@ -4,7 +4,6 @@
 
 #include <sys/mman.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -117,17 +116,15 @@ const void* g_scheduler_stack = nullptr;
 std::size_t g_scheduler_stack_bytes = 0;
 #endif
 
-std::size_t page_bytes() {
-  static const std::size_t bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  return bytes;
-}
+// More than any frame, so that none reaches over it; a multiple of every page size.
+constexpr std::size_t kGuardBytes = 64 * 1024;
 
 } // namespace
 
 Fiber::Fiber() {
-  void* memory = mmap(nullptr, page_bytes() + kStackBytes, PROT_READ | PROT_WRITE,
+  void* memory = mmap(nullptr, kGuardBytes + kStackBytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED || mprotect(memory, page_bytes(), PROT_NONE) != 0) {
+  if (memory == MAP_FAILED || mprotect(memory, kGuardBytes, PROT_NONE) != 0) {
     throw std::bad_alloc();
   }
   memory_ = static_cast<std::byte*>(memory);
@@ -138,9 +135,9 @@ Fiber::Fiber() {
 
 Fiber::~Fiber() {
 #if defined(ASSAY_ADDRESS_SANITIZER)
-  ASAN_UNPOISON_MEMORY_REGION(memory_, page_bytes() + kStackBytes);
+  ASAN_UNPOISON_MEMORY_REGION(memory_, kGuardBytes + kStackBytes);
 #endif
-  munmap(memory_, page_bytes() + kStackBytes);
+  munmap(memory_, kGuardBytes + kStackBytes);
 #if defined(ASSAY_UCONTEXT)
   delete static_cast<ucontext_t*>(context_);
 #endif
@@ -152,13 +149,13 @@ void Fiber::start(void (*function)(void*), void* argument) {
   sanitizer_stack_ = nullptr;
 #if defined(ASSAY_ADDRESS_SANITIZER)
   // A fiber that was given up left the marks of its frames.
-  ASAN_UNPOISON_MEMORY_REGION(memory_ + page_bytes(), kStackBytes);
+  ASAN_UNPOISON_MEMORY_REGION(memory_ + kGuardBytes, kStackBytes);
 #endif
-  std::byte* end = memory_ + page_bytes() + kStackBytes;
+  std::byte* end = memory_ + kGuardBytes + kStackBytes;
 #if defined(ASSAY_UCONTEXT)
   auto* context = static_cast<ucontext_t*>(context_);
   getcontext(context);
-  context->uc_stack.ss_sp = memory_ + page_bytes();
+  context->uc_stack.ss_sp = memory_ + kGuardBytes;
   context->uc_stack.ss_size = kStackBytes;
   context->uc_link = nullptr;
   makecontext(context, &Fiber::run, 0);
@@ -186,7 +183,7 @@ Fault Fiber::resume() {
   g_fault = {};
 #if defined(ASSAY_ADDRESS_SANITIZER)
   void* own_stack = nullptr;
-  __sanitizer_start_switch_fiber(&own_stack, memory_ + page_bytes(), kStackBytes);
+  __sanitizer_start_switch_fiber(&own_stack, memory_ + kGuardBytes, kStackBytes);
 #endif
 #if defined(ASSAY_UCONTEXT)
   swapcontext(&g_scheduler, static_cast<ucontext_t*>(context_));
@@ -221,7 +218,7 @@ Fiber* Fiber::current() {
 
 bool Fiber::is_guard(const void* address) const {
   const auto* byte = static_cast<const std::byte*>(address);
-  return byte >= memory_ && byte < memory_ + page_bytes();
+  return byte >= memory_ && byte < memory_ + kGuardBytes;
 }
 
 bool Fiber::leave_after_fault(void* machine_context, const void* address) {

@@ -26,7 +26,7 @@ public:
   // Back to whoever resumed; called by the fiber that runs.
   static void suspend();
   static Fiber* current();
-  // Whether an address lies in the unreadable page below the stack.
+  // Whether an address lies in the unreadable pages below the stack.
   bool is_guard(const void* address) const;
   // From a signal handler: makes the interrupted fiber's resume() return the fault once the handler has returned, for
   // `machine_context` the handler's third argument. False where no fiber runs or it is not known how.
@@ -35,7 +35,7 @@ public:
 private:
   [[noreturn]] static void run();
 
-  std::byte* memory_ = nullptr; // a guard page, then the stack
+  std::byte* memory_ = nullptr; // guard pages, then the stack
   void* context_ = nullptr;     // the saved stack pointer (or the ucontext)
   void* sanitizer_stack_ = nullptr;
   void (*function_)(void*) = nullptr;
