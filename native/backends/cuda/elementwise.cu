@@ -3,7 +3,7 @@
 #include "backends/cuda/access.h"
 #include "backends/cuda/activation.h"
 #include "backends/cuda/kernels.h"
-#include "backends/cuda/random.h"
+#include "backends/cuda/dropout.h"
 
 #include "engine/base/error.h"
 
@@ -108,7 +108,7 @@ __global__ void __launch_bounds__(kThreads)
   for_groups<kWidth>(rows * channels, [&](auto width, std::int64_t at) {
     float own[decltype(width)::value];
     load_values(own, values + at);
-    apply_dropout(own, mask, static_cast<std::uint32_t>(at / sample_size), static_cast<std::uint64_t>(at % sample_size));
+    apply_dropout(own, mask, static_cast<std::uint32_t>(at / sample_size), at % sample_size);
     store_values(values + at, own);
   });
 }
@@ -200,7 +200,7 @@ void dropout(const KernelContext& context, Values values, std::int64_t rows, std
     const bool is_packed = are_aligned(values.data) && rows_per_sample * channels % kWidth == 0;
     const auto kernel = is_packed ? dropout_kernel<T, kWidth> : dropout_kernel<T, 1>;
     launch(context, kernel, grid_for(context, divide_up(rows * channels, kWidth)), kThreads, 0, pointer<T>(values),
-           rows, channels, rows_per_sample, dropout_mask(dropout));
+           rows, channels, rows_per_sample, DropoutMask(dropout));
   });
 }
 

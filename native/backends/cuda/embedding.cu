@@ -4,7 +4,7 @@
 // workspace, and the block of the piece where it begins adds them, in order.
 #include "backends/cuda/access.h"
 #include "backends/cuda/kernels.h"
-#include "backends/cuda/random.h"
+#include "backends/cuda/dropout.h"
 #include "backends/cuda/row-order.h"
 
 #include <algorithm>
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(kThreads) embedding_forward_kernel(EmbeddingFo
       }
     }
     apply_dropout(sum, mask, static_cast<std::uint32_t>(row / call.seq_len),
-                  static_cast<std::uint64_t>(t * call.channels + channel));
+                  t * call.channels + channel);
     store_values(static_cast<T*>(call.output.data) + row * call.channels + channel, sum);
   }
 }
@@ -78,7 +78,7 @@ __device__ __forceinline__ void load_gradient(float (&values)[kWidth], const Gra
                                               std::int64_t channel) {
   load_values(values, static_cast<const T*>(gradient.d_output.data) + row * gradient.channels + channel);
   apply_dropout(values, gradient.mask, static_cast<std::uint32_t>(row / gradient.seq_len),
-                static_cast<std::uint64_t>(row % gradient.seq_len * gradient.channels + channel));
+                row % gradient.seq_len * gradient.channels + channel);
 }
 
 template <int kWidth> __device__ __forceinline__ void add_to(float* target, const float (&values)[kWidth]) {
@@ -236,7 +236,7 @@ void add_by_key(const KernelContext& context, const Gradient& gradient, const st
 template <class T, int kWidth>
 void run_backward(const KernelContext& context, const EmbeddingBackward& call) {
   const Gradient gradient{call.d_output, call.batch * call.seq_len, call.seq_len, call.channels,
-                          dropout_mask(call.dropout)};
+                          DropoutMask(call.dropout)};
   if (call.d_token_weight != nullptr) {
     add_by_key<T, kWidth>(context, gradient, call.tokens, call.token_order, call.d_token_weight);
   }
@@ -267,7 +267,7 @@ void embedding_forward(const KernelContext& context, const EmbeddingForward& cal
     const auto kernel = is_packed ? embedding_forward_kernel<T, kWidth> : embedding_forward_kernel<T, 1>;
     const std::int64_t groups = is_packed ? call.channels / kWidth : call.channels;
     const auto threads = static_cast<unsigned>(std::min<std::int64_t>(divide_up(groups, 32) * 32, kThreads));
-    launch(context, kernel, grid_of(rows), threads, 0, call, dropout_mask(call.dropout));
+    launch(context, kernel, grid_of(rows), threads, 0, call, DropoutMask(call.dropout));
   });
 }
 

@@ -4,7 +4,7 @@
 #include "backends/cuda/access.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/layer-norm.h"
-#include "backends/cuda/random.h"
+#include "backends/cuda/dropout.h"
 #include "backends/cuda/reduce.h"
 
 #include <algorithm>
@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
     const float mean_dot = dot * inverse_channels;
     T* d_input = static_cast<T*>(call.d_residual_output.data) + at;
     const auto sample = static_cast<std::uint32_t>(row / call.rows_per_sample);
-    const auto first_element = static_cast<std::uint64_t>(row % call.rows_per_sample * channels);
+    const auto first_element = row % call.rows_per_sample * channels;
 #pragma unroll
     for (int g = 0; g < kGroups; ++g) {
       const std::int64_t group = lane + g * kThreads;
@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
         }
         store_values(d_input + group * kWidth, result);
         if (call.d_branch.data != nullptr) {
-          apply_dropout(result, mask, sample, first_element + static_cast<std::uint64_t>(group * kWidth));
+          apply_dropout(result, mask, sample, first_element + group * kWidth);
           store_values(static_cast<T*>(call.d_branch.data) + at + group * kWidth, result);
         }
       }
@@ -187,7 +187,7 @@ __global__ void __launch_bounds__(kPlainThreads) layer_norm_backward_plain_kerne
     store(static_cast<T*>(call.d_residual_output.data) + at + c, result[0]);
     if (call.d_branch.data != nullptr) {
       apply_dropout(result, mask, static_cast<std::uint32_t>(row / call.rows_per_sample),
-                    static_cast<std::uint64_t>(row % call.rows_per_sample * channels + c));
+                    row % call.rows_per_sample * channels + c);
       store(static_cast<T*>(call.d_branch.data) + at + c, result[0]);
     }
   }
@@ -263,7 +263,7 @@ void layer_norm_backward(const KernelContext& context, const LayerNormBackward& 
   }
   float* block_sums = is_frozen ? nullptr : static_cast<float*>(context.workspace);
   const std::int64_t blocks = backward_blocks(call.rows, context.multiprocessors);
-  const DropoutMask mask = dropout_mask(call.dropout);
+  const DropoutMask mask = DropoutMask(call.dropout);
   with_type(call.d_output.type, [&](auto type) {
     using T = decltype(type);
     const bool is_packed =

@@ -4,7 +4,7 @@
 #include "backends/cuda/access.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/layer-norm.h"
-#include "backends/cuda/random.h"
+#include "backends/cuda/dropout.h"
 #include "backends/cuda/reduce.h"
 
 namespace assay::cuda {
@@ -44,17 +44,17 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
   if (branch != nullptr) {
     T* sums = static_cast<T*>(call.residual_output.data) + row * channels;
     const auto sample = static_cast<std::uint32_t>(row / call.rows_per_sample);
-    const auto first_element = static_cast<std::uint64_t>(row % call.rows_per_sample * channels);
+    const auto first_element = row % call.rows_per_sample * channels;
 #pragma unroll
     for (int g = 0; g < kGroups; ++g) {
       const std::int64_t group = lane + g * kThreads;
       if (group < groups) {
         float more[kWidth];
         load_values<Reuse::kNever>(more, branch + group * kWidth);
-        apply_dropout(more, mask, sample, first_element + static_cast<std::uint64_t>(group * kWidth));
+        apply_dropout(more, mask, sample, first_element + group * kWidth);
 #pragma unroll
         for (int i = 0; i < kWidth; ++i) {
-          values[g][i] = rounded<T>(values[g][i] + more[i]);
+          values[g][i] = to_float(from_float<T>(values[g][i] + more[i]));
         }
         store_values(sums + group * kWidth, values[g]);
       }
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(kPlainThreads) layer_norm_forward_plain_kernel
     for (std::int64_t c = threadIdx.x; c < channels; c += kPlainThreads) {
       float more[1] = {load(branch + c)};
       apply_dropout(more, mask, static_cast<std::uint32_t>(row / call.rows_per_sample),
-                    static_cast<std::uint64_t>(row % call.rows_per_sample * channels + c));
+                    row % call.rows_per_sample * channels + c);
       store(sums + c, load(input + c) + more[0]);
       sum += load(sums + c);
     }
@@ -155,7 +155,7 @@ void layer_norm_forward(const KernelContext& context, const LayerNormForward& ca
   if (call.rows == 0) {
     return;
   }
-  const DropoutMask mask = dropout_mask(call.dropout);
+  const DropoutMask mask = DropoutMask(call.dropout);
   with_type(call.output.type, [&](auto type) {
     using T = decltype(type);
     const bool is_packed = are_aligned(call.residual.data, call.branch.data, call.residual_output.data,

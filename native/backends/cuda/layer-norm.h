@@ -16,13 +16,6 @@ inline constexpr int kPlainThreads = 256;
 // Teams of one warp share a block.
 template <int kThreads> inline constexpr int kRowsPerBlock = kThreads == 32 ? 4 : 1;
 
-// A value as it will be read again.
-template <class T> __device__ __forceinline__ float rounded(float value) {
-  T stored;
-  store(&stored, value);
-  return load(&stored);
-}
-
 // Calls body(std::integral_constant<int, threads>) with the smallest team that holds a row; false when none does.
 template <class T, class Body> bool with_team(std::int64_t channels, const Body& body) {
   constexpr int kValuesPerThread = kGroups * kPackedWidth<T>;

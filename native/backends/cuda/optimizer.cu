@@ -3,7 +3,6 @@
 // parameters. The segments travel in the kernel's parameters, some at a launch.
 #include "backends/cuda/access.h"
 #include "backends/cuda/kernels.h"
-#include "backends/cuda/random.h"
 #include "backends/cuda/reduce.h"
 
 #include "engine/base/error.h"

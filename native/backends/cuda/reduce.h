@@ -1,27 +1,9 @@
-// Sums and maxima over a warp and over a block, always in the same order: equal inputs give equal bits.
+// Sums over a team of threads, which is a warp or a whole block, always in the same order: equal inputs give equal bits.
 #pragma once
 
-#include "backends/cuda/device.h"
+#include "backends/cuda/vector.h"
 
 namespace assay::cuda {
-
-inline constexpr unsigned kAllLanes = 0xFFFFFFFFU;
-
-template <class Number> __device__ __forceinline__ Number warp_sum(Number value) {
-#pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) {
-    value += __shfl_xor_sync(kAllLanes, value, offset);
-  }
-  return value;
-}
-
-__device__ __forceinline__ float warp_max(float value) {
-#pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) {
-    value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, offset));
-  }
-  return value;
-}
 
 // The sum over a block of kThreads, in every thread. `shared` holds kThreads / 32 numbers; a second call may follow at
 // once. A block of one warp needs none and does not synchronise, so its warps may be others' blocks.
