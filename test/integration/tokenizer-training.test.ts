@@ -277,3 +277,34 @@ describe("vocabularySavings", () => {
     expect(gpt2?.gpuHours).toBeCloseTo((gpt2?.flops ?? 0) / (312e12 * 0.4) / 3600);
   });
 });
+
+describe("the laboratory's handlers", () => {
+  it("compare, explain a word, search and lay over", async () => {
+    const { requests, streams } = createTokenizerHandlers({ workspace: () => folder });
+    const context = { signal: new AbortController().signal };
+    const compared = await streams["tokenizers.compare"](
+      { tokenizers: ["gpt2"], inputs: [input], terms: [" metformin"], iobFiles: [], topEntities: 0 },
+      () => undefined,
+      context,
+    );
+    expect(compared).toMatchObject({ tokenizers: ["gpt2"], entities: null, terms: [{ term: " metformin" }] });
+    const explained = await requests["tokenizers.explain-word"]({ tokenizer: "gpt2", word: " metformin" }, context);
+    expect(explained?.pieces.join("")).toBe(" metformin");
+    const found = await requests["tokenizers.vocabulary"]({ tokenizer: "gpt2", search: "zebra", limit: 5 }, context);
+    expect(found.total).toBe(found.entries.length);
+    const overlap = await requests["tokenizers.overlap"](
+      { first: "gpt2", second: "gpt2", ignoreMarks: false },
+      context,
+    );
+    expect(overlap).toMatchObject({ onlyFirst: [], onlySecond: [] });
+    const stopped = new AbortController();
+    stopped.abort();
+    await expect(
+      streams["tokenizers.compare"](
+        { tokenizers: ["gpt2"], inputs: [input], terms: [], iobFiles: [], topEntities: 0 },
+        () => undefined,
+        { signal: stopped.signal },
+      ),
+    ).rejects.toMatchObject({ code: "CANCELLED" });
+  });
+});

@@ -3,7 +3,7 @@
 import { findGpu, USUAL_MFU } from "../planner/gpus.ts";
 import { trainingFlopsPerToken } from "../planner/model-size.ts";
 import { planSource } from "../planner/plan-source.ts";
-import { compareTokenizers } from "./compare.ts";
+import { type CompareOptions, compareTokenizers } from "./compare.ts";
 import { loadTokenizer } from "./load.ts";
 
 export type SavingsRow = {
@@ -37,7 +37,7 @@ export type SavingsOptions = {
   readonly inputs: readonly string[];
   readonly workspace: string;
   readonly gpu: { readonly name: string; readonly mfu: number | null } | null;
-};
+} & Pick<CompareOptions, "signal" | "onProgress">;
 
 export async function vocabularySavings(options: SavingsOptions): Promise<Savings> {
   const plan = await planSource({ source: options.source, workspace: options.workspace, cluster: null });
