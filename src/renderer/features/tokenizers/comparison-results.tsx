@@ -90,7 +90,7 @@ function EntityTables({ entities }: { readonly entities: NonNullable<Comparison[
                     name={row.tokenizer}
                     rate={row.breakRate}
                     highest={highest}
-                    source={null}
+                    isPublished={false}
                   />
                 ))}
                 {set.published.map((row) => (
