@@ -134,8 +134,8 @@ struct Result {
 
 AttentionForward forward_call(const Shape& shape, ConstValues qkv, Values output, float* log_sum_exp,
                               const std::int32_t* key_begin, const std::int32_t* key_end) {
-  AttentionForward call{qkv, output, log_sum_exp, shape.batch, shape.seq_len, shape.heads, shape.head_size,
-                        shape.dropout()};
+  AttentionForward call{qkv,           output,      log_sum_exp,     shape.batch,
+                        shape.seq_len, shape.heads, shape.head_size, shape.dropout()};
   call.causal = shape.causal;
   call.key_begin = key_begin;
   call.key_end = key_end;
@@ -145,9 +145,8 @@ AttentionForward forward_call(const Shape& shape, ConstValues qkv, Values output
 AttentionBackward backward_call(const Shape& shape, ConstValues d_output, ConstValues qkv, ConstValues output,
                                 const float* log_sum_exp, Values d_qkv, const std::int32_t* key_begin,
                                 const std::int32_t* key_end) {
-  AttentionBackward call{d_output,    qkv,           output,      log_sum_exp,    d_qkv,
-                         shape.batch, shape.seq_len, shape.heads, shape.head_size,
-                        shape.dropout()};
+  AttentionBackward call{d_output,    qkv,           output,      log_sum_exp,     d_qkv,
+                         shape.batch, shape.seq_len, shape.heads, shape.head_size, shape.dropout()};
   call.causal = shape.causal;
   call.key_begin = key_begin;
   call.key_end = key_end;
@@ -191,10 +190,10 @@ Result on_device(const Shape& shape, const Floats& qkv, const Floats& d_output, 
   cuda::attention_forward(context,
                           forward_call(shape, device_qkv.view(), output.view(), log_sum_exp.data(),
                                        has_ranges ? begin.data() : nullptr, has_ranges ? end.data() : nullptr));
-  cuda::attention_backward(context, backward_call(shape, device_d_output.view(), device_qkv.view(),
-                                                  output_of_cpu.view(), log_sum_exp_of_cpu.data(), d_qkv.view(),
-                                                  has_ranges ? begin.data() : nullptr,
-                                                  has_ranges ? end.data() : nullptr));
+  cuda::attention_backward(context,
+                           backward_call(shape, device_d_output.view(), device_qkv.view(), output_of_cpu.view(),
+                                         log_sum_exp_of_cpu.data(), d_qkv.view(), has_ranges ? begin.data() : nullptr,
+                                         has_ranges ? end.data() : nullptr));
   return {output.bytes(), d_qkv.bytes(), output.floats(), d_qkv.floats(), log_sum_exp.to_host()};
 }
 
@@ -363,18 +362,9 @@ void add_training_cases() {
 
 void add_cached_cases() {
   const std::vector<CachedShape> shapes = {
-      {{0}, 1, 1, 64},
-      {{63, 64, 5}, 1, 2, 64},
-      {{200}, 1, 1, 128},
-      {{70, 0, 190}, 3, 2, 24},
-      {{62, 10}, 16, 2, 64},
-      {{40}, 5, 1, 80, 0},
-      {{3, 9}, 2, 1, 5},
-      {{66}, 1, 1, 256},
-      {{30}, 16, 1, 256},
-      {{0}, 17, 2, 64},
-      {{5, 130}, 70, 1, 64},
-      {{33, 0}, 40, 2, 5},
+      {{0}, 1, 1, 64},         {{63, 64, 5}, 1, 2, 64}, {{200}, 1, 1, 128},    {{70, 0, 190}, 3, 2, 24},
+      {{62, 10}, 16, 2, 64},   {{40}, 5, 1, 80, 0},     {{3, 9}, 2, 1, 5},     {{66}, 1, 1, 256},
+      {{30}, 16, 1, 256},      {{0}, 17, 2, 64},        {{5, 130}, 70, 1, 64}, {{33, 0}, 40, 2, 5},
       {{100}, 130, 1, 128, 0},
   };
   for (const CachedShape& shape : shapes) {
@@ -401,8 +391,8 @@ void add_refusals() {
              std::string("WORKSPACE_TOO_SMALL"));
     const DeviceArray<std::int32_t> past(std::vector<std::int32_t>{0});
     CHECK_EQ(code_of([&] {
-               cuda::attention_cached({}, {memory.data(), memory.data(), memory.data(), memory.data(), past.data(), 1,
-                                           1, 1, 1, 8, 1});
+               cuda::attention_cached(
+                   {}, {memory.data(), memory.data(), memory.data(), memory.data(), past.data(), 1, 1, 1, 1, 8, 1});
              }),
              std::string("WORKSPACE_TOO_SMALL"));
   });
@@ -416,7 +406,8 @@ void add_refusals() {
       const auto begin = keys.begin() + first * size;
       const DeviceArray<float> cache(Floats(begin, begin + shape.sequences() * size));
       const DeviceArray<float> values(Floats(begin, begin + shape.sequences() * size));
-      const DeviceArray<float> input(Floats(qkv.begin() + first * 192, qkv.begin() + (first + shape.sequences()) * 192));
+      const DeviceArray<float> input(
+          Floats(qkv.begin() + first * 192, qkv.begin() + (first + shape.sequences()) * 192));
       const DeviceArray<float> output(static_cast<std::size_t>(shape.sequences() * 64));
       const DeviceArray<std::int32_t> past(shape.past);
       const DeviceArray<std::byte> workspace(cuda::attention_workspace_bytes(shape.request()));
