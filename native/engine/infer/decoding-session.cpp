@@ -36,6 +36,7 @@ DecodingSession::DecodingSession(TransformerModel& model, const DecodingOptions&
   const std::int64_t widest = std::max(3 * c.d_model, c.d_inner);
   ArenaPlan plan;
   const std::size_t tokens = plan.place_values(rows);
+  const std::size_t past = plan.place_values(options_.sequences);
   const std::size_t token_positions = plan.place_values(rows);
   const std::size_t logit_indices = plan.place_values(options_.logit_rows);
   const std::size_t residual = plan.place_values(rows * c.d_model);
@@ -52,6 +53,7 @@ DecodingSession::DecodingSession(TransformerModel& model, const DecodingOptions&
   const auto floats = [&](std::size_t offset) { return reinterpret_cast<float*>(memory_.bytes() + offset); };
   const auto integers = [&](std::size_t offset) { return reinterpret_cast<std::int32_t*>(memory_.bytes() + offset); };
   tokens_ = integers(tokens);
+  past_ = integers(past);
   token_positions_ = integers(token_positions);
   logit_indices_ = integers(logit_indices);
   residual_ = floats(residual);
@@ -107,10 +109,12 @@ void DecodingSession::upload(std::span<const SequenceTokens> pieces) {
     const auto first_row = static_cast<std::int64_t>(host_tokens_.size());
     const bool joins = !groups_.empty() && groups_.back().count == count &&
                        groups_.back().sequence + groups_.back().sequences == piece.sequence;
+    const std::int64_t end = position(piece.sequence) + count;
     if (joins) {
       ++groups_.back().sequences;
+      groups_.back().longest = std::max(groups_.back().longest, end);
     } else {
-      groups_.push_back({piece.sequence, 1, first_row, count});
+      groups_.push_back({piece.sequence, 1, first_row, count, end});
     }
     host_tokens_.insert(host_tokens_.end(), piece.tokens.begin(), piece.tokens.end());
     for (std::int64_t i = 0; i < count; ++i) {
@@ -126,6 +130,7 @@ void DecodingSession::upload(std::span<const SequenceTokens> pieces) {
   const std::size_t bytes = host_tokens_.size() * sizeof(std::int32_t);
   model_.backend().copy_to_backend(tokens_, host_tokens_.data(), bytes);
   model_.backend().copy_to_backend(token_positions_, host_positions_.data(), bytes);
+  model_.backend().copy_to_backend(past_, positions_.data(), positions_.size() * sizeof(std::int32_t));
 }
 
 void DecodingSession::append(std::span<const SequenceTokens> pieces, Pass pass) {
@@ -133,7 +138,7 @@ void DecodingSession::append(std::span<const SequenceTokens> pieces, Pass pass) 
   pass_ = pass;
   run_layers(pass);
   for (const SequenceTokens& piece : pieces) {
-    positions_[static_cast<std::size_t>(piece.sequence)] += static_cast<std::int64_t>(piece.tokens.size());
+    positions_[static_cast<std::size_t>(piece.sequence)] += static_cast<std::int32_t>(piece.tokens.size());
   }
 }
 
@@ -187,8 +192,9 @@ void DecodingSession::attend(std::size_t layer, bool bf16) {
     call.key_cache = keys + group.sequence * sequence_count;
     call.value_cache = values + group.sequence * sequence_count;
     call.output = attention_ + group.first_row * c.d_model;
-    call.past = std::span(positions_)
-                    .subspan(static_cast<std::size_t>(group.sequence), static_cast<std::size_t>(group.sequences));
+    call.past = past_ + group.sequence;
+    call.sequences = group.sequences;
+    call.longest = group.longest;
     call.count = group.count;
     call.capacity = options_.capacity;
     call.heads = c.n_heads;

@@ -58,6 +58,7 @@ private:
   // Neighbouring sequences that append equally many tokens: one call of attention.
   struct Group {
     std::int64_t sequence, sequences, first_row, count;
+    std::int64_t longest; // the most positions that any of them has then
   };
 
   void check(const SequenceTokens& piece) const;
@@ -67,7 +68,7 @@ private:
 
   TransformerModel& model_;
   DecodingOptions options_;
-  std::vector<std::int64_t> positions_; // of each sequence: where it goes on
+  std::vector<std::int32_t> positions_; // of each sequence: where it goes on
   std::vector<Group> groups_;
   std::int64_t row_count_ = 0;
   Pass pass_ = Pass::kPrompt;
@@ -75,6 +76,7 @@ private:
 
   Buffer memory_;
   std::int32_t* tokens_ = nullptr;          // (rows)
+  std::int32_t* past_ = nullptr;            // (sequences): positions_ before the pass
   std::int32_t* token_positions_ = nullptr; // (rows)
   std::int32_t* logit_indices_ = nullptr;   // (logit rows)
   float* residual_ = nullptr;               // (rows, C)

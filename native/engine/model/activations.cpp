@@ -68,6 +68,7 @@ void place_head(Placer& place, HeadActivations& head, const ModelConfig& c, std:
   head.d_logits = training ? place.floats(small) : nullptr;
   head.class_weights = place.floats(std::max<std::int64_t>(c.head_outputs(), 1));
   const std::int64_t pooled = c.has_sequence_head() ? batch * c.d_model : 0;
+  head.losses = reinterpret_cast<StepSums*>(place.integers(sizeof(StepSums) / sizeof(std::int32_t)));
   head.pooled_input = place.floats(pooled);
   head.pooled_sum = place.floats(pooled);
   head.pooled = place.floats(pooled);

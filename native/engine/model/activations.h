@@ -46,6 +46,16 @@ struct OuterActivations {
   float *adapter_wide, *adapter_input;                                 // (M, max(3C, I))
 };
 
+// Sums on the backend, read once a step.
+struct StepSums {
+  double main;     // losses of tokens, or of the small head's rows (weighted); span QA: of both ends
+  double sentence; // pretraining: of the order of the segments
+  double squares;  // of the gradients
+
+  // What the head's losses come to: span QA's is the mean of both ends'.
+  double main_loss(HeadKind head) const { return head == HeadKind::kSpanQa ? main / 2 : main; }
+};
+
 // Of the heads. The masked LM's rows are gathered, so that only what is scored goes through its layers.
 struct HeadActivations {
   float *gathered, *transform_sum, *transformed, *normed;       // (M, C)
@@ -55,6 +65,7 @@ struct HeadActivations {
   std::int32_t *rows, *targets, *sequence_rows, *small_targets; // (M), (M), (B), (2M)
   std::int32_t* valid;                                          // (B)
   float* class_weights;                                         // (outputs)
+  StepSums* losses;
 };
 
 struct TransformerModel::Training {
@@ -64,6 +75,8 @@ struct TransformerModel::Training {
   std::vector<std::int64_t> gradient_offsets; // floats, by stored tensor; −1: frozen
   std::int64_t gradient_count = 0;
   bool trains_everything = true;
+  // What the losses of the gradients held now are divided by.
+  double scored = 1.0, scored_sentences = 1.0;
   ModelGradients table;
   // Trained tensors that are neighbours in memory, in parameters and gradients alike.
   struct Run {

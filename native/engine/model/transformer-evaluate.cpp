@@ -69,14 +69,19 @@ template <class Use> void TransformerModel::run_forward(const Batch& batch, cons
 Evaluation TransformerModel::evaluate(const Batch& batch) {
   check_batch(batch, true);
   Evaluation evaluation;
-  run_forward(batch, [&](const Batch& part, const PassContext&, const Heads& heads, const float* hidden, std::int64_t) {
-    const HeadLoss loss = heads.run(hidden, part, heads.upload(part, {}));
-    evaluation.nats += loss.main;
-    evaluation.sentence_nats += loss.sentence;
-    evaluation.token_count +=
-        config_.head == HeadKind::kSpanQa ? (count_scored_ends(part) + 1) / 2 : count_scored(part.targets);
-    evaluation.sentence_count += count_scored(part.sentence_targets);
-  });
+  run_forward(batch,
+              [&](const Batch& part, const PassContext&, const Heads& heads, const float* hidden, std::int64_t first) {
+                if (first == 0) {
+                  backend_.zero(heads.losses(), sizeof(StepSums));
+                }
+                heads.run(hidden, part, heads.upload(part, {}));
+                evaluation.token_count +=
+                    config_.head == HeadKind::kSpanQa ? (count_scored_ends(part) + 1) / 2 : count_scored(part.targets);
+                evaluation.sentence_count += count_scored(part.sentence_targets);
+              });
+  const StepSums sums = read_sums(inference_->head);
+  evaluation.nats = sums.main_loss(config_.head);
+  evaluation.sentence_nats = sums.sentence;
   return evaluation;
 }
 

@@ -75,6 +75,9 @@ struct Evaluation {
   std::int64_t sentence_count = 0;
 };
 
+struct StepSums;
+struct HeadActivations;
+
 class TransformerModel {
 public:
   // Allocates the parameters (zero until initialize() or writing). `backend` outlives the model.
@@ -164,11 +167,6 @@ private:
     double scored_sentences = 1.0; // pretraining
   };
 
-  struct HeadLossSum {
-    double main = 0;
-    double sentence = 0;
-  };
-
   std::byte* stored_bytes(std::size_t index) const;
   // Whole stored tensors as (rows, columns) floats on the host.
   void read_stored(std::size_t index, std::vector<float>& values) const;
@@ -185,10 +183,14 @@ private:
   Training& prepared() const;
   void check_batch(const Batch& batch, bool needs_targets) const;
   double scored_weight(const Batch& batch, std::span<const float> class_weights) const;
-  void run_microbatch(const Microbatch& micro, HeadLossSum& total, PhaseSeconds& phases);
+  void run_microbatch(const Microbatch& micro, PhaseSeconds& phases);
   Batch windows(std::span<const std::int32_t> tokens, std::int64_t batch, std::int64_t seq_len);
-  double forward_backward(const Batch& batch, std::uint32_t step, bool with_dropout, PhaseSeconds& phases);
-  StepResult update(double loss, bool loss_is_known, std::int64_t step, double learning_rate, PhaseSeconds& phases);
+  // Leaves gradients, and the sums of the losses on the backend.
+  void forward_backward(const Batch& batch, std::uint32_t step, bool with_dropout, PhaseSeconds& phases);
+  StepResult update(bool loss_is_known, std::int64_t step, double learning_rate, PhaseSeconds& phases);
+  StepSums read_sums(const HeadActivations& head) const;
+  // Of the latest gradients.
+  double mean_loss(const StepSums& sums) const;
   Inference& inference_for(std::int64_t batch, std::int64_t seq_len);
   // Runs groups of sequences forward; `use` gets each group's part of the batch and its final hidden states.
   template <class Use> void run_forward(const Batch& batch, const Use& use);
