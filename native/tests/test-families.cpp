@@ -240,23 +240,26 @@ void add_family_cases() {
       Fixture fixture(kind);
       check_gradients(fixture);
     });
-    add_case(title + ": computing activations again gives the same bits", [kind] {
-      TrainingOptions again = options_of();
-      again.recompute = true;
-      Fixture kept(kind, options_of(), 0.1F);
-      Fixture recomputed(kind, again, 0.1F);
-      CHECK(recomputed.model.allocated_memory().activation_bytes < kept.model.allocated_memory().activation_bytes);
-      const StepResult first = kept.model.train_batch(kept.example.batch(), 1, 1e-3);
-      const StepResult second = recomputed.model.train_batch(recomputed.example.batch(), 1, 1e-3);
-      CHECK_EQ(first.loss, second.loss);
-      for (const ParameterTensor& tensor : kept.model.parameters().tensors) {
-        const double difference =
-            largest_difference(gradient_of(kept.model, tensor.name), gradient_of(recomputed.model, tensor.name));
-        if (difference != 0.0) {
-          fail_check(__FILE__, __LINE__, tensor.name + " differs by " + std::to_string(difference));
+    for (const Recompute recompute : {Recompute::kSelective, Recompute::kFull}) {
+      const std::string what = recompute == Recompute::kFull ? "all activations" : "cheap activations";
+      add_case(title + ": computing " + what + " again gives the same bits", [kind, recompute] {
+        TrainingOptions again = options_of();
+        again.recompute = recompute;
+        Fixture kept(kind, options_of(), 0.1F);
+        Fixture recomputed(kind, again, 0.1F);
+        CHECK(recomputed.model.allocated_memory().activation_bytes < kept.model.allocated_memory().activation_bytes);
+        const StepResult first = kept.model.train_batch(kept.example.batch(), 1, 1e-3);
+        const StepResult second = recomputed.model.train_batch(recomputed.example.batch(), 1, 1e-3);
+        CHECK_EQ(first.loss, second.loss);
+        for (const ParameterTensor& tensor : kept.model.parameters().tensors) {
+          const double difference =
+              largest_difference(gradient_of(kept.model, tensor.name), gradient_of(recomputed.model, tensor.name));
+          if (difference != 0.0) {
+            fail_check(__FILE__, __LINE__, tensor.name + " differs by " + std::to_string(difference));
+          }
         }
-      }
-    });
+      });
+    }
     add_case(title + ": padding has no influence on what is predicted", [kind] {
       Fixture fixture(kind);
       const std::vector<float> before = fixture.model.predict(fixture.example.batch());
