@@ -223,6 +223,7 @@ OwnedBatch read_batch(const Napi::Object& object, const char* where) {
 Napi::Object to_object(Napi::Env env, const MemoryPlan& plan) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("parameterBytes", static_cast<double>(plan.parameter_bytes));
+  object.Set("weightCopyBytes", static_cast<double>(plan.weight_copy_bytes));
   object.Set("gradientBytes", static_cast<double>(plan.gradient_bytes));
   object.Set("optimizerBytes", static_cast<double>(plan.optimizer_bytes));
   object.Set("activationBytes", static_cast<double>(plan.activation_bytes));
