@@ -78,7 +78,10 @@ template <class W, int kColumns> struct StepWeights {
       if (i < count) {
         if constexpr (sizeof(Run<W, kColumns>) == 16) {
           const Packed<W> packed = load_packed_streaming(weights + i * stride);
-          inputs[i] = reinterpret_cast<const Run<W, kColumns>&>(packed);
+#pragma unroll
+          for (int c = 0; c < kColumns; ++c) {
+            inputs[i].values[c] = packed.values[c];
+          }
         } else {
           inputs[i] = *reinterpret_cast<const Run<W, kColumns>*>(weights + i * stride);
         }
