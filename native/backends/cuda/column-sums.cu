@@ -28,12 +28,17 @@ __global__ void __launch_bounds__(kThreads)
   float sums[kWidth] = {};
   if (column < columns) {
     for (std::int64_t first = begin + warp; first < end; first += kWarps * kAtOnce) {
+      // All that is read is asked for before anything is written.
       float own[kAtOnce][kWidth];
+      float input[kAtOnce][kWidth];
 #pragma unroll
       for (int i = 0; i < kAtOnce; ++i) {
         const std::int64_t row = first + i * kWarps;
         if (row < end) {
           load_values(own[i], values + row * stride + column);
+          if (inputs != nullptr) {
+            load_values<Reuse::kNever>(input[i], inputs + row * stride + column);
+          }
         }
       }
 #pragma unroll
@@ -41,11 +46,9 @@ __global__ void __launch_bounds__(kThreads)
         const std::int64_t row = first + i * kWarps;
         if (row < end) {
           if (inputs != nullptr) {
-            float input[kWidth];
-            load_values<Reuse::kNever>(input, inputs + row * stride + column);
 #pragma unroll
             for (int c = 0; c < kWidth; ++c) {
-              own[i][c] *= activation_slope(activation, input[c]);
+              own[i][c] *= activation_slope(activation, input[i][c]);
             }
             store_values(values + row * stride + column, own[i]);
           }

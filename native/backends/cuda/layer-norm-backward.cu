@@ -19,7 +19,7 @@ template <class T> __device__ __forceinline__ const T* row_of(const void* data, 
 
 // A block's sums: d_weight, then d_bias.
 template <class T, int kThreads>
-__global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
+__global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>, kThreads <= 128 ? 3 : 1)
     layer_norm_backward_kernel(LayerNormBackward call, DropoutMask mask, float* block_sums) {
   constexpr int kWidth = kPackedWidth<T>;
   constexpr int kRows = kRowsPerBlock<kThreads>;
@@ -42,12 +42,17 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
     const float inverse = call.inverse_deviation[row];
     float normalized[kGroups][kWidth];
     float upper[kGroups][kWidth]; // the gradient of the norm's output, then multiplied by the weight
+    Packed<T> residuals[kGroups];
+    // All that is read is asked for before anything is written.
 #pragma unroll
     for (int g = 0; g < kGroups; ++g) {
       const std::int64_t group = lane + g * kThreads;
       if (group < groups) {
         load_values<Reuse::kNever>(normalized[g], input + group * kWidth);
         load_values<Reuse::kNever>(upper[g], d_output + group * kWidth);
+        if (d_residual != nullptr) {
+          residuals[g] = load_packed_streaming(d_residual + group * kWidth);
+        }
       }
     }
     if (d_output_2 != nullptr) {
@@ -95,7 +100,7 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
       if (group < groups) {
         float result[kWidth] = {};
         if (d_residual != nullptr) {
-          load_values<Reuse::kNever>(result, d_residual + group * kWidth);
+          widen(result, residuals[g]);
         }
 #pragma unroll
         for (int i = 0; i < kWidth; ++i) {
@@ -247,7 +252,7 @@ __global__ void __launch_bounds__(32 * kJoinRows)
 
 // Blocks that take the rows; each leaves 2 · channels sums.
 std::int64_t backward_blocks(std::int64_t rows, int multiprocessors) {
-  return std::max<std::int64_t>(std::min<std::int64_t>(divide_up(rows, 4), 4LL * multiprocessors), 1);
+  return std::max<std::int64_t>(std::min<std::int64_t>(divide_up(rows, 4), 3LL * multiprocessors), 1);
 }
 
 } // namespace

@@ -33,12 +33,17 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
   const std::int64_t groups = channels / kWidth;
   const T* residual = static_cast<const T*>(call.residual.data) + row * channels;
   const T* branch = call.branch.data != nullptr ? static_cast<const T*>(call.branch.data) + row * channels : nullptr;
+  // All that is read is asked for before anything is written.
   float values[kGroups][kWidth];
+  Packed<T> branches[kGroups];
 #pragma unroll
   for (int g = 0; g < kGroups; ++g) {
     const std::int64_t group = lane + g * kThreads;
     if (group < groups) {
       load_values<Reuse::kNever>(values[g], residual + group * kWidth);
+      if (branch != nullptr) {
+        branches[g] = load_packed_streaming(branch + group * kWidth);
+      }
     }
   }
   if (branch != nullptr) {
@@ -50,7 +55,7 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
       const std::int64_t group = lane + g * kThreads;
       if (group < groups) {
         float more[kWidth];
-        load_values<Reuse::kNever>(more, branch + group * kWidth);
+        widen(more, branches[g]);
         apply_dropout(more, mask, sample, first_element + group * kWidth);
 #pragma unroll
         for (int i = 0; i < kWidth; ++i) {

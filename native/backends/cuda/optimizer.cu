@@ -124,7 +124,7 @@ __device__ __forceinline__ void store_copies(const Step& step, std::int64_t at, 
       copies.values[i] = copy_of(step, at + i, values[i]);
     }
   }
-  store_packed(step.copy + at, copies);
+  store_group(step.copy + at, copies);
 }
 
 __global__ void __launch_bounds__(kThreads) adamw_kernel(Step step, SegmentList segments, bool is_aligned) {
