@@ -84,6 +84,9 @@ export function detectFormat(name: string, head: Uint8Array): Detected {
   if (Buffer.from(head.subarray(0, 4)).toString("latin1") === "PAR1") {
     return { format: "parquet" };
   }
+  if (head[0] === 0x50 && head[1] === 0x4b && head[2] === 3 && head[3] === 4) {
+    return { refusal: "it is a zip archive (or an office document); unpack it" };
+  }
   const text = textOf(head).replace(/^\uFEFF/, "");
   const start = text.trimStart();
   // A DTD begins as XML does.
@@ -124,4 +127,9 @@ export function refusedSource(name: string, refusal: string): AppError {
   return new AppError("CORPUS_RECORD_INVALID", `${name} is not imported: ${refusal}.`, {
     details: { file: name, isWrongKind: true },
   });
+}
+
+/** True for what refusedSource made: the file is not damaged but no corpus. */
+export function isWrongKind(error: unknown): error is AppError {
+  return error instanceof AppError && error.details?.["isWrongKind"] === true;
 }

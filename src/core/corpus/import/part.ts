@@ -6,6 +6,7 @@ import path from "node:path";
 import { AppError, type ErrorCode } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { asFileError, writeFileDurably } from "../../runs/durable-file.ts";
+import { isWrongKind } from "./detect.ts";
 import { IDENTITY_BYTES, identityKinds, writeIdentity } from "./identity.ts";
 import { type NamedEvent, type ReadSourceOptions, readSource } from "./read-source.ts";
 import type { ImportSource } from "./sources.ts";
@@ -241,10 +242,6 @@ class PartWriter {
     await this.#identities.close();
     await this.#ledger.close();
   }
-}
-
-function isWrongKind(error: unknown): boolean {
-  return error instanceof AppError && error.details?.["isWrongKind"] === true;
 }
 
 function isBroken(error: unknown): boolean {
