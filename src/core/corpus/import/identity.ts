@@ -82,13 +82,17 @@ async function* identities(files: readonly string[]): AsyncGenerator<Buffer> {
   }
 }
 
-/** The fate of every record, in the order of the files. */
-export async function settleIdentities(files: readonly string[], records: number): Promise<Uint8Array> {
+/** The fate of every record, in the order of the files. `idsAtOnce` bounds the table. */
+export async function settleIdentities(
+  files: readonly string[],
+  records: number,
+  idsAtOnce = TABLE_IDS,
+): Promise<Uint8Array> {
   const fate = new Uint8Array(records);
-  const passes = Math.max(1, Math.ceil(records / TABLE_IDS));
+  const passes = Math.max(1, Math.ceil(records / idsAtOnce));
   for (let pass = 0; pass < passes; pass += 1) {
-    // Hashes spread evenly; the table has room for twice what a pass should meet.
-    const table = new LastRecords(Math.ceil(records / passes) + 1024);
+    // Hashes spread evenly over the passes, and the table is at most half full.
+    const table = new LastRecords(Math.ceil((1.25 * records) / passes) + 1024);
     let record = 0;
     for await (const bytes of identities(files)) {
       for (let at = 0; at < bytes.length; at += IDENTITY_BYTES) {

@@ -10,9 +10,10 @@ import { asFileError, makeFolder, syncFolder, writeFileDurably } from "../../run
 import { acquireLockFile } from "../../runs/lock.ts";
 import { LedgerWriter, ledgerPaths, type RuleSummary, writeLedgerSummary } from "../ledger.ts";
 import { mergeParts, type Part } from "./merge.ts";
-import { type ImportPartOptions, importPart, type PartState, partFiles } from "./part.ts";
+import { type PartImporter, type PartState, partFiles } from "./part.ts";
 import type { ImportFormat } from "./record.ts";
 import { type ImportSource, listSources } from "./sources.ts";
+import { startImportWorkers } from "./workers.ts";
 
 export type ImportOptions = {
   /** Files, folders, globs, addresses. */
@@ -54,9 +55,6 @@ export type ImportReport = {
   /** True where the same import had been finished before, and nothing was done. */
   readonly wasThere: boolean;
 };
-
-/** Reads one source into its part; an implementation may do so in another thread. */
-export type PartImporter = (options: ImportPartOptions) => Promise<PartState>;
 
 const FORMAT_VERSION = 1;
 
@@ -204,7 +202,7 @@ async function importParts(
   return states;
 }
 
-export async function importCorpus(options: ImportOptions, importer: PartImporter = importPart): Promise<ImportReport> {
+export async function importCorpus(options: ImportOptions): Promise<ImportReport> {
   const output = path.resolve(options.output);
   const own = { ...options, output };
   const sources = await listSources(options.inputs);
@@ -219,10 +217,11 @@ export async function importCorpus(options: ImportOptions, importer: PartImporte
   } catch (error) {
     throw asFileError(error, `make the folder ${path.dirname(output)}`);
   }
+  const workers = startImportWorkers(Math.min(options.workers, sources.length));
   const lock = await acquireLockFile(`${output}.lock`, `The import into ${output}`);
   try {
     const folder = await prepareFolder(own, fingerprint);
-    const states = await importParts(own, sources, folder, importer);
+    const states = await importParts(own, sources, folder, workers.importer);
     const parts: Part[] = sources.flatMap((source, index) => {
       const state = states[index];
       return state === undefined ? [] : [{ source, files: partFiles(folder, index), state }];
@@ -232,6 +231,7 @@ export async function importCorpus(options: ImportOptions, importer: PartImporte
     await removeIfFruitless(`${output}.importing`);
     throw error;
   } finally {
+    await workers.close();
     await lock.release();
   }
 }
@@ -259,10 +259,9 @@ async function publish(
       onProgress: (done, total) => onProgress?.({ phase: "writing", done, total, documents: documentsRead }),
     });
     if (documents === 0) {
-      throw new AppError(
-        "CORPUS_EMPTY",
-        `${options.inputs.join(", ")} gave no document: ${refused[0] ?? "all records were left out"}`,
-      );
+      const rules = ledger.summary().map(({ rule, documents: count }) => `${rule}: ${count}`);
+      const reason = refused[0] ?? `all its records were left out (${rules.join(", ")}).`;
+      throw new AppError("CORPUS_EMPTY", `${options.inputs.join(", ")} gave no document: ${reason}`);
     }
     await ledger.finish();
     const rules = ledger.summary();

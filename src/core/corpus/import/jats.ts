@@ -113,7 +113,7 @@ export class JatsReader implements PushReader {
       return;
     }
     if (this.#textDepth > 0) {
-      this.#openInText(name);
+      this.#openInText(name, attributes);
       return;
     }
     const parent = path.outer(1);
@@ -165,8 +165,9 @@ export class JatsReader implements PushReader {
     }
   }
 
-  #openInText(name: string): void {
-    if (leftOut.has(name)) {
+  #openInText(name: string, attributes: XmlAttributes): void {
+    // A section of links to supplements says nothing itself.
+    if (leftOut.has(name) || (name === "sec" && attributes["sec-type"] === "supplementary-material")) {
       this.#leftOutDepth = this.#path.depth;
     } else if (lines.has(name)) {
       this.#endLine();

@@ -51,6 +51,9 @@ export type ImportPartOptions = {
   readonly onProgress?: ((progress: { readonly bytesRead: number; readonly documents: number }) => void) | undefined;
 };
 
+/** Reads one source into its part; in this thread or in another. */
+export type PartImporter = (options: ImportPartOptions) => Promise<PartState>;
+
 /** So much output, or time, is lost at most when the process dies. */
 const STATE_EVERY_BYTES = 64 * 1024 * 1024;
 const STATE_EVERY_MS = 5000;
@@ -286,6 +289,8 @@ export async function importPart(options: ImportPartOptions): Promise<PartState>
   } catch (error) {
     const isLeftOut = isWrongKind(error) ? options.skipUnknown : options.skipBroken && isBroken(error);
     if (!isLeftOut || !(error instanceof AppError)) {
+      // What was read stays read; if even that cannot be written, the first error is the one to tell.
+      await writer.save({}).catch(() => undefined);
       throw asFileError(error, `write ${files.lines}`);
     }
     await writer.close();
