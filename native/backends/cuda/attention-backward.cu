@@ -193,15 +193,26 @@ __global__ void __launch_bounds__(Engine::kThreads)
     }
     typename Engine::Scores weights;
     Engine::multiply(weights, keys, query_tile);
+    if (masks) {
+#pragma unroll
+      for (int c = 0; c < Engine::kThreadColumns; ++c) {
+        const QueryRow row = rows[Engine::column_of(c)];
+#pragma unroll
+        for (int r = 0; r < Engine::kThreadRows; ++r) {
+          const int key = first_key + Engine::row_of(r);
+          if (key < row.key_begin || key >= row.key_end) {
+            Engine::at(weights, r, c) = -infinity();
+          }
+        }
+      }
+    }
 #pragma unroll
     for (int c = 0; c < Engine::kThreadColumns; ++c) {
-      const QueryRow row = rows[Engine::column_of(c)];
+      const float log2_sum_exp = rows[Engine::column_of(c)].log2_sum_exp;
 #pragma unroll
       for (int r = 0; r < Engine::kThreadRows; ++r) {
         float& weight = Engine::at(weights, r, c);
-        const int key = first_key + Engine::row_of(r);
-        const bool is_masked = masks && (key < row.key_begin || key >= row.key_end);
-        weight = is_masked ? 0.0F : power_of_two(fmaf(weight, to_log2, -row.log2_sum_exp));
+        weight = power_of_two(fmaf(weight, to_log2, -log2_sum_exp));
       }
     }
     typename Engine::Scores d_weights;
@@ -270,11 +281,13 @@ __global__ void __launch_bounds__(Engine::kThreads)
       take(seen_by(first_query + row));
     }
   });
-  QueryRow own[Engine::kThreadRows];
+  float log2_sum_exp[Engine::kThreadRows];
+  float correction[Engine::kThreadRows];
 #pragma unroll
   for (int r = 0; r < Engine::kThreadRows; ++r) {
     const int at = first_query + Engine::row_of(r);
-    own[r] = at < a.seq_len ? query_rows[at] : QueryRow{infinity(), 0.0F, 0, 0};
+    log2_sum_exp[r] = at < a.seq_len ? query_rows[at].log2_sum_exp : infinity();
+    correction[r] = at < a.seq_len ? query_rows[at].correction : 0.0F;
   }
   const auto load_stage = [&](int first_key, int stage) {
     Shared* tiles = stages + stage * 2 * Engine::kColumnTile;
@@ -324,17 +337,28 @@ __global__ void __launch_bounds__(Engine::kThreads)
         kept = Engine::template kept_scores<false>(a.mask, TilePlace{sample, head, a.seq_len, first_query, first_key});
       }
     }
-    const bool masks = first_key < ranges.all.begin || first_key + Engine::kColumns > ranges.all.end;
     typename Engine::Scores weights;
     Engine::multiply(weights, queries, key_tile);
+    if (first_key < ranges.all.begin || first_key + Engine::kColumns > ranges.all.end) {
+#pragma unroll
+      for (int r = 0; r < Engine::kThreadRows; ++r) {
+        const int at = first_query + Engine::row_of(r);
+        const KeyRange seen = at < a.seq_len ? seen_by(at) : KeyRange{0, 0};
+#pragma unroll
+        for (int c = 0; c < Engine::kThreadColumns; ++c) {
+          const int key = first_key + Engine::column_of(c);
+          if (key < seen.begin || key >= seen.end) {
+            Engine::at(weights, r, c) = -infinity();
+          }
+        }
+      }
+    }
 #pragma unroll
     for (int r = 0; r < Engine::kThreadRows; ++r) {
 #pragma unroll
       for (int c = 0; c < Engine::kThreadColumns; ++c) {
         float& weight = Engine::at(weights, r, c);
-        const int key = first_key + Engine::column_of(c);
-        const bool is_masked = masks && (key < own[r].key_begin || key >= own[r].key_end);
-        weight = is_masked ? 0.0F : power_of_two(fmaf(weight, to_log2, -own[r].log2_sum_exp));
+        weight = power_of_two(fmaf(weight, to_log2, -log2_sum_exp[r]));
       }
     }
     typename Engine::Scores d_weights;
@@ -347,7 +371,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
         if constexpr (Engine::kDrops) {
           d_weight = (kept >> Engine::bit_of(r, c) & 1U) != 0 ? d_weight * a.mask.scale : 0.0F;
         }
-        d_weight = Engine::at(weights, r, c) * (d_weight - own[r].correction);
+        d_weight = Engine::at(weights, r, c) * (d_weight - correction[r]);
       }
     }
     Engine::accumulate(d_query, d_weights, key_tile, scratch);
@@ -381,17 +405,24 @@ void launch_backward(const KernelContext& context, const BackwardArguments<typen
          dim3(QueriesEngine::kThreads), kQueriesBytes, arguments);
 }
 
+// Rows and columns are as many as registers allow; masks of dropout take some.
 template <bool kDrops> void backward_on_tensor_cores(const KernelContext& context, const BackwardArguments<Bf16>& a) {
+  constexpr int kColumns = kDrops ? 16 : 32;
   if (a.head_size <= 32) {
     launch_backward<MmaEngine<32, 4, 2, 32, false, kDrops>, MmaEngine<32, 4, 2, 32, true, kDrops>>(context, a);
   } else if (a.head_size <= 64) {
-    launch_backward<MmaEngine<64, 4, 2, 32, false, kDrops>, MmaEngine<64, 4, 2, 32, false, kDrops>>(context, a);
+    launch_backward<MmaEngine<64, 4, 2, kColumns, false, kDrops>, MmaEngine<64, 4, 2, 32, false, kDrops>>(context, a);
   } else if (a.head_size <= 80) {
-    launch_backward<MmaEngine<80, 4, 1, 32, false, kDrops>, MmaEngine<80, 4, 2, 32, false, kDrops>>(context, a);
+    launch_backward<MmaEngine<80, 4, 1, 32, false, kDrops>, MmaEngine<80, 4, 2, kColumns, false, kDrops>>(context, a);
   } else if (a.head_size <= 96) {
-    launch_backward<MmaEngine<96, 4, 1, 32, false, kDrops>, MmaEngine<96, 4, 1, 32, false, kDrops>>(context, a);
+    launch_backward<MmaEngine<96, 4, 1, 32, false, kDrops>, MmaEngine<96, 4, 2, kColumns, false, kDrops>>(context, a);
+  } else if (context.compute_capability == 80) {
+    // Two blocks of the second kernel share a multiprocessor only with the smaller tile of keys. What comes after has
+    // room for two of the larger, or for one of either.
+    launch_backward<MmaEngine<128, 4, 1, kColumns, false, kDrops>, MmaEngine<128, 4, 2, 16, false, kDrops>>(context, a);
   } else {
-    launch_backward<MmaEngine<128, 4, 1, 32, false, kDrops>, MmaEngine<128, 4, 1, 32, false, kDrops>>(context, a);
+    launch_backward<MmaEngine<128, 4, 1, kColumns, false, kDrops>, MmaEngine<128, 4, 2, kColumns, false, kDrops>>(
+        context, a);
   }
 }
 
