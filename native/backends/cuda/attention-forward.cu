@@ -234,11 +234,11 @@ template <class T> ForwardArguments<T> training_arguments(const AttentionForward
 
 } // namespace
 
-template <> void run_attention_forward(const KernelContext& context, const ForwardArguments<float>& arguments) {
+void run_attention_forward(const KernelContext& context, const ForwardArguments<float>& arguments) {
   forward_without(context, arguments);
 }
 
-template <> void run_attention_forward(const KernelContext& context, const ForwardArguments<Bf16>& arguments) {
+void run_attention_forward(const KernelContext& context, const ForwardArguments<Bf16>& arguments) {
   const bool tensor_cores = takes_tensor_cores(arguments.query, arguments.head_size) &&
                             takes_tensor_cores(arguments.key, arguments.head_size) &&
                             takes_tensor_cores(arguments.value, arguments.head_size) &&
