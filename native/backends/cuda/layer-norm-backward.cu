@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>, kThreads <=
     const T* d_residual = row_of<T>(call.d_residual.data, at);
     const float mean = call.mean[row];
     const float inverse = call.inverse_deviation[row];
-    float normalized[kGroups][kWidth];
+    Packed<T> inputs[kGroups];
     float upper[kGroups][kWidth]; // the gradient of the norm's output, then multiplied by the weight
     Packed<T> residuals[kGroups];
     // All that is read is asked for before anything is written.
@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>, kThreads <=
     for (int g = 0; g < kGroups; ++g) {
       const std::int64_t group = lane + g * kThreads;
       if (group < groups) {
-        load_values<Reuse::kNever>(normalized[g], input + group * kWidth);
+        inputs[g] = load_packed_streaming(input + group * kWidth);
         load_values<Reuse::kNever>(upper[g], d_output + group * kWidth);
         if (d_residual != nullptr) {
           residuals[g] = load_packed_streaming(d_residual + group * kWidth);
@@ -79,12 +79,12 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>, kThreads <=
         load_values(weight, call.weight + group * kWidth);
 #pragma unroll
         for (int i = 0; i < kWidth; ++i) {
-          normalized[g][i] = (normalized[g][i] - mean) * inverse;
-          weight_sums[g][i] += upper[g][i] * normalized[g][i];
+          const float normalized = (to_float(inputs[g].values[i]) - mean) * inverse;
+          weight_sums[g][i] += upper[g][i] * normalized;
           bias_sums[g][i] += upper[g][i];
           upper[g][i] *= weight[i];
           sum += upper[g][i];
-          dot += upper[g][i] * normalized[g][i];
+          dot += upper[g][i] * normalized;
         }
       }
     }
@@ -104,7 +104,8 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>, kThreads <=
         }
 #pragma unroll
         for (int i = 0; i < kWidth; ++i) {
-          result[i] += (upper[g][i] - mean_sum - normalized[g][i] * mean_dot) * inverse;
+          const float normalized = (to_float(inputs[g].values[i]) - mean) * inverse;
+          result[i] += (upper[g][i] - mean_sum - normalized * mean_dot) * inverse;
         }
         store_values(d_input + group * kWidth, result);
         if (call.d_branch.data != nullptr) {
