@@ -1,4 +1,5 @@
-// The products of few rows against sums in double: every weight type, odd and wide shapes, and all that may follow a sum.
+// The products of few rows against sums in double: every weight type, odd and wide shapes, and all that may follow a
+// sum.
 #include "test-support-cuda.h"
 
 using namespace assay;

@@ -10,8 +10,8 @@ struct Options {
   std::int64_t rows, channels;
   float dropout = 0.0F;
   bool has_branch = true;
-  bool has_second = false;   // d_output_2
-  bool has_residual = true;  // d_residual
+  bool has_second = false;  // d_output_2
+  bool has_residual = true; // d_residual
   bool is_frozen = false;
   bool accumulates = true;
   std::size_t shift = 0; // values that put the activations out of alignment

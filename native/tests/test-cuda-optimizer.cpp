@@ -49,9 +49,9 @@ AdamWStep step_of(const Arena& arena) {
 
 std::uint16_t rounded_by_chance(const AdamWStep& step, std::size_t parameter, float value) {
   const auto number = static_cast<std::uint64_t>(step.first_parameter) + parameter;
-  const PhiloxCounter words = philox4x32({static_cast<std::uint32_t>(number / 4), 0, step.step, kRoundingSite},
-                                         {static_cast<std::uint32_t>(step.seed),
-                                          static_cast<std::uint32_t>(step.seed >> 32)});
+  const PhiloxCounter words =
+      philox4x32({static_cast<std::uint32_t>(number / 4), 0, step.step, kRoundingSite},
+                 {static_cast<std::uint32_t>(step.seed), static_cast<std::uint32_t>(step.seed >> 32)});
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const bool goes_up = (words[number % 4] & 0xFFFFU) < (bits & 0xFFFFU);
   return static_cast<std::uint16_t>((bits >> 16) + (goes_up ? 1 : 0));

@@ -2,9 +2,9 @@
 // residual, and out to the branch through its dropout. Each block takes rows a grid apart and sums its rows' gradients
 // of weight and bias in registers; the blocks' sums go to the workspace and are added column by column, in order.
 #include "backends/cuda/access.h"
+#include "backends/cuda/dropout.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/layer-norm.h"
-#include "backends/cuda/dropout.h"
 #include "backends/cuda/reduce.h"
 
 #include <algorithm>
@@ -159,8 +159,8 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>, kThreads <=
 
 // Any number of channels, without the sums.
 template <class T>
-__global__ void __launch_bounds__(kPlainThreads) layer_norm_backward_plain_kernel(LayerNormBackward call,
-                                                                                  DropoutMask mask) {
+__global__ void __launch_bounds__(kPlainThreads)
+    layer_norm_backward_plain_kernel(LayerNormBackward call, DropoutMask mask) {
   __shared__ float shared[2 * kPlainThreads / 32];
   const std::int64_t row = blockIdx.x;
   const std::int64_t channels = call.channels;
@@ -201,8 +201,8 @@ __global__ void __launch_bounds__(kPlainThreads) layer_norm_backward_plain_kerne
 
 // The plain kernel's sums: a thread a column, a block of them every so many rows.
 template <class T>
-__global__ void __launch_bounds__(kPlainThreads) layer_norm_sums_plain_kernel(LayerNormBackward call,
-                                                                              float* block_sums) {
+__global__ void __launch_bounds__(kPlainThreads)
+    layer_norm_sums_plain_kernel(LayerNormBackward call, float* block_sums) {
   const std::int64_t c = std::int64_t{blockIdx.y} * kPlainThreads + threadIdx.x;
   if (c >= call.channels) {
     return;
@@ -272,9 +272,8 @@ void layer_norm_backward(const KernelContext& context, const LayerNormBackward& 
   const DropoutMask mask = DropoutMask(call.dropout);
   with_type(call.d_output.type, [&](auto type) {
     using T = decltype(type);
-    const bool is_packed =
-        are_aligned(call.d_output.data, call.d_output_2.data, call.input.data, call.d_residual.data,
-                    call.d_residual_output.data, call.d_branch.data, call.weight, context.workspace);
+    const bool is_packed = are_aligned(call.d_output.data, call.d_output_2.data, call.input.data, call.d_residual.data,
+                                       call.d_residual_output.data, call.d_branch.data, call.weight, context.workspace);
     const bool has_team = is_packed && with_team<T>(call.channels, [&](auto threads) {
                             constexpr int kThreads = decltype(threads)::value;
                             launch(context, layer_norm_backward_kernel<T, kThreads>, grid_of(blocks),
