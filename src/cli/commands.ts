@@ -3,6 +3,7 @@ import type { CommandSpec } from "./arguments.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { controlCommands } from "./commands/control.ts";
 import { convertCommand } from "./commands/convert.ts";
+import { corpusImportCommand } from "./commands/corpus-import.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
 import { fetchCommand } from "./commands/fetch.ts";
@@ -12,6 +13,12 @@ import { quickstartCommand } from "./commands/quickstart.ts";
 import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
 import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
 import { tokenizerCompareCommand } from "./commands/tokenizer-compare.ts";
+import {
+  tokenizerAlignCommand,
+  tokenizerExplainCommand,
+  tokenizerVocabularyCommand,
+} from "./commands/tokenizer-laboratory.ts";
+import { tokenizerSavingsCommand } from "./commands/tokenizer-savings.ts";
 import { resumeCommand, trainCommand } from "./commands/train.ts";
 
 export const commands: readonly CommandSpec[] = [
@@ -22,9 +29,14 @@ export const commands: readonly CommandSpec[] = [
   ...controlCommands,
   runsListCommand,
   runsShowCommand,
+  corpusImportCommand,
   tokenizerTrainCommand,
   tokenizerInspectCommand,
   tokenizerCompareCommand,
+  tokenizerAlignCommand,
+  tokenizerExplainCommand,
+  tokenizerVocabularyCommand,
+  tokenizerSavingsCommand,
   evalCommand,
   generateCommand,
   convertCommand,

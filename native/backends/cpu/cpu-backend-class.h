@@ -221,9 +221,6 @@ template <class Pointer> auto* floats(const Pointer& values) {
 // What a dropout call needs for one sample.
 DropoutRow dropout_row(const Dropout& dropout, std::int64_t sample_in_call);
 
-// Rewrites the bf16 copies of parameters [first, first + count) of a step as stochastic rounding has them.
-void round_stochastically(const AdamWStep& call, std::int64_t first, std::int64_t count);
-
 // Floats of operation workspace, for planning and for use alike.
 std::int64_t attention_workspace_count(const WorkspaceRequest& request, int threads);
 std::int64_t cross_entropy_workspace_count(std::int64_t rows);

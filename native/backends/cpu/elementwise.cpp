@@ -3,6 +3,7 @@
 #include "backends/cpu/cpu-backend-class.h"
 
 #include "engine/base/error.h"
+#include "engine/optim/stochastic-rounding.h"
 
 #include <cstring>
 #include <string>
@@ -293,7 +294,9 @@ void CpuBackend::adamw_step(const AdamWStep& call) {
                        range.count(), own);
       }
       if (copy != nullptr && call.stochastic_rounding) {
-        round_stochastically(call, at, range.count());
+        const auto count = static_cast<std::size_t>(range.count());
+        round_stochastically({call.parameters + at, count}, {copy, count}, call.first_parameter + at, call.seed,
+                             call.step);
       }
     }
   });

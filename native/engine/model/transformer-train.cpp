@@ -108,16 +108,15 @@ double TransformerModel::scored_weight(const Batch& batch, std::span<const float
 void TransformerModel::run_microbatch(const Microbatch& micro, PhaseSeconds& phases) {
   Training& training = *training_;
   const TrainingOptions& options = training.options;
-  const DeviceBatch device =
-      upload(backend_, config_, micro.batch,
-             {training.tokens, training.token_types, training.positions, training.key_begin, training.key_end});
-  PassContext context{backend_, config_, weights_, device, training.outer, phases};
-  context.bf16 = options.precision == Precision::kAmpBf16;
+  const DeviceBatch device = upload(backend_, config_, micro.batch, training.integers);
+  const bool bf16 = options.precision == Precision::kAmpBf16;
+  PassContext context{backend_, config_, weights_for(bf16), device, training.outer, phases};
+  context.bf16 = bf16;
   context.drops = micro.with_dropout;
   context.seed = options.seed;
   context.step = micro.step;
   context.first_sample = micro.first_sample;
-  const float* hidden = ForwardPass(context).run(training.inputs, training.blocks);
+  const ConstValues hidden = ForwardPass(context).run(training.inputs, training.blocks);
   {
     const PhaseTimer timer(phases.classifier);
     const Heads heads(context, training.head, options.label_smoothing, !options.class_weights.empty());
@@ -210,6 +209,10 @@ StepResult TransformerModel::update(bool loss_is_known, std::int64_t step, doubl
   AdamWStep call = adamw_scalars(training.options.optimizer, step, learning_rate, scale);
   const bool is_8bit = training.options.optimizer_state == OptimizerStateType::k8Bit;
   const std::int64_t moment_count = is_8bit ? training.gradient_count / kMomentBlock : training.gradient_count;
+  const bool writes_copies = wants_copies(training.options.precision == Precision::kAmpBf16);
+  call.stochastic_rounding = training.options.stochastic_rounding;
+  call.seed = training.options.seed;
+  call.step = static_cast<std::uint32_t>(step);
   for (const Training::Run& run : training.runs) {
     const std::int64_t at = run.gradient_offset;
     const std::int64_t moment_at = is_8bit ? at / kMomentBlock : at;
@@ -222,8 +225,17 @@ StepResult TransformerModel::update(bool loss_is_known, std::int64_t step, doubl
       call.first_codes = codes + at;
       call.second_codes = codes + training.gradient_count + at;
     }
+    if (writes_copies) {
+      call.bf16_parameters = weight_copies().at(run.first_tensor);
+      call.first_parameter = static_cast<std::int64_t>(run.parameter_offset_bytes / sizeof(float));
+    }
     call.segments = run.segments;
     backend_.adamw_step(call);
+  }
+  if (writes_copies) {
+    copies_->rounded_step = call.stochastic_rounding ? step : 0;
+  } else {
+    forget_trained_copies();
   }
   result.applied = true;
   return result;
@@ -232,6 +244,9 @@ StepResult TransformerModel::update(bool loss_is_known, std::int64_t step, doubl
 StepResult TransformerModel::train_batch(const Batch& batch, std::int64_t step, double learning_rate) {
   const auto start = std::chrono::steady_clock::now();
   PhaseSeconds phases;
+  if (training_ != nullptr && training_->options.stochastic_rounding) {
+    round_copies_as_after(step - 1);
+  }
   forward_backward(batch, static_cast<std::uint32_t>(step), true, phases);
   StepResult result = update(true, step, learning_rate, phases);
   result.tokens = batch.segments.empty() ? batch.batch * batch.seq_len : count_scored(batch.segments);

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
+import type { Recompute } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 
 export type NativeFamily = "gpt2" | "bert" | "megatron_bert";
@@ -113,6 +114,8 @@ export type NativeMachine = {
 
 export type NativeMemoryPlan = {
   readonly parameterBytes: number;
+  /** Weights rounded to bf16 beside those in fp32, on a device that wants them so. */
+  readonly weightCopyBytes: number;
   readonly gradientBytes: number;
   readonly optimizerBytes: number;
   readonly activationBytes: number;
@@ -137,8 +140,12 @@ export type NativeTrainingOptions = {
   readonly gradientClipping: number | null;
   /** amp_bf16: operands of matrix products rounded to bf16; weights, gradients and moments stay fp32. */
   readonly precision: "fp32" | "amp_bf16";
-  /** Keeps only the input of each block and computes the rest again. */
-  readonly recompute: boolean;
+  /**
+   * What backward computes again: nothing, what norms and the activation gave, or all of a block but its input.
+   */
+  readonly recompute: Recompute;
+  /** Copies of the weights in bf16 are rounded up or down by chance. Where there are none it changes nothing. */
+  readonly stochasticRounding: boolean;
   readonly optimizerState: "fp32" | "8bit";
   /** Glob patterns over tensor names. */
   readonly frozen: readonly string[];

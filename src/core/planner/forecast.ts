@@ -195,5 +195,6 @@ function trainableFigure(recipe: ShapedRecipe, config: NativeModelConfig, parame
 }
 
 export function memoryHow(memory: MemoryParts, microbatch: number): string {
-  return `Weights ${sized(memory.parameterBytes)} + gradients ${sized(memory.gradientBytes)} + optimizer ${sized(memory.optimizerBytes)} + activations of ${microbatch} ${microbatch === 1 ? "window" : "windows"} ${sized(memory.activationBytes)} + work space ${sized(memory.workspaceBytes)}.`;
+  const copies = memory.weightCopyBytes > 0 ? ` + their copies in bf16 ${sized(memory.weightCopyBytes)}` : "";
+  return `Weights ${sized(memory.parameterBytes)}${copies} + gradients ${sized(memory.gradientBytes)} + optimizer ${sized(memory.optimizerBytes)} + activations of ${microbatch} ${microbatch === 1 ? "window" : "windows"} ${sized(memory.activationBytes)} + work space ${sized(memory.workspaceBytes)}.`;
 }

@@ -1,5 +1,6 @@
 // Graphics processors a run may be planned for: memory, and dense bf16 peak with fp32 sums, as their makers state them.
 // Where a data sheet gives the figure with structured sparsity, half of it stands here.
+import type { Recompute } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 import { nearestWord } from "../recipe/nearest-key.ts";
 
@@ -62,8 +63,8 @@ export const USUAL_MFU = 0.35;
 /**
  * Memory of one GPU of a sharded run (FSDP): 16 bytes a parameter over all GPUs (bf16 weights and gradients, fp32 master
  * weights and two running means), activations as Korthikanti et al. 2022 count them for a block in 16 bits without the
- * attention matrix (34 bytes a token and unit of width; with recomputation 2, and one block whole), and the logits in
- * bf16 with their fp32 loss.
+ * attention matrix (34 bytes a token and unit of width; without what norms and the nonlinearity gave 22; with full
+ * recomputation 2, and one block whole), and the logits in bf16 with their fp32 loss.
  */
 export function gpuTrainingMemory(
   shape: { readonly parameters: number; readonly layers: number; readonly width: number; readonly vocabSize: number },
@@ -71,11 +72,13 @@ export function gpuTrainingMemory(
     readonly gpuCount: number;
     readonly microbatch: number;
     readonly seqLen: number;
-    readonly recompute: boolean;
+    readonly recompute: Recompute;
   },
 ): { readonly stateBytes: number; readonly activationBytes: number; readonly logitBytes: number } {
   const tokens = training.microbatch * training.seqLen;
-  const blocks = training.recompute ? 2 * shape.layers + 34 : 34 * shape.layers;
+  const blocks = { none: 34 * shape.layers, selective: 22 * shape.layers + 12, full: 2 * shape.layers + 34 }[
+    training.recompute
+  ];
   return {
     stateBytes: Math.ceil((16 * shape.parameters) / training.gpuCount),
     activationBytes: tokens * shape.width * blocks,

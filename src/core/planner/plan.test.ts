@@ -92,15 +92,15 @@ describe("gpuTrainingMemory", () => {
   const shape = { parameters: 1e9, layers: 10, width: 1000, vocabSize: 1 };
 
   it("shares 16 bytes a parameter among the GPUs", () => {
-    const training = { microbatch: 1, seqLen: 1, recompute: false };
+    const training = { microbatch: 1, seqLen: 1, recompute: "none" } as const;
     expect(gpuTrainingMemory(shape, { ...training, gpuCount: 1 }).stateBytes).toBe(16e9);
     expect(gpuTrainingMemory(shape, { ...training, gpuCount: 8 }).stateBytes).toBe(2e9);
   });
 
   it("keeps little of a block that is computed again", () => {
     const training = { microbatch: 2, seqLen: 512, gpuCount: 1 };
-    const kept = gpuTrainingMemory(shape, { ...training, recompute: false }).activationBytes;
-    const again = gpuTrainingMemory(shape, { ...training, recompute: true }).activationBytes;
+    const kept = gpuTrainingMemory(shape, { ...training, recompute: "none" }).activationBytes;
+    const again = gpuTrainingMemory(shape, { ...training, recompute: "full" }).activationBytes;
     expect(kept).toBe(34 * 10 * 1000 * 1024);
     expect(again).toBe((2 * 10 + 34) * 1000 * 1024);
   });

@@ -68,6 +68,7 @@ export function trainingOptionsOf(
     gradientClipping: recipe.gradient_clipping,
     precision: recipe.precision,
     recompute: recipe.activation_checkpointing,
+    stochasticRounding: optimizer.stochastic_rounding,
     optimizerState: optimizer.state,
     frozen: model.lora === undefined ? model.freeze : [],
     labelSmoothing: 0,

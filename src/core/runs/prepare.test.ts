@@ -9,6 +9,7 @@ import { allocateTraining, type PreparedTraining } from "./prepare.ts";
 
 const plan: NativeMemoryPlan = {
   parameterBytes: 1,
+  weightCopyBytes: 0,
   gradientBytes: 1,
   optimizerBytes: 1,
   activationBytes: 1,

@@ -206,6 +206,11 @@ const optimizer = z.strictObject({
     "fp32 or 8bit",
     "How the two running means are kept: `8bit` in blocks of 256 with a scale each, a quarter of the memory and nearly the same training.",
   ).default("fp32"),
+  stochastic_rounding: documented(
+    z.boolean(),
+    "true or false",
+    "On a GPU in `amp_bf16`: round the weights that products are taken of up or down by chance, exact on average, instead of to the nearest. Elsewhere it changes nothing.",
+  ).default(false),
 });
 
 const objective = z.strictObject({
@@ -311,10 +316,10 @@ export const recipeSchema = z.strictObject({
     "Number format of training: `amp_bf16` rounds the operands of matrix products to bfloat16 and sums in fp32; weights, optimizer and loss stay fp32.",
   ).default("fp32"),
   activation_checkpointing: documented(
-    z.boolean(),
-    "true or false",
-    "Keep only each block's input and compute the rest again in the backward pass: much less memory, a third more arithmetic.",
-  ).default(false),
+    z.union([z.enum(["none", "selective", "full"]), z.boolean().transform((all) => (all ? "full" : "none"))]),
+    "none, selective or full",
+    "What the backward pass computes again instead of keeping it: `selective` what norms and the nonlinearity gave, a third less memory for hardly any arithmetic; `full` all but each block's input, much less memory for a third more arithmetic. `true` is full, `false` none.",
+  ).prefault("none"),
   log_interval: duration(["ba"], false, "Steps between lines of metrics.jsonl.").default("1ba"),
   eval_interval: duration(
     steps,
@@ -335,6 +340,8 @@ export const recipeSchema = z.strictObject({
 });
 
 /** A recipe with every default filled in. It is plain data: written as YAML it reads back as itself. */
+/** What the backward pass computes again. */
+export type Recompute = Recipe["activation_checkpointing"];
 export type Recipe = z.output<typeof recipeSchema>;
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type CorpusSource = Recipe["data"]["train"];
