@@ -1,5 +1,5 @@
 // Logits of at most 16 rows: hidden states times every row of the embedding, which comes from memory once. bf16 states
-// go through the tensor cores: a warp takes 32 words, lane (g, j) = (lane / 4, lane % 4) reads 16 bytes of word g of
+// go through the tensor cores: a warp takes some words, lane (g, j) = (lane / 4, lane % 4) reads 16 bytes of word g of
 // each eight, from channel j · kRun on, and the states' channels in the same order, so that nothing needs rearranging.
 // Other types: a warp a word, one by one.
 #include "backends/cuda/access.h"
@@ -18,6 +18,8 @@ namespace {
 
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
+// Tiles of eight words that a warp takes; of int8 a lane reads twice as many channels at a time.
+template <class W> constexpr int kTilesOf = sizeof(W) == 1 ? 2 : 4;
 
 struct Logits {
   const void* hidden; // (rows, channels)
@@ -61,7 +63,7 @@ __device__ __forceinline__ void fragments(std::uint32_t (&b)[4][2], const Packed
 template <class W> __global__ void __launch_bounds__(kThreads, 4) tensor_logits_kernel(Logits call) {
   constexpr int kRun = Packed<W>::kSize; // channels a load
   constexpr int kSteps = kRun / 4;
-  constexpr int kTiles = 4; // of eight words
+  constexpr int kTiles = kTilesOf<W>;
   const int g = static_cast<int>(threadIdx.x % 32 / 4);
   const int j = static_cast<int>(threadIdx.x % 4);
   const std::int64_t first_word = (std::int64_t{blockIdx.x} * kWarps + threadIdx.x / 32) * (8 * kTiles);
@@ -187,7 +189,8 @@ void logits_few_rows(const KernelContext& context, ConstValues hidden, const Wei
       channels % (weight.type == DataType::kInt8 ? 16 : 8) == 0 && are_aligned(hidden.data, weight.values);
   if (is_packed && can_multiply_as_bf16(hidden.type, weight.type)) {
     const auto kernel = weight.type == DataType::kBf16 ? tensor_logits_kernel<Bf16> : tensor_logits_kernel<std::int8_t>;
-    launch(context, kernel, grid_of(divide_up(vocab_size, 32 * kWarps)), kThreads, 0, call);
+    const int tiles = weight.type == DataType::kBf16 ? kTilesOf<Bf16> : kTilesOf<std::int8_t>;
+    launch(context, kernel, grid_of(divide_up(vocab_size, 8 * tiles * kWarps)), kThreads, 0, call);
     return;
   }
   with_type(hidden.type, [&](auto type) {
