@@ -1,6 +1,6 @@
 // The threads of the corpus' commands, bundled from the sources as they are now, where this process and those it starts
 // find them.
-import { rmSync } from "node:fs";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 import { programRoot } from "#core/paths";
@@ -9,9 +9,8 @@ let bundled: Promise<void> | undefined;
 
 async function bundleAll(): Promise<void> {
   const root = programRoot();
-  // A folder of this process's own: other test files may be bundling at the same time.
-  const folder = path.join(root, "build", "test", `workers-${process.pid}`);
-  await build({
+  const folder = path.join(root, "build", "test", "workers");
+  const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: {
       "import-worker": "src/core/corpus/import/import-worker.ts",
@@ -22,10 +21,16 @@ async function bundleAll(): Promise<void> {
     target: "node20",
     format: "esm",
     outdir: folder,
+    write: false,
     logLevel: "warning",
   });
+  await mkdir(folder, { recursive: true });
+  for (const { path: file, contents } of outputFiles) {
+    // Other test files may be starting the last one's bundle right now.
+    await writeFile(`${file}.${process.pid}`, contents);
+    await rename(`${file}.${process.pid}`, file);
+  }
   process.env["ASSAY_WORKERS"] = folder;
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 }
 
 /** Once before the tests of a file that import with threads, or Parquet. */
