@@ -1,4 +1,5 @@
 // The embedding's kernels against the CPU backend's: lookups of every weight type, and gradients whose rows collide.
+#include "backends/cuda/row-order.h"
 #include "test-support-cuda.h"
 
 #include <algorithm>
@@ -45,7 +46,7 @@ void check_forward(const Options& o, DataType type) {
   const Floats position_weight = random_floats(static_cast<std::size_t>(places * o.channels), 1.0, 8);
   const Floats type_weight = random_floats(static_cast<std::size_t>(2 * o.channels), 1.0, 9);
   Floats expected(static_cast<std::size_t>(o.batch * o.seq_len * o.channels));
-  EmbeddingForward call{rows.tokens.data(), weight.host(), position_weight.data(), expected.data(), o.batch,
+  EmbeddingForward call{rows.tokens.data(), weight.host(), position_weight.data(), expected.data(),      o.batch,
                         o.seq_len,          o.channels,    o.first_position,       dropout_of(o.dropout)};
   call.positions = o.has_positions ? rows.positions.data() : nullptr;
   call.token_types = o.has_types ? rows.types.data() : nullptr;
@@ -79,8 +80,8 @@ void check_backward(const Options& o, DataType type) {
     return Floats(static_cast<std::size_t>(table_rows * o.channels), 0.5F);
   };
   Floats d_token = table(o.vocab_size), d_position = table(places), d_type = table(2);
-  EmbeddingBackward call{rows.tokens.data(), d_output.data(), d_token.data(), d_position.data(),
-                         o.batch,            o.seq_len,       o.channels,     dropout_of(o.dropout)};
+  EmbeddingBackward call{rows.tokens.data(), d_output.data(), d_token.data(),       d_position.data(), o.batch,
+                         o.seq_len,          o.channels,      dropout_of(o.dropout)};
   call.positions = o.has_positions ? rows.positions.data() : nullptr;
   call.token_types = o.has_types ? rows.types.data() : nullptr;
   call.d_token_type_weight = o.has_types ? d_type.data() : nullptr;
@@ -123,9 +124,30 @@ void check_backward(const Options& o, DataType type) {
   CHECK(alone.to_host() == found[1]);
 }
 
+void check_order(std::size_t rows, std::int64_t keys_below) {
+  const std::vector<std::int32_t> keys = some_numbers(rows, keys_below, 6);
+  std::vector<std::int32_t> expected(rows);
+  std::iota(expected.begin(), expected.end(), 0);
+  std::stable_sort(expected.begin(), expected.end(), [&](int a, int b) { return keys[a] < keys[b]; });
+  const DeviceArray<std::int32_t> device_keys(keys);
+  const auto found = run_twice([&] {
+    const DeviceArray<std::int32_t> order(rows), scratch(rows);
+    cuda::order_rows(TestContext(), device_keys.data(), static_cast<std::int64_t>(rows), order.data(), scratch.data());
+    return order.to_host();
+  });
+  CHECK(found == expected);
+}
+
 } // namespace
 
 int main() {
+  add_case("rows are sorted by keys of one to four bytes, equal keys in order", [] {
+    for (const std::int64_t keys_below : {1LL, 2LL, 256LL, 60000LL, 1LL << 20, 1LL << 31}) {
+      for (const std::size_t rows : {1, 31, 33, 1000, 5003}) {
+        check_order(rows, keys_below);
+      }
+    }
+  });
   for (const DataType weight_type : {DataType::kF32, DataType::kBf16, DataType::kInt8}) {
     add_typed_cases(std::string("tokens of ") + name_of_type(weight_type) + " are looked up", [=](DataType type) {
       Options options{3, 7, 24};

@@ -183,10 +183,11 @@ struct TestWeight {
       float& value = stands_for[static_cast<std::size_t>(i)];
       bf16.push_back(bf16_bits(value));
       int8.push_back(static_cast<std::int8_t>(std::fmax(-128.0F, std::fmin(127.0F, std::round(100 * value)))));
-      value = type == DataType::kF32    ? value
-              : type == DataType::kBf16 ? bf16_value(bf16.back())
-                                        : static_cast<float>(int8.back()) *
-                                              scales[static_cast<std::size_t>(scales_by_row ? i / columns : i % columns)];
+      value = type == DataType::kF32 ? value
+              : type == DataType::kBf16
+                  ? bf16_value(bf16.back())
+                  : static_cast<float>(int8.back()) *
+                        scales[static_cast<std::size_t>(scales_by_row ? i / columns : i % columns)];
     }
     const void* source = host().values;
     Bytes bytes(f32.size() * size_of(type));

@@ -1,10 +1,11 @@
-// Layer norm with the residual add and the dropout before it, forward. A team of threads (one warp where rows are short)
-// keeps a row in registers, so that memory is read once and written once. The norm is taken of the residual sum as it is
-// stored, which is what backward sees. Rows that do not fit, or cannot be read 16 bytes at a time, take a plain kernel.
+// Layer norm with the residual add and the dropout before it, forward. A team of threads (one warp where rows are
+// short) keeps a row in registers, so that memory is read once and written once. The norm is taken of the residual sum
+// as it is stored, which is what backward sees. Rows that do not fit, or cannot be read 16 bytes at a time, take a
+// plain kernel.
 #include "backends/cuda/access.h"
+#include "backends/cuda/dropout.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/layer-norm.h"
-#include "backends/cuda/dropout.h"
 #include "backends/cuda/reduce.h"
 
 namespace assay::cuda {
@@ -114,8 +115,8 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
 
 // Any number of channels: a block a row, which reads it again for each of its passes.
 template <class T>
-__global__ void __launch_bounds__(kPlainThreads) layer_norm_forward_plain_kernel(LayerNormForward call,
-                                                                                 DropoutMask mask) {
+__global__ void __launch_bounds__(kPlainThreads)
+    layer_norm_forward_plain_kernel(LayerNormForward call, DropoutMask mask) {
   __shared__ float shared[kPlainThreads / 32];
   const std::int64_t row = blockIdx.x;
   const std::int64_t channels = call.channels;
