@@ -3,6 +3,7 @@ import type { CommandSpec } from "./arguments.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { controlCommands } from "./commands/control.ts";
 import { convertCommand } from "./commands/convert.ts";
+import { corpusImportCommand } from "./commands/corpus-import.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
 import { fetchCommand } from "./commands/fetch.ts";
@@ -28,6 +29,7 @@ export const commands: readonly CommandSpec[] = [
   ...controlCommands,
   runsListCommand,
   runsShowCommand,
+  corpusImportCommand,
   tokenizerTrainCommand,
   tokenizerInspectCommand,
   tokenizerCompareCommand,

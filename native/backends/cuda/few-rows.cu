@@ -3,9 +3,9 @@
 // shared memory, in order, so that no second kernel is needed. A row's sum does not depend on the other rows.
 //
 // bf16 rows go through the tensor cores as a 16-row tile. Their product does not mind in which order inputs and columns
-// come, as long as both operands agree, so lanes hold whatever a wide load gives them: lane (g, j) = (lane / 4, lane % 4)
-// reads weights of inputs 4j … 4j + 3 of a step and of kColumns columns from g · kColumns on, and tile t of the product
-// is made of the t-th column of every g. Other types are multiplied one by one.
+// come, as long as both operands agree, so lanes hold whatever a wide load gives them: lane (g, j) = (lane / 4, lane %
+// 4) reads weights of inputs 4j … 4j + 3 of a step and of kColumns columns from g · kColumns on, and tile t of the
+// product is made of the t-th column of every g. Other types are multiplied one by one.
 #include "backends/cuda/access.h"
 #include "backends/cuda/activation.h"
 #include "backends/cuda/few-rows.h"
@@ -65,20 +65,21 @@ __device__ __forceinline__ void join_and_finish(const LinearForward& call, std::
 // --- tensor cores ---
 
 // Weights of one lane for a step of 16 inputs: kColumns columns of 4 inputs, as they are stored.
-template <class W, int kColumns> struct alignas(sizeof(W) * kColumns) Run {
-  W values[kColumns];
-};
+template <class W, int kColumns> struct alignas(sizeof(W) * kColumns) Run { W values[kColumns]; };
 
 template <class W, int kColumns> struct StepWeights {
   Run<W, kColumns> inputs[4];
 
-  __device__ __forceinline__ void load_from(const W* weights, std::int64_t stride, int count) {
+  __device__ __forceinline__ void load_from(const W* weights, std::int64_t stride, bool exists) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      if (i < count) {
+      if (exists) {
         if constexpr (sizeof(Run<W, kColumns>) == 16) {
           const Packed<W> packed = load_packed_streaming(weights + i * stride);
-          inputs[i] = reinterpret_cast<const Run<W, kColumns>&>(packed);
+#pragma unroll
+          for (int c = 0; c < kColumns; ++c) {
+            inputs[i].values[c] = packed.values[c];
+          }
         } else {
           inputs[i] = *reinterpret_cast<const Run<W, kColumns>*>(weights + i * stride);
         }
@@ -123,8 +124,7 @@ struct alignas(8) FourInputs {
   Bf16 values[4];
 };
 
-template <class W, int kColumns>
-__global__ void __launch_bounds__(kThreads, 2) tensor_kernel(LinearForward call) {
+template <class W, int kColumns> __global__ void __launch_bounds__(kThreads, 2) tensor_kernel(LinearForward call) {
   constexpr int kStrip = 8 * kColumns;
   constexpr int kAhead = 2; // steps on their way
   __shared__ float shares[kWarps][16][kStrip];
@@ -142,13 +142,24 @@ __global__ void __launch_bounds__(kThreads, 2) tensor_kernel(LinearForward call)
     return row < call.rows && at < call.in ? *reinterpret_cast<const FourInputs*>(input + row * call.in + at)
                                            : FourInputs{};
   };
-  for (std::int64_t step = warp * 16; step < call.in; step += kWarps * kAhead * 16) {
-    StepWeights<W, kColumns> ahead[kAhead];
+  // The weights of the next steps are on their way while these are multiplied.
+  constexpr std::int64_t kStride = kWarps * kAhead * 16;
+  StepWeights<W, kColumns> ahead[kAhead];
+  const auto load_ahead = [&](std::int64_t step) {
 #pragma unroll
     for (int s = 0; s < kAhead; ++s) {
       const std::int64_t at = step + s * kWarps * 16 + 4 * j;
-      ahead[s].load_from(weights + at * call.out, call.out, has_column && at < call.in ? 4 : 0);
+      ahead[s].load_from(weights + at * call.out, call.out, has_column && at < call.in);
     }
+  };
+  load_ahead(warp * 16);
+  for (std::int64_t step = warp * 16; step < call.in; step += kStride) {
+    StepWeights<W, kColumns> current[kAhead];
+#pragma unroll
+    for (int s = 0; s < kAhead; ++s) {
+      current[s] = ahead[s];
+    }
+    load_ahead(step + kStride);
 #pragma unroll
     for (int s = 0; s < kAhead; ++s) {
       const std::int64_t at = step + s * kWarps * 16 + 4 * j;
@@ -157,7 +168,7 @@ __global__ void __launch_bounds__(kThreads, 2) tensor_kernel(LinearForward call)
       const std::uint32_t a[4] = {pack(upper.values[0], upper.values[1]), pack(lower.values[0], lower.values[1]),
                                   pack(upper.values[2], upper.values[3]), pack(lower.values[2], lower.values[3])};
       std::uint32_t b[kColumns][2];
-      ahead[s].fragments(b);
+      current[s].fragments(b);
 #pragma unroll
       for (int t = 0; t < kColumns; ++t) {
         mma_m16n8k16_bf16(sums[t], a, b[t]);
