@@ -61,8 +61,9 @@ struct Block {
   int predicates = 0;
   int barrier_result = 0;
   BarrierKind barrier_kind = BarrierKind::kPlain;
-  std::vector<std::byte> shared;
+  // Dynamic shared memory; ends, but for padding, where unreadable pages begin.
   std::byte* shared_start = nullptr;
+  std::byte* shared_end = nullptr;
   std::exception_ptr error;
   Thread* running = nullptr;
 };

@@ -2,7 +2,10 @@
 // or hangs, which is an error that says who waits where.
 #include "backends/cuda/emulation/block.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <new>
 #include <numeric>
 #include <random>
 #include <thread>
@@ -18,7 +21,34 @@ namespace assay::emulation {
 
 namespace {
 
+constexpr std::size_t kSharedBytes = 256 * 1024; // no device has more for a block
+constexpr std::size_t kSharedGuardBytes = 1024 * 1024;
+
 std::uint64_t g_order_seed = 0;
+
+// Dynamic shared memory lies before this, unreadable pages after it.
+std::byte* end_of_shared_memory() {
+  static std::byte* const end = [] {
+    void* memory = mmap(nullptr, kSharedBytes + kSharedGuardBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED || mprotect(memory, kSharedBytes, PROT_READ | PROT_WRITE) != 0) {
+      throw std::bad_alloc();
+    }
+    return static_cast<std::byte*>(memory) + kSharedBytes;
+  }();
+  return end;
+}
+
+// Whether what pads dynamic shared memory was written.
+void check_shared_padding() {
+  const Block& all = block();
+  for (const std::byte* byte = all.shared_start + all.launch->shared_bytes; byte < all.shared_end; ++byte) {
+    if (*byte != kPoison) {
+      throw Error("CUDA_FAILED", "Byte " + std::to_string(byte - all.shared_start) + " of " +
+                                     std::to_string(all.launch->shared_bytes) +
+                                     " of dynamic shared memory was written in " + place_text() + ".");
+    }
+  }
+}
 
 void run_thread(void*) {
   try {
@@ -36,6 +66,11 @@ void resume(Thread& thread) {
   const Fault fault = thread.fiber.resume();
   if (fault.happened && thread.fiber.is_guard(fault.address)) {
     fail_thread("the thread needs more stack than the emulation gives it");
+  }
+  const auto* touched = static_cast<const std::byte*>(fault.address);
+  if (fault.happened && touched >= all.shared_end && touched < all.shared_end + kSharedGuardBytes) {
+    fail_thread("the thread touches byte " + std::to_string(touched - all.shared_start) + " of " +
+                std::to_string(all.launch->shared_bytes) + " of dynamic shared memory");
   }
   if (fault.happened) {
     fail_thread("the thread touches " + describe_address(fault.address));
@@ -70,7 +105,7 @@ void start_block() {
   all.alive = all.count;
   all.at_barrier = 0;
   all.predicates = 0;
-  std::fill(all.shared.begin(), all.shared.end(), kPoison);
+  std::fill(all.shared_start, all.shared_end, kPoison);
   const int warps = (all.count + kWarpLanes - 1) / kWarpLanes;
   all.warps.assign(warps, {0, 0xFFFFFFFFU});
   if (all.count % kWarpLanes != 0) {
@@ -143,6 +178,7 @@ void run_blocks() {
                 static_cast<unsigned int>(row / grid.y)};
     static_shared.poison();
     run_block(random);
+    check_shared_padding();
   }
 }
 
@@ -162,9 +198,9 @@ void run_grid(const Launch& launch, const std::function<void()>& kernel) {
     all.threads.push_back(std::make_unique<Thread>());
   }
   constexpr std::size_t kSharedAlignment = 128;
-  all.shared.resize(launch.shared_bytes + kSharedAlignment);
-  const auto address = reinterpret_cast<std::uintptr_t>(all.shared.data());
-  all.shared_start = all.shared.data() + (kSharedAlignment - address % kSharedAlignment) % kSharedAlignment;
+  all.shared_end = end_of_shared_memory();
+  all.shared_start =
+      all.shared_end - (launch.shared_bytes + kSharedAlignment - 1) / kSharedAlignment * kSharedAlignment;
   gridDim = launch.grid;
   blockDim = launch.block;
   // On a thread of its own, for the sake of its static shared variables.
