@@ -4,7 +4,6 @@
 // Other types: a warp a word, one by one.
 #include "backends/cuda/access.h"
 #include "backends/cuda/few-rows.h"
-#include "backends/cuda/int8-values.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/reduce.h"
 

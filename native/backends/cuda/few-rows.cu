@@ -9,7 +9,6 @@
 #include "backends/cuda/access.h"
 #include "backends/cuda/activation.h"
 #include "backends/cuda/few-rows.h"
-#include "backends/cuda/int8-values.h"
 #include "backends/cuda/kernels.h"
 
 #include "engine/base/error.h"
@@ -114,10 +113,6 @@ template <class W, int kColumns> struct StepWeights {
   }
 };
 
-struct alignas(8) FourInputs {
-  Bf16 values[4];
-};
-
 template <class W, int kColumns, int kWarps>
 __global__ void __launch_bounds__(32 * kWarps, 16 / kWarps) tensor_kernel(LinearForward call) {
   constexpr int kStrip = 8 * kColumns;
@@ -135,8 +130,8 @@ __global__ void __launch_bounds__(32 * kWarps, 16 / kWarps) tensor_kernel(Linear
   float sums[kColumns][4] = {};
 
   const auto load_inputs = [&](std::int64_t row, std::int64_t at) {
-    return row < call.rows && at < call.in ? *reinterpret_cast<const FourInputs*>(input + row * call.in + at)
-                                           : FourInputs{};
+    return row < call.rows && at < call.in ? *reinterpret_cast<const Words<2>*>(input + row * call.in + at)
+                                           : Words<2>{};
   };
   // The weights of the next steps are on their way while these are multiplied.
   constexpr std::int64_t kStride = kWarps * kAhead * 16;
@@ -159,10 +154,9 @@ __global__ void __launch_bounds__(32 * kWarps, 16 / kWarps) tensor_kernel(Linear
 #pragma unroll
     for (int s = 0; s < kAhead; ++s) {
       const std::int64_t at = step + s * kWarps * 16 + 4 * j;
-      const FourInputs upper = load_inputs(g, at);
-      const FourInputs lower = load_inputs(g + 8, at);
-      const std::uint32_t a[4] = {pack(upper.values[0], upper.values[1]), pack(lower.values[0], lower.values[1]),
-                                  pack(upper.values[2], upper.values[3]), pack(lower.values[2], lower.values[3])};
+      const Words<2> upper = load_inputs(g, at);
+      const Words<2> lower = load_inputs(g + 8, at);
+      const std::uint32_t a[4] = {upper.words[0], lower.words[0], upper.words[1], lower.words[1]};
       std::uint32_t b[kColumns][2];
       current[s].fragments(b);
 #pragma unroll
