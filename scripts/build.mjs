@@ -29,7 +29,10 @@ const bundles = [
   { ...node, entryPoints: { "runner/main": "src/runner/main.ts" }, outdir: "dist" },
   {
     ...node,
-    entryPoints: { "core/import-worker": "src/core/corpus/import/import-worker.ts" },
+    entryPoints: {
+      "core/import-worker": "src/core/corpus/import/import-worker.ts",
+      "core/parquet-worker": "src/core/corpus/import/parquet-worker.ts",
+    },
     outdir: "dist",
   },
   { ...node, entryPoints: { "engine-host/main": "src/engine-host/main.ts" }, outdir: "dist" },

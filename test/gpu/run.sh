@@ -62,12 +62,14 @@ generator=()
 command -v ninja >/dev/null && generator=(-G Ninja)
 node_option=(-DASSAY_NODE=OFF)
 command -v node >/dev/null && [ -d node_modules ] && node_option=(-DASSAY_NODE=ON)
+# "9.0" → 90a: Hopper's own instructions need the letter.
+architectures=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | tr -d '. ' | sed 's/^90$/90a/' | sort -u | paste -sd ';')
 build() {
   cmake -S native -B build/gpu "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DASSAY_CUDA=ON \
-    -DASSAY_CUDA_ARCHITECTURES=native "${node_option[@]}" && cmake --build build/gpu --parallel "$(nproc)"
+    "-DASSAY_CUDA_ARCHITECTURES=$architectures" "${node_option[@]}" && cmake --build build/gpu --parallel "$(nproc)"
 }
 step "build" build || finish
-export ASSAY_CUDA_BACKEND="$PWD/build/gpu/libassay-cuda.so"
+export ASSAY_CUDA_BACKEND="$PWD/build/gpu/backends/cuda/libassay-cuda.so"
 
 # Every operation beside the CPU backend, and whole models; the same programs that run in the emulation elsewhere.
 for program in build/gpu/tests/gpu-test-*; do

@@ -11,9 +11,10 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readDocuments } from "#core/corpus/documents";
 import { importCorpus } from "#core/corpus/import/import";
+import { readParquet } from "#core/corpus/import/parquet";
 import { programRoot } from "#core/paths";
 import { assay, startAssay } from "../support/command-line.ts";
-import { bundle } from "../support/runner.ts";
+import { bundleWorkers } from "../support/corpus-workers.ts";
 import { temporaryFolder } from "../support/workspace.ts";
 
 const fixtures = path.join(programRoot(), "test", "fixtures", "corpus");
@@ -52,6 +53,7 @@ const plain = {
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 beforeAll(async () => {
+  await bundleWorkers();
   folder = await temporaryFolder("assay-import-");
 });
 afterAll(() => folder[Symbol.asyncDispose]());
@@ -157,7 +159,7 @@ describe("imported texts", () => {
 
   it("are a corpus that training reads", async () => {
     const output = newOutput();
-    await importCorpus({ ...plain, inputs: [fixtures], output });
+    await importCorpus({ ...plain, inputs: [path.join(fixtures, "*.{nxml,xml}")], output });
     const ids: string[] = [];
     for await (const document of readDocuments(output)) {
       ids.push(document.id);
@@ -196,7 +198,6 @@ describe("an import of several files", () => {
   });
 
   it("gives the same bytes whatever the number of threads", async () => {
-    const worker = await bundle("import-worker", 'import "./src/core/corpus/import/import-worker.ts";');
     const input = path.join(folder.path, "threads");
     await mkdir(input);
     for (let file = 0; file < 6; file += 1) {
@@ -206,7 +207,7 @@ describe("an import of several files", () => {
     for (const workers of ["1", "3"]) {
       const out = newOutput();
       const ended = await assay(["corpus", "import", input, "--out", out, "--workers", workers], {
-        ASSAY_IMPORT_WORKER: worker,
+        ASSAY_WORKERS: process.env["ASSAY_WORKERS"] ?? "",
       });
       expect(ended).toMatchObject({ code: 0 });
       outputs.push(await readFile(out, "utf8"));
@@ -233,6 +234,49 @@ describe("an import of several files", () => {
     expect((await readLines(output)).map((line) => line.id)).toEqual(["pmid:1", "pmid:2"]);
     expect(report.refused).toHaveLength(1);
     expect(report.rules).toMatchObject([{ rule: "source-refused", documents: 1 }]);
+  });
+});
+
+describe("Parquet", () => {
+  const table = path.join(fixtures, "table.parquet");
+
+  it("is read in row groups, its text from the columns one names", async () => {
+    const output = newOutput();
+    await importCorpus({ ...plain, inputs: [table], output, textFields: ["title", "abstract"] });
+    expect(await readLines(output)).toEqual([
+      { id: "11", text: "Eins\nOne α.", source: "table.parquet", pmid: 11, score: 0.5 },
+      { id: "12", text: "Zwei", source: "table.parquet", pmid: 12, score: 1.5 },
+      { id: "13", text: "Drei\nThree.", source: "table.parquet", pmid: 13, score: 2.5 },
+    ]);
+  });
+
+  it("that is cut or lies about itself is refused with a sentence, and never holds the import up", async () => {
+    const good = await readFile(table);
+    const damaged = path.join(folder.path, "damaged.parquet");
+    let refused = 0;
+    for (let at = 40; at < good.length; at += 20) {
+      const bytes = Buffer.from(good);
+      bytes.fill(0xff, at, at + 3);
+      await writeFile(damaged, bytes);
+      try {
+        for await (const events of readParquet(
+          { file: damaged, name: "damaged.parquet", choice: { textFields: ["title"], idField: null } },
+          () => undefined,
+          1000,
+        )) {
+          expect(events.length).toBeLessThan(10);
+        }
+      } catch (error) {
+        expect(error).toMatchObject({
+          code: "CORPUS_RECORD_INVALID",
+          message: expect.stringMatching(/^damaged\.parquet: /),
+        });
+        refused += 1;
+      }
+    }
+    expect(refused).toBeGreaterThan(10);
+    await writeFile(damaged, good.subarray(0, 500));
+    await expect(imported(damaged)).rejects.toMatchObject({ code: "CORPUS_RECORD_INVALID" });
   });
 });
 

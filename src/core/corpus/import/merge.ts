@@ -1,10 +1,10 @@
 // The parts of an import become one file: in the order of the sources, without what a later record replaced or took back,
 // every id once. What that leaves out or renames goes into the ledger.
 import { createReadStream } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
 import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { asFileError } from "../../runs/durable-file.ts";
+import { Appender } from "../appender.ts";
 import type { LedgerEntry, LedgerWriter } from "../ledger.ts";
 import { fileLines } from "../lines.ts";
 import { fates, settleIdentities } from "./identity.ts";
@@ -25,35 +25,6 @@ export type MergeResult = { readonly documents: number; readonly bytes: number }
 
 const WRITE_BYTES = 1024 * 1024;
 const NEWLINE = Buffer.from("\n");
-
-class Output {
-  readonly #handle: FileHandle;
-  #pieces: Uint8Array[] = [];
-  #pending = 0;
-  bytes = 0;
-
-  constructor(handle: FileHandle) {
-    this.#handle = handle;
-  }
-
-  async add(...pieces: readonly Uint8Array[]): Promise<void> {
-    for (const piece of pieces) {
-      this.#pieces.push(piece);
-      this.#pending += piece.length;
-    }
-    if (this.#pending >= WRITE_BYTES) {
-      await this.flush();
-    }
-  }
-
-  async flush(): Promise<void> {
-    const joined = Buffer.concat(this.#pieces);
-    this.bytes += joined.length;
-    this.#pieces = [];
-    this.#pending = 0;
-    await this.#handle.writeFile(joined);
-  }
-}
 
 function throwIfCancelled(signal: CancelSignal | undefined): void {
   if (signal?.aborted === true) {
@@ -88,7 +59,7 @@ function textOfLine(line: Uint8Array): { readonly id: string; readonly text: str
 }
 
 /** Documents of the part line by line, each as its fate says. Returns how many stayed. */
-async function writeSettled(part: Part, fate: Uint8Array, output: Output, ledger: LedgerWriter): Promise<number> {
+async function writeSettled(part: Part, fate: Uint8Array, output: Appender, ledger: LedgerWriter): Promise<number> {
   let record = 0;
   let kept = 0;
   let document = 0;
@@ -146,14 +117,8 @@ export async function mergeParts(options: MergeOptions): Promise<MergeResult> {
     parts.map((part) => part.files.identities),
     records,
   );
-  let handle: FileHandle;
+  const output = await Appender.open(file);
   try {
-    handle = await open(file, "w");
-  } catch (error) {
-    throw asFileError(error, `write ${file}`);
-  }
-  try {
-    const output = new Output(handle);
     let first = 0;
     let documents = 0;
     let doneBytes = 0;
@@ -175,12 +140,11 @@ export async function mergeParts(options: MergeOptions): Promise<MergeResult> {
       doneBytes += part.state.linesBytes;
       onProgress?.(doneBytes, totalBytes);
     }
-    await output.flush();
-    await handle.sync();
-    return { documents, bytes: output.bytes };
+    await output.sync();
+    return { documents, bytes: output.length };
   } catch (error) {
     throw asFileError(error, `write ${file}`);
   } finally {
-    await handle.close();
+    await output.close();
   }
 }

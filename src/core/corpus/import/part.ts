@@ -1,11 +1,12 @@
 // One source into one part: its documents as lines, their identities, and what was left out. The part remembers how far
 // it is, so that after a death it is cut to what it is sure of and goes on behind the last record it holds.
 import { createHash } from "node:crypto";
-import { type FileHandle, open, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { AppError, type ErrorCode } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { asFileError, writeFileDurably } from "../../runs/durable-file.ts";
+import { Appender } from "../appender.ts";
 import { isWrongKind } from "./detect.ts";
 import { IDENTITY_BYTES, identityKinds, writeIdentity } from "./identity.ts";
 import { type NamedEvent, type ReadSourceOptions, readSource } from "./read-source.ts";
@@ -57,7 +58,6 @@ export type PartImporter = (options: ImportPartOptions) => Promise<PartState>;
 /** So much output, or time, is lost at most when the process dies. */
 const STATE_EVERY_BYTES = 64 * 1024 * 1024;
 const STATE_EVERY_MS = 5000;
-const WRITE_BYTES = 1024 * 1024;
 
 function signatureOf(source: ImportSource): string {
   return createHash("sha256")
@@ -86,53 +86,6 @@ export async function readPartState(files: PartFiles, source: ImportSource): Pro
     return state.source === signatureOf(source) ? state : null;
   } catch {
     return null;
-  }
-}
-
-/** A file that goes on from a length it is cut to. */
-class Appender {
-  readonly #handle: FileHandle;
-  #pieces: Uint8Array[] = [];
-  #pending = 0;
-  length: number;
-
-  private constructor(handle: FileHandle, length: number) {
-    this.#handle = handle;
-    this.length = length;
-  }
-
-  static async open(file: string, length: number): Promise<Appender> {
-    const handle = await open(file, length === 0 ? "w" : "r+");
-    await handle.truncate(length);
-    return new Appender(handle, length);
-  }
-
-  append(bytes: Uint8Array): void {
-    this.#pieces.push(bytes);
-    this.#pending += bytes.length;
-  }
-
-  get pending(): number {
-    return this.#pending;
-  }
-
-  async flush(): Promise<void> {
-    if (this.#pending > 0) {
-      const joined = Buffer.concat(this.#pieces);
-      this.#pieces = [];
-      this.#pending = 0;
-      await this.#handle.write(joined, 0, joined.length, this.length);
-      this.length += joined.length;
-    }
-  }
-
-  async sync(): Promise<void> {
-    await this.flush();
-    await this.#handle.datasync();
-  }
-
-  close(): Promise<void> {
-    return this.#handle.close();
   }
 }
 
@@ -207,9 +160,9 @@ class PartWriter {
           );
       }
     }
-    this.#lines.append(Buffer.from(lines.join("")));
-    this.#identities.append(identities.subarray(0, identityCount * IDENTITY_BYTES));
-    this.#ledger.append(Buffer.from(notes.join("")));
+    await this.#lines.add(Buffer.from(lines.join("")));
+    await this.#identities.add(identities.subarray(0, identityCount * IDENTITY_BYTES));
+    await this.#ledger.add(Buffer.from(notes.join("")));
     this.documents += lines.length;
     this.#state = {
       ...this.#state,
@@ -217,9 +170,6 @@ class PartWriter {
       documents: this.documents,
       identities: this.#state.identities + identityCount,
     };
-    if (this.#lines.pending >= WRITE_BYTES) {
-      await this.#lines.flush();
-    }
     if (
       this.#lines.length - this.#savedBytes >= STATE_EVERY_BYTES ||
       performance.now() - this.#savedAt >= STATE_EVERY_MS

@@ -123,7 +123,9 @@ async function* readParquetSource(
   options: ReadSourceOptions,
 ): AsyncGenerator<readonly NamedEvent[]> {
   let record = 0;
-  for await (const events of readParquet(source.location, source.name, options, (count) => options.onBytes?.(count))) {
+  for await (const events of readParquet({ file: source.location, name: source.name, choice: options }, (count) =>
+    options.onBytes?.(count),
+  )) {
     throwIfCancelled(options.signal);
     yield events.map((event) => {
       record += 1;

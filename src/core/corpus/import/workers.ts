@@ -1,9 +1,8 @@
 // Threads that import sources side by side: parsing is the processor's work, so one thread reads one file at a time.
-import path from "node:path";
 import { Worker } from "node:worker_threads";
 import { AppError, type ErrorEnvelope, fromErrorEnvelope } from "#shared/errors";
-import { programRoot } from "../../paths.ts";
 import { type ImportPartOptions, importPart, type PartImporter, type PartState } from "./part.ts";
+import { workerFile } from "./worker-file.ts";
 
 export type ToWorker =
   | { readonly type: "part"; readonly options: Omit<ImportPartOptions, "signal" | "onProgress"> }
@@ -12,11 +11,6 @@ export type FromWorker =
   | { readonly type: "progress"; readonly bytesRead: number; readonly documents: number }
   | { readonly type: "done"; readonly state: PartState }
   | { readonly type: "failed"; readonly error: ErrorEnvelope };
-
-function workerFile(): string {
-  // Tests run a bundle of the sources as they are.
-  return process.env["ASSAY_IMPORT_WORKER"] ?? path.join(programRoot(), "dist", "core", "import-worker.js");
-}
 
 export type ImportWorkers = { readonly importer: PartImporter; close(): Promise<void> };
 
@@ -84,7 +78,7 @@ export function startImportWorkers(count: number): ImportWorkers {
     importer: async (options) => {
       let worker = idle.pop();
       if (worker === undefined) {
-        worker = new Worker(workerFile());
+        worker = new Worker(workerFile("import-worker"));
         all.push(worker);
       }
       const state = await runIn(worker, options);
