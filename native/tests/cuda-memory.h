@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
 #include <vector>
 
 #include "backends/cuda/device.h"
+#include "tests/check.h"
 
 namespace assay::test {
 
@@ -33,5 +37,36 @@ private:
   T* data_ = nullptr;
   std::size_t count_;
 };
+
+// The order in which threads run as long as this lives.
+class ThreadOrder {
+public:
+  explicit ThreadOrder([[maybe_unused]] std::uint64_t seed) {
+#if defined(ASSAY_CUDA_EMULATION)
+    emulation::set_order(seed);
+#endif
+  }
+  ThreadOrder(const ThreadOrder&) = delete;
+  ThreadOrder& operator=(const ThreadOrder&) = delete;
+  ~ThreadOrder() {
+#if defined(ASSAY_CUDA_EMULATION)
+    emulation::set_order(0);
+#endif
+  }
+};
+
+// Runs `body`, which returns a vector, with the threads of a block in several orders and expects the same bits: where a
+// barrier is missing, some order shows it. A real device has orders enough of its own.
+template <class Body> void check_same_in_all_orders(const Body& body) {
+  const auto expected = body();
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    const ThreadOrder order(seed);
+    const auto found = body();
+    if (found.size() != expected.size() ||
+        std::memcmp(found.data(), expected.data(), expected.size() * sizeof(expected[0])) != 0) {
+      fail_check(__FILE__, __LINE__, "the result depends on the order of the threads, seed " + std::to_string(seed));
+    }
+  }
+}
 
 } // namespace assay::test

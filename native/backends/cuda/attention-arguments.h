@@ -29,43 +29,10 @@ __device__ __forceinline__ float power_of_two(float x) {
 #endif
 }
 
-struct AttentionMask {
-  std::uint32_t key0, key1;
-  std::uint32_t first_sample, step, site;
-  std::uint32_t threshold;
-  float scale; // of what is kept
-};
-
-// Element 4 · group + j of the sample is kept where words[j] is at least the threshold.
-struct MaskWords {
-  std::uint32_t words[4];
-};
-
-__device__ __forceinline__ MaskWords mask_words(const AttentionMask& mask, int sample, std::uint64_t group) {
-  std::uint32_t c0 = static_cast<std::uint32_t>(group);
-  std::uint32_t c1 = mask.first_sample + static_cast<std::uint32_t>(sample);
-  std::uint32_t c2 = mask.step;
-  std::uint32_t c3 = mask.site;
-  std::uint32_t key0 = mask.key0;
-  std::uint32_t key1 = mask.key1;
-#pragma unroll
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t product0 = std::uint64_t{0xD2511F53U} * c0;
-    const std::uint64_t product1 = std::uint64_t{0xCD9E8D57U} * c2;
-    c0 = static_cast<std::uint32_t>(product1 >> 32) ^ c1 ^ key0;
-    c1 = static_cast<std::uint32_t>(product1);
-    c2 = static_cast<std::uint32_t>(product0 >> 32) ^ c3 ^ key1;
-    c3 = static_cast<std::uint32_t>(product0);
-    key0 += 0x9E3779B9U;
-    key1 += 0xBB67AE85U;
-  }
-  return {{c0, c1, c2, c3}};
-}
-
 // Of four words the one that is known only when the kernel runs, without an array in memory.
-__device__ __forceinline__ std::uint32_t word_at(const MaskWords& mask, int index) {
-  const std::uint32_t low = (index & 1) != 0 ? mask.words[1] : mask.words[0];
-  const std::uint32_t high = (index & 1) != 0 ? mask.words[3] : mask.words[2];
+__device__ __forceinline__ std::uint32_t word_at(const RandomWords& random, int index) {
+  const std::uint32_t low = (index & 1) != 0 ? random.words[1] : random.words[0];
+  const std::uint32_t high = (index & 1) != 0 ? random.words[3] : random.words[2];
   return (index & 2) != 0 ? high : low;
 }
 
@@ -79,11 +46,15 @@ struct TilePlace {
                               static_cast<std::uint64_t>(first_query + query);
     return row * static_cast<std::uint64_t>(seq_len) + static_cast<std::uint64_t>(first_key + key);
   }
+  // Of the four elements that the given one is among.
+  __device__ __forceinline__ RandomWords words(const DropoutMask& mask, std::uint64_t element) const {
+    return mask.words(static_cast<std::uint32_t>(element / 4), static_cast<std::uint32_t>(sample));
+  }
 };
 
-__device__ __forceinline__ bool is_kept(const AttentionMask& mask, const TilePlace& place, int query, int key) {
+__device__ __forceinline__ bool is_kept(const DropoutMask& mask, const TilePlace& place, int query, int key) {
   const std::uint64_t element = place.element(query, key);
-  return word_at(mask_words(mask, place.sample, element / 4), static_cast<int>(element % 4)) >= mask.threshold;
+  return word_at(place.words(mask, element), static_cast<int>(element % 4)) >= mask.threshold;
 }
 
 // Keys begin … end − 1; none is {0, 0}.
@@ -120,7 +91,7 @@ template <class T> struct ForwardArguments {
   const std::int32_t* key_begin; // (samples, queries) or null
   const std::int32_t* key_end;
   float scale;
-  AttentionMask mask;
+  DropoutMask mask;
 };
 
 // What backward knows of a query and head: its log-sum-exp over ln 2, Σ d_output · output, and the keys it sees.
@@ -143,13 +114,12 @@ template <class T> struct BackwardArguments {
   const std::int32_t* key_begin; // (samples, seq_len) or null
   const std::int32_t* key_end;
   float scale;
-  AttentionMask mask;
+  DropoutMask mask;
 };
 
 // A block may have so much on every device from sm_80 on.
 inline constexpr std::size_t kLargestSharedBytes = 99 * 1024;
 
-AttentionMask attention_mask(const Dropout& dropout);
 float softmax_scale(std::int64_t head_size);
 // Throws NOT_SUPPORTED where the head is too large, or a position or the number of heads does not fit 31 bits.
 void check_attention_sizes(const char* operation, std::int64_t head_size, std::int64_t seq_len, std::int64_t all_heads);

@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
   Engine::take_rows(values, value_tile);
 
   const float to_log2 = a.scale * kLog2E;
-  const bool drops = Engine::kDrops && a.mask.threshold > 0;
+  const bool drops = Engine::kDrops && a.mask.drops();
   typename Engine::Output d_key;
   typename Engine::Output d_value;
   Engine::clear(d_key);
@@ -299,7 +299,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
   Engine::take_rows(d_outputs, d_output_tile);
 
   const float to_log2 = a.scale * kLog2E;
-  const bool drops = Engine::kDrops && a.mask.threshold > 0;
+  const bool drops = Engine::kDrops && a.mask.drops();
   typename Engine::Output d_query;
   Engine::clear(d_query);
   int stage = 0;
@@ -422,7 +422,7 @@ template <class T> BackwardArguments<T> prepare(const KernelContext& context, co
   a.key_begin = has_ranges ? call.key_begin : nullptr;
   a.key_end = has_ranges ? call.key_end : nullptr;
   a.scale = softmax_scale(call.head_size);
-  a.mask = attention_mask(call.dropout);
+  a.mask = DropoutMask(call.dropout);
   const std::int64_t rows = call.batch * call.seq_len * call.heads;
   const std::size_t needed = backward_workspace_bytes(call.batch * call.seq_len, call.heads);
   if (context.workspace_bytes < needed) {
@@ -458,7 +458,7 @@ void attention_backward(const KernelContext& context, const AttentionBackward& c
                             takes_tensor_cores(a.d_qkv, a.head_size);
   if (!tensor_cores) {
     backward_without(context, a);
-  } else if (a.mask.threshold > 0) {
+  } else if (a.mask.drops()) {
     backward_on_tensor_cores<true>(context, a);
   } else {
     backward_on_tensor_cores<false>(context, a);

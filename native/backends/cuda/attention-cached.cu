@@ -383,7 +383,6 @@ template <class T> void attend_many(const KernelContext& context, const CachedAr
   forward.past = a.past;
   forward.causal = true;
   forward.scale = a.scale;
-  forward.mask = attention_mask({});
   run_attention_forward(context, forward);
 }
 

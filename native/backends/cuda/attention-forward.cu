@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
   Engine::take_rows(rows, query_tile);
 
   const float to_log2 = a.scale * kLog2E;
-  const bool drops = Engine::kDrops && a.mask.threshold > 0;
+  const bool drops = Engine::kDrops && a.mask.drops();
   typename Engine::Output output;
   Engine::clear(output);
   float maximum[Engine::kThreadRows]; // of the row's scores before scaling
@@ -232,7 +232,7 @@ template <class T> ForwardArguments<T> training_arguments(const AttentionForward
   a.key_begin = has_ranges ? call.key_begin : nullptr;
   a.key_end = has_ranges ? call.key_end : nullptr;
   a.scale = softmax_scale(call.head_size);
-  a.mask = attention_mask(call.dropout);
+  a.mask = DropoutMask(call.dropout);
   return a;
 }
 
@@ -245,7 +245,7 @@ template <> void run_attention_forward(const KernelContext& context, const Forwa
 template <> void run_attention_forward(const KernelContext& context, const ForwardArguments<Bf16>& arguments) {
   if (!takes_tensor_cores(arguments.query, arguments.head_size)) {
     forward_without(context, arguments);
-  } else if (arguments.mask.threshold > 0) {
+  } else if (arguments.mask.drops()) {
     forward_on_tensor_cores<true>(context, arguments);
   } else {
     forward_on_tensor_cores<false>(context, arguments);

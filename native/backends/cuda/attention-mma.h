@@ -220,7 +220,7 @@ template <int kHeadSize, int kWarps, int kRowBlocks, int kColumnCount, bool kHol
   // neighbouring keys share one draw: where no such four straddle two rows, each lane draws for four scores and hands
   // words to the lanes that have the others.
   template <bool kRowsAreKeys>
-  __device__ static __forceinline__ std::uint64_t kept_scores(const AttentionMask& mask, const TilePlace& tile) {
+  __device__ static __forceinline__ std::uint64_t kept_scores(const DropoutMask& mask, const TilePlace& tile) {
     std::uint64_t kept = 0;
     const bool aligned = tile.seq_len % 4 == 0;
 #pragma unroll
@@ -249,11 +249,11 @@ template <int kHeadSize, int kWarps, int kRowBlocks, int kColumnCount, bool kHol
 
 private:
   // Even lanes draw for the upper of their two rows, odd ones for the lower.
-  __device__ static __forceinline__ std::uint32_t four_by_queries(const AttentionMask& mask, const TilePlace& tile,
+  __device__ static __forceinline__ std::uint32_t four_by_queries(const DropoutMask& mask, const TilePlace& tile,
                                                                   int row, int column) {
     const bool odd = (lane() & 1) != 0;
     const std::uint64_t element = tile.element(row + (odd ? 8 : 0) + lane() / 4, column + (lane() & 2) * 2);
-    const MaskWords own = mask_words(mask, tile.sample, element / 4);
+    const RandomWords own = tile.words(mask, element);
     const std::uint32_t first = __shfl_xor_sync(0xFFFFFFFFU, odd ? own.words[0] : own.words[2], 1);
     const std::uint32_t second = __shfl_xor_sync(0xFFFFFFFFU, odd ? own.words[1] : own.words[3], 1);
     const std::uint32_t words[4] = {odd ? first : own.words[0], odd ? second : own.words[1], odd ? own.words[2] : first,
@@ -261,12 +261,12 @@ private:
     return bits_of(words, mask.threshold);
   }
   // The four lanes that hold neighbouring keys of the same queries draw for one of their four scores each.
-  __device__ static __forceinline__ std::uint32_t four_by_keys(const AttentionMask& mask, const TilePlace& tile,
-                                                               int row, int column) {
+  __device__ static __forceinline__ std::uint32_t four_by_keys(const DropoutMask& mask, const TilePlace& tile, int row,
+                                                               int column) {
     const int own_index = lane() / 4 % 4;
     const int key = row + own_index / 2 * 8 + lane() / 16 * 4;
     const int query = column + lane() % 4 * 2 + own_index % 2;
-    const MaskWords own = mask_words(mask, tile.sample, tile.element(query, key) / 4);
+    const RandomWords own = tile.words(mask, tile.element(query, key));
     std::uint32_t four = 0;
 #pragma unroll
     for (int step = 0; step < 4; ++step) {

@@ -158,7 +158,7 @@ template <class T, int kHeadSize> struct SimtEngine {
     }
   }
   template <bool kRowsAreKeys>
-  __device__ static __forceinline__ std::uint64_t kept_scores(const AttentionMask& mask, const TilePlace& tile) {
+  __device__ static __forceinline__ std::uint64_t kept_scores(const DropoutMask& mask, const TilePlace& tile) {
     std::uint64_t kept = 0;
 #pragma unroll
     for (int r = 0; r < kThreadRows; ++r) {

@@ -65,6 +65,8 @@ void launch(const LaunchPlace& place, void (*kernel)(Parameters...), dim3 grid, 
   static_assert(sizeof...(Parameters) == sizeof...(Arguments), "a kernel takes all of its parameters");
   std::tuple<std::remove_cv_t<Parameters>...> values{static_cast<Parameters>(std::forward<Arguments>(arguments))...};
 #if defined(ASSAY_CUDA_EMULATION)
+  int number = 0;
+  std::apply([&](const auto&... value) { (emulation::check_argument(value, ++number, place.text()), ...); }, values);
   emulation::launch_kernel(place.context.stream, {grid, block, shared_bytes, place.text()},
                            [kernel, values] { std::apply(kernel, values); });
 #else

@@ -8,10 +8,14 @@
 #include <exception>
 #include <memory>
 #include <random>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "backends/cuda/emulation/device.h"
+#include "backends/cuda/emulation/faults.h"
 #include "backends/cuda/emulation/fiber.h"
+#include "backends/cuda/emulation/static-shared.h"
 #include "engine/base/error.h"
 
 namespace assay::emulation {
@@ -169,7 +173,13 @@ void run_thread(void* argument) {
 void resume(Thread& thread) {
   g_thread = &thread;
   threadIdx = thread.index;
-  thread.fiber.resume();
+  const Fault fault = thread.fiber.resume();
+  if (fault.happened && thread.fiber.is_guard(fault.address)) {
+    fail_thread("the thread needs more stack than the emulation gives it");
+  }
+  if (fault.happened) {
+    fail_thread("the thread touches " + describe_address(fault.address));
+  }
   g_thread = nullptr;
   if (g_block.error) {
     std::rethrow_exception(std::exchange(g_block.error, nullptr));
@@ -252,6 +262,23 @@ void run_block(std::minstd_rand& random) {
   }
 }
 
+// All blocks, one after another.
+void run_blocks() {
+  const FaultsOfThread faults;
+  StaticShared static_shared;
+  std::minstd_rand random(static_cast<unsigned int>(g_order_seed));
+  const Launch& launch = *g_block.launch;
+  for (unsigned int z = 0; z < launch.grid.z; ++z) {
+    for (unsigned int y = 0; y < launch.grid.y; ++y) {
+      for (unsigned int x = 0; x < launch.grid.x; ++x) {
+        blockIdx = {x, y, z};
+        static_shared.poison();
+        run_block(random);
+      }
+    }
+  }
+}
+
 } // namespace
 
 void run_grid(const Launch& launch, const std::function<void()>& kernel) {
@@ -268,14 +295,18 @@ void run_grid(const Launch& launch, const std::function<void()>& kernel) {
   block.shared_start = block.shared.data() + (kSharedAlignment - address % kSharedAlignment) % kSharedAlignment;
   gridDim = launch.grid;
   blockDim = launch.block;
-  std::minstd_rand random(static_cast<unsigned int>(g_order_seed));
-  for (unsigned int z = 0; z < launch.grid.z; ++z) {
-    for (unsigned int y = 0; y < launch.grid.y; ++y) {
-      for (unsigned int x = 0; x < launch.grid.x; ++x) {
-        blockIdx = {x, y, z};
-        run_block(random);
-      }
+  // On a thread of its own, for the sake of its static shared variables.
+  std::exception_ptr error;
+  std::thread([&error] {
+    try {
+      run_blocks();
+    } catch (...) {
+      error = std::current_exception();
     }
+  }).join();
+  if (error) {
+    block.error = nullptr;
+    std::rethrow_exception(error);
   }
 }
 

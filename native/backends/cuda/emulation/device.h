@@ -33,6 +33,8 @@ public:
 
 // Whether the bytes lie in one allocation of device memory.
 bool is_device_memory(const void* address, std::size_t size_bytes);
+// Whether the address is the device's, allocated or not.
+bool is_reserved_address(const void* address);
 // Whether the bytes lie in one allocation of cudaMallocHost.
 bool is_pinned_memory(const void* address, std::size_t size_bytes);
 // Where an address lies in or beside the allocations, for an error's sentence.

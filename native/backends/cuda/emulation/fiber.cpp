@@ -3,7 +3,7 @@
 #include "backends/cuda/emulation/fiber.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
+#include <ucontext.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -22,11 +22,13 @@
 #endif
 
 #if defined(__x86_64__)
-// Saves what a called function must preserve, stores the stack pointer at *rdi and goes on with the stack rsi.
+// Saves what a called function must preserve, stores the stack pointer at *rdi and goes on with the stack rsi; the
+// second name goes on with the stack rdi.
 asm(R"(
 .text
 .p2align 4
 .type assay_switch_stack, @function
+.type assay_load_stack, @function
 assay_switch_stack:
   pushq %rbp
   pushq %rbx
@@ -35,7 +37,9 @@ assay_switch_stack:
   pushq %r14
   pushq %r15
   movq %rsp, (%rdi)
-  movq %rsi, %rsp
+  movq %rsi, %rdi
+assay_load_stack:
+  movq %rdi, %rsp
   popq %r15
   popq %r14
   popq %r13
@@ -50,6 +54,7 @@ asm(R"(
 .text
 .p2align 4
 .type assay_switch_stack, %function
+.type assay_load_stack, %function
 assay_switch_stack:
   sub sp, sp, #160
   stp x19, x20, [sp, #0]
@@ -64,7 +69,9 @@ assay_switch_stack:
   stp d14, d15, [sp, #144]
   mov x9, sp
   str x9, [x0]
-  mov sp, x1
+  mov x0, x1
+assay_load_stack:
+  mov sp, x0
   ldp x19, x20, [sp, #0]
   ldp x21, x22, [sp, #16]
   ldp x23, x24, [sp, #32]
@@ -81,10 +88,10 @@ assay_switch_stack:
 )");
 #else
 #define ASSAY_UCONTEXT
-#include <ucontext.h>
 #endif
 #if !defined(ASSAY_UCONTEXT)
 extern "C" void assay_switch_stack(void** saved, void* next);
+extern "C" void assay_load_stack(void* next);
 #endif
 
 namespace assay::emulation {
@@ -98,6 +105,7 @@ constexpr std::size_t kStackBytes = 64 * 1024;
 #endif
 
 Fiber* g_current = nullptr;
+Fault g_fault;
 #if defined(ASSAY_UCONTEXT)
 ucontext_t g_scheduler;
 #else
@@ -108,17 +116,15 @@ const void* g_scheduler_stack = nullptr;
 std::size_t g_scheduler_stack_bytes = 0;
 #endif
 
-std::size_t page_bytes() {
-  static const std::size_t bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  return bytes;
-}
+// More than any frame, so that none reaches over it; a multiple of every page size.
+constexpr std::size_t kGuardBytes = 64 * 1024;
 
 } // namespace
 
 Fiber::Fiber() {
-  void* memory = mmap(nullptr, page_bytes() + kStackBytes, PROT_READ | PROT_WRITE,
+  void* memory = mmap(nullptr, kGuardBytes + kStackBytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED || mprotect(memory, page_bytes(), PROT_NONE) != 0) {
+  if (memory == MAP_FAILED || mprotect(memory, kGuardBytes, PROT_NONE) != 0) {
     throw std::bad_alloc();
   }
   memory_ = static_cast<std::byte*>(memory);
@@ -129,9 +135,9 @@ Fiber::Fiber() {
 
 Fiber::~Fiber() {
 #if defined(ASSAY_ADDRESS_SANITIZER)
-  ASAN_UNPOISON_MEMORY_REGION(memory_, page_bytes() + kStackBytes);
+  ASAN_UNPOISON_MEMORY_REGION(memory_, kGuardBytes + kStackBytes);
 #endif
-  munmap(memory_, page_bytes() + kStackBytes);
+  munmap(memory_, kGuardBytes + kStackBytes);
 #if defined(ASSAY_UCONTEXT)
   delete static_cast<ucontext_t*>(context_);
 #endif
@@ -143,13 +149,13 @@ void Fiber::start(void (*function)(void*), void* argument) {
   sanitizer_stack_ = nullptr;
 #if defined(ASSAY_ADDRESS_SANITIZER)
   // A fiber that was given up left the marks of its frames.
-  ASAN_UNPOISON_MEMORY_REGION(memory_ + page_bytes(), kStackBytes);
+  ASAN_UNPOISON_MEMORY_REGION(memory_ + kGuardBytes, kStackBytes);
 #endif
-  std::byte* end = memory_ + page_bytes() + kStackBytes;
+  std::byte* end = memory_ + kGuardBytes + kStackBytes;
 #if defined(ASSAY_UCONTEXT)
   auto* context = static_cast<ucontext_t*>(context_);
   getcontext(context);
-  context->uc_stack.ss_sp = memory_ + page_bytes();
+  context->uc_stack.ss_sp = memory_ + kGuardBytes;
   context->uc_stack.ss_size = kStackBytes;
   context->uc_link = nullptr;
   makecontext(context, &Fiber::run, 0);
@@ -172,11 +178,12 @@ void Fiber::start(void (*function)(void*), void* argument) {
 #endif
 }
 
-void Fiber::resume() {
+Fault Fiber::resume() {
   g_current = this;
+  g_fault = {};
 #if defined(ASSAY_ADDRESS_SANITIZER)
   void* own_stack = nullptr;
-  __sanitizer_start_switch_fiber(&own_stack, memory_ + page_bytes(), kStackBytes);
+  __sanitizer_start_switch_fiber(&own_stack, memory_ + kGuardBytes, kStackBytes);
 #endif
 #if defined(ASSAY_UCONTEXT)
   swapcontext(&g_scheduler, static_cast<ucontext_t*>(context_));
@@ -187,6 +194,7 @@ void Fiber::resume() {
   __sanitizer_finish_switch_fiber(own_stack, nullptr, nullptr);
 #endif
   g_current = nullptr;
+  return g_fault;
 }
 
 void Fiber::suspend() {
@@ -210,7 +218,32 @@ Fiber* Fiber::current() {
 
 bool Fiber::is_guard(const void* address) const {
   const auto* byte = static_cast<const std::byte*>(address);
-  return byte >= memory_ && byte < memory_ + page_bytes();
+  return byte >= memory_ && byte < memory_ + kGuardBytes;
+}
+
+bool Fiber::leave_after_fault(void* machine_context, const void* address) {
+#if defined(ASSAY_UCONTEXT)
+  static_cast<void>(machine_context);
+  static_cast<void>(address);
+  return false;
+#else
+  if (g_current == nullptr) {
+    return false;
+  }
+  g_fault = {true, address};
+#if defined(ASSAY_ADDRESS_SANITIZER)
+  __sanitizer_start_switch_fiber(nullptr, g_scheduler_stack, g_scheduler_stack_bytes);
+#endif
+  auto& registers = static_cast<ucontext_t*>(machine_context)->uc_mcontext;
+#if defined(__x86_64__)
+  registers.gregs[REG_RDI] = reinterpret_cast<greg_t>(g_scheduler);
+  registers.gregs[REG_RIP] = reinterpret_cast<greg_t>(&assay_load_stack);
+#else
+  registers.regs[0] = reinterpret_cast<std::uintptr_t>(g_scheduler);
+  registers.pc = reinterpret_cast<std::uintptr_t>(&assay_load_stack);
+#endif
+  return true;
+#endif
 }
 
 void Fiber::run() {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "backends/cuda/emulation/device.h"
+#include "backends/cuda/emulation/faults.h"
 #include "backends/cuda/emulation/stream.h"
 #include "engine/base/error.h"
 
@@ -89,6 +90,11 @@ bool is_device_memory(const void* address, std::size_t size_bytes) {
          static_cast<const std::byte*>(address) + size_bytes <= found->first + found->second.size_bytes;
 }
 
+bool is_reserved_address(const void* address) {
+  const auto* byte = static_cast<const std::byte*>(address);
+  return memory().start != nullptr && byte >= memory().start && byte < memory().start + kReservedBytes;
+}
+
 bool is_pinned_memory(const void* address, std::size_t size_bytes) {
   const auto& all = memory().host_allocations;
   auto next = all.upper_bound(address);
@@ -98,11 +104,12 @@ bool is_pinned_memory(const void* address, std::size_t size_bytes) {
 
 std::string describe_address(const void* address) {
   const auto* byte = static_cast<const std::byte*>(address);
-  if (const auto* found = allocation_before(address)) {
+  const auto* found = is_reserved_address(address) ? allocation_before(address) : nullptr;
+  if (found != nullptr) {
     const auto offset = static_cast<std::size_t>(byte - found->first);
     return "byte " + std::to_string(offset) + " of an allocation of " + std::to_string(found->second.size_bytes);
   }
-  if (memory().start != nullptr && byte >= memory().start && byte < memory().start + kReservedBytes) {
+  if (is_reserved_address(address)) {
     return "device memory before every allocation";
   }
   return byte == nullptr ? "a null pointer" : "memory that is not the device's";
@@ -141,6 +148,7 @@ cudaError_t cudaMalloc(void** result, std::size_t size_bytes) {
       return report(cudaErrorMemoryAllocation);
     }
     all.start = all.next = static_cast<std::byte*>(reserved);
+    handle_faults();
   }
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   Allocation allocation{};

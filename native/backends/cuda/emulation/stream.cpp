@@ -136,6 +136,13 @@ void enqueue(cudaStream_t stream, const Work& work) {
   }
 }
 
+void check_argument(const void* pointer, int number, const std::string& place) {
+  if (pointer != nullptr && !is_reserved_address(pointer) && !is_pinned_memory(pointer, 0)) {
+    throw Error("CUDA_FAILED", "Argument " + std::to_string(number) + " of the kernel launched at " + place +
+                                   " points to memory of the host that the device cannot read.");
+  }
+}
+
 void launch_kernel(cudaStream_t stream, const Launch& launch, const std::function<void()>& kernel) {
   const std::string problem = launch_problem(launch);
   if (!problem.empty()) {

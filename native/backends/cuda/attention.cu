@@ -1,7 +1,6 @@
-// The host's part of attention's arguments: what the kernels take and what they refuse.
+// The host's part of attention: what the kernels take and what they refuse.
 #include "backends/cuda/attention-arguments.h"
 
-#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -13,22 +12,6 @@ constexpr std::int64_t kLargestHead = 256;
 constexpr std::int64_t kLargestTensorCoreHead = 128;
 
 } // namespace
-
-AttentionMask attention_mask(const Dropout& dropout) {
-  AttentionMask mask{};
-  mask.scale = 1.0F;
-  if (dropout.probability > 0.0F) {
-    mask.key0 = static_cast<std::uint32_t>(dropout.seed);
-    mask.key1 = static_cast<std::uint32_t>(dropout.seed >> 32);
-    mask.first_sample = dropout.first_sample;
-    mask.step = dropout.step;
-    mask.site = dropout.site;
-    mask.threshold =
-        static_cast<std::uint32_t>(std::min(static_cast<double>(dropout.probability) * 0x1.0p32, 4294967295.0));
-    mask.scale = 1.0F / (1.0F - dropout.probability);
-  }
-  return mask;
-}
 
 float softmax_scale(std::int64_t head_size) {
   return 1.0F / std::sqrt(static_cast<float>(head_size));
