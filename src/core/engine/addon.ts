@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-import type { Recompute } from "#shared/domain/recipe";
+import type { Device, Recompute } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 
 export type NativeFamily = "gpt2" | "bert" | "megatron_bert";
@@ -57,6 +57,8 @@ export type NativeWeightType = "fp32" | "bf16" | "int8";
 
 export type NativeModelOptions = {
   /** 0: one for each core. */
+  /** By default the processor. */
+  readonly device?: Device;
   readonly threads: number;
   /** How linear weights and the token embedding are stored; narrower than fp32 they are frozen. */
   readonly weights?: NativeWeightType;
@@ -110,6 +112,27 @@ export type NativeMachine = {
   readonly onednnPath: string | null;
   readonly engineVersion: string;
   readonly memoryBytes: number;
+  readonly cuda: NativeCuda;
+};
+
+export type NativeGpu = {
+  readonly id: Device;
+  /** As the driver says, such as "NVIDIA H200". */
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly freeBytes: number;
+  /** Compute capability, such as "9.0". */
+  readonly computeCapability: string;
+};
+
+export type NativeCuda = {
+  /** What the driver can do, such as "13.0"; null where there is none. */
+  readonly driverVersion: string | null;
+  readonly gpus: readonly NativeGpu[];
+  readonly cublasltPath: string | null;
+  readonly backendPath: string | null;
+  /** Why none of the GPUs can be used, and what to do; null where they can. */
+  readonly problem: string | null;
 };
 
 export type NativeMemoryPlan = {
