@@ -1,7 +1,7 @@
 #include "binding/tokenizer-binding.h"
 
 #include "binding/arguments.h"
-#include "binding/bpe-trainer-binding.h"
+#include "binding/tokenizer-trainer-binding.h"
 #include "binding/failure.h"
 #include "binding/tokenizer-texts.h"
 #include "binding/tokenizer-work.h"
@@ -277,7 +277,7 @@ void register_tokenizer(Napi::Env env, Napi::Object exports) {
                                  string_argument(info, 1, "loadVocabAndMerges", "mergesFile"));
   });
   add("tokenizerFromRanks", read_ranks);
-  BpeTrainerObject::define(env, exports, constructor);
+  TrainerObject::define(env, exports, constructor);
 }
 
 } // namespace assay::binding

@@ -38,7 +38,7 @@ private:
   std::shared_ptr<EncoderPool> encoders_;
 };
 
-// Adds loadTokenizer, loadVocabAndMerges, tokenizerFromRanks and createBpeTrainer to the exports.
+// Adds loadTokenizer, loadVocabAndMerges, tokenizerFromRanks and createTokenizerTrainer to the exports.
 void register_tokenizer(Napi::Env env, Napi::Object exports);
 
 } // namespace assay::binding
