@@ -463,22 +463,37 @@ export interface NativeTokenizer {
   saveVocabAndMerges(directory: string): Promise<void>;
 }
 
-export interface NativeBpeTrainer {
+/** Pieces by id, and for unigram their log probabilities (0 for special tokens). */
+export type NativeTrainedPieces = { readonly pieces: readonly string[]; readonly scores: Float64Array | null };
+
+type NativeTrainOptions = {
+  readonly vocabSize: number;
+  readonly specialTokens: readonly string[];
+  /** Become single tokens whatever their frequency. */
+  readonly protectedWords?: readonly string[];
+};
+
+export interface NativeTokenizerTrainer {
   add(texts: readonly string[]): Promise<void>;
   readonly wordCount: number;
   readonly distinctWords: number;
   readonly byteCount: number;
   memoryBytes(): number;
-  /** Special tokens take the last ids. */
+  /** Byte-level BPE; needs the cut gpt2. Special tokens take the last ids. */
   train(
-    options: {
-      readonly vocabSize: number;
-      readonly minFrequency: number;
-      readonly specialTokens: readonly string[];
-      readonly threads: number;
-    },
+    options: NativeTrainOptions & { readonly minFrequency: number; readonly threads: number },
     onProgress: (merges: number, total: number) => void,
   ): Promise<NativeTokenizer>;
+  /** Needs the cut white-space over normalized text. Special tokens take the first ids. */
+  trainWordPiece(
+    options: NativeTrainOptions & { readonly minFrequency: number },
+    onProgress: (merges: number, total: number) => void,
+  ): Promise<NativeTrainedPieces>;
+  /** As WordPiece's; the first special token is the unknown one. */
+  trainUnigram(
+    options: NativeTrainOptions & { readonly threads: number },
+    onProgress: (dropped: number, total: number) => void,
+  ): Promise<NativeTrainedPieces>;
 }
 
 export type NativeSafetensorsHeader = {
@@ -511,11 +526,13 @@ export interface NativeAddon {
     readonly from: number;
     readonly to: number;
   }): Float64Array;
-  createBpeTrainer(options: {
+  createTokenizerTrainer(options: {
     readonly maxWordBytes?: number;
+    /** How words are found: by GPT-2's pattern (the default), or between white space. */
+    readonly cut?: "gpt2" | "white-space";
     readonly maxMemoryBytes?: number;
     readonly threads: number;
-  }): NativeBpeTrainer;
+  }): NativeTokenizerTrainer;
   loadTokenizer(file: string): NativeTokenizer;
   /** BERT's; what the options leave open follows from the pieces. */
   loadVocabTxt(
