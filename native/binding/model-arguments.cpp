@@ -64,6 +64,9 @@ DecoupledAdamWOptions read_optimizer(const Napi::Object& object, const char* whe
 ModelOptions read_model_options(const Napi::Object& object, const char* where) {
   ModelOptions options;
   options.threads = static_cast<int>(integer_field(object, "threads", where, 0, 1024));
+  if (has_field(object, "device")) {
+    options.device = string_field(object, "device", where);
+  }
   if (has_field(object, "weights")) {
     options.weight_type = choice_field<DataType>(
         object, "weights", where, {{"fp32", DataType::kF32}, {"bf16", DataType::kBf16}, {"int8", DataType::kInt8}});

@@ -252,6 +252,19 @@ int main() {
     }
     CHECK_EQ(code, "NOT_SUPPORTED");
   });
+  add_case("a workspace planned for the largest call does for every smaller one", [] {
+    for (std::int64_t rows = 1; rows < 40000; rows += rows / 3 + 1) {
+      for (const std::int64_t columns : {1, 24, 257, 768, 3072, 50257}) {
+        const std::size_t sums = cuda::column_sums_workspace(rows, columns, 132);
+        CHECK(cuda::column_sums_workspace(rows + 1, columns, 132) >= sums);
+        CHECK(cuda::column_sums_workspace(rows, columns + 1, 132) >= sums);
+        CHECK(cuda::embedding_backward_workspace(rows + 1, columns) >=
+              cuda::embedding_backward_workspace(rows, columns));
+        CHECK(cuda::layer_norm_backward_workspace(rows + 1, columns, 132) >=
+              cuda::layer_norm_backward_workspace(rows, columns, 132));
+      }
+    }
+  });
   add_case("zero clears exactly the bytes that it is given", [] {
     for (const std::size_t first : {0, 1, 5, 16}) {
       for (const std::size_t count : {1, 3, 15, 16, 100, 5003}) {

@@ -172,6 +172,7 @@ int main() {
     check_backward({2, 130, 24, 1, 0.0F, false, false, true}, type);
     check_backward({2, 130, 24, 2}, type);
     check_backward({5, 16, 24, 5, 0.0F, false, false, true}, type);
+    check_backward({4, 4100, 8, 50}, type); // enough rows for longer pieces
   });
   add_typed_cases("gradients of given positions and of token types are summed", [](DataType type) {
     check_backward({3, 43, 24, 11, 0.3F, true, true, true}, type);

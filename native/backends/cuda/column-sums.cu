@@ -13,7 +13,9 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kThreads = 32 * kWarps;
-constexpr int kAtOnce = 4; // rows a warp has on their way
+constexpr int kAtOnce = 4;          // rows a warp has on their way
+constexpr std::int64_t kBlocks = 8; // a multiprocessor
+constexpr std::int64_t kBlockColumns = 32 * kPackedWidth<Bf16>;
 
 // With an activation `values` are multiplied by its slope at `inputs`, in place.
 template <class T, int kWidth>
@@ -104,8 +106,7 @@ __global__ void __launch_bounds__(kThreads) join_pieces_kernel(const float* piec
 
 // Rows of a piece: enough pieces for some blocks a multiprocessor, none shorter than what a block has on its way.
 std::int64_t piece_rows_of(std::int64_t rows, std::int64_t columns, int multiprocessors) {
-  const std::int64_t column_blocks = divide_up(columns, 32 * kPackedWidth<Bf16>);
-  const std::int64_t pieces = std::max<std::int64_t>(8LL * multiprocessors / column_blocks, 1);
+  const std::int64_t pieces = std::max<std::int64_t>(kBlocks * multiprocessors / divide_up(columns, kBlockColumns), 1);
   return std::max<std::int64_t>(divide_up(divide_up(rows, pieces), kWarps * kAtOnce), 1) * kWarps * kAtOnce;
 }
 
@@ -131,9 +132,12 @@ void sum_columns(const KernelContext& context, Values values, ConstValues inputs
 
 } // namespace
 
+// An upper bound that grows with rows and columns, so that a plan for the largest call does for all: fewer rows may be
+// cut into more pieces.
 std::size_t column_sums_workspace(std::int64_t rows, std::int64_t columns, int multiprocessors) {
-  const std::int64_t pieces = divide_up(rows, piece_rows_of(rows, columns, multiprocessors));
-  return static_cast<std::size_t>(pieces * columns) * sizeof(float);
+  const std::int64_t by_rows = divide_up(rows, kWarps * kAtOnce) * columns;
+  const std::int64_t by_blocks = std::max(kBlocks * multiprocessors * kBlockColumns, columns);
+  return static_cast<std::size_t>(std::min(by_rows, by_blocks)) * sizeof(float);
 }
 
 void column_sums(const KernelContext& context, ConstValues values, std::int64_t rows, std::int64_t columns,

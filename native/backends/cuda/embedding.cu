@@ -214,8 +214,14 @@ __global__ void __launch_bounds__(kThreads) sum_positions_kernel(Gradient gradie
 }
 
 // Short pieces fill the device where rows are few.
+constexpr std::int64_t kFewPieces = 1024;
 std::int64_t piece_rows_of(std::int64_t rows) {
-  return rows <= 16384 ? 16 : 64;
+  return rows <= 16 * kFewPieces ? 16 : 64;
+}
+
+// Grows with the rows, so that a plan for the most of them does for all.
+std::int64_t most_pieces(std::int64_t rows) {
+  return std::max(std::min(divide_up(rows, 16), kFewPieces), divide_up(rows, 64));
 }
 
 template <class T, int kWidth>
@@ -270,7 +276,7 @@ void embedding_forward(const KernelContext& context, const EmbeddingForward& cal
 }
 
 std::size_t embedding_backward_workspace(std::int64_t rows, std::int64_t channels) {
-  const std::int64_t parts = 2 * divide_up(rows, piece_rows_of(rows)) * channels;
+  const std::int64_t parts = 2 * most_pieces(rows) * channels;
   return static_cast<std::size_t>(parts + rows + row_order_scratch_count(rows)) * sizeof(float);
 }
 

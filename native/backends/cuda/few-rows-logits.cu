@@ -4,7 +4,6 @@
 // Other types: a warp a word, one by one.
 #include "backends/cuda/access.h"
 #include "backends/cuda/few-rows.h"
-#include "backends/cuda/int8-values.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/reduce.h"
 
@@ -38,25 +37,19 @@ __device__ __forceinline__ void store_logit(const Logits& call, std::int64_t row
 }
 
 // The fragments of a lane's run of weights, two a step of 16 channels.
-__device__ __forceinline__ void fragments(std::uint32_t (&b)[2][2], const Packed<Bf16>& run) {
+__device__ __forceinline__ void fragments(std::uint32_t (&b)[2][2], const Packed<std::uint32_t>& run) {
 #pragma unroll
-  for (int step = 0; step < 2; ++step) {
-    b[step][0] = pack(run.values[4 * step], run.values[4 * step + 1]);
-    b[step][1] = pack(run.values[4 * step + 2], run.values[4 * step + 3]);
+  for (int word = 0; word < 4; ++word) {
+    b[word / 2][word % 2] = run.values[word];
   }
 }
-__device__ __forceinline__ void fragments(std::uint32_t (&b)[4][2], const Packed<std::int8_t>& run) {
+__device__ __forceinline__ void fragments(std::uint32_t (&b)[4][2], const Packed<std::uint32_t>& run) {
 #pragma unroll
-  for (int step = 0; step < 4; ++step) {
-    std::uint32_t word = 0;
-#pragma unroll
-    for (unsigned byte = 0; byte < 4; ++byte) {
-      word |= std::uint32_t{static_cast<std::uint8_t>(run.values[4 * step + byte])} << (8 * byte);
-    }
+  for (int word = 0; word < 4; ++word) {
     float wide[4];
-    int8_values(wide, word);
-    b[step][0] = pack_bf16(wide[0], wide[1]);
-    b[step][1] = pack_bf16(wide[2], wide[3]);
+    int8_values(wide, run.values[word]);
+    b[word][0] = pack_bf16(wide[0], wide[1]);
+    b[word][1] = pack_bf16(wide[2], wide[3]);
   }
 }
 
@@ -71,14 +64,14 @@ template <class W> __global__ void __launch_bounds__(kThreads, 4) tensor_logits_
   const W* weight = static_cast<const W*>(call.weight);
   float sums[kTiles][4] = {};
   // The weights of the next channels are on their way while these are multiplied.
-  Packed<W> ahead[kTiles];
+  Packed<std::uint32_t> ahead[kTiles];
   const auto load_ahead = [&](std::int64_t at) {
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
       const std::int64_t word = first_word + 8 * t + g;
-      ahead[t] = Packed<W>{};
+      ahead[t] = Packed<std::uint32_t>{};
       if (word < call.vocab_size && at < call.channels) {
-        ahead[t] = load_packed_streaming(weight + word * call.channels + at);
+        ahead[t] = load_packed_streaming(reinterpret_cast<const std::uint32_t*>(weight + word * call.channels + at));
       }
     }
   };
@@ -86,7 +79,7 @@ template <class W> __global__ void __launch_bounds__(kThreads, 4) tensor_logits_
 #pragma unroll 2
   for (std::int64_t begin = 0; begin < call.channels; begin += 4 * kRun) {
     const std::int64_t at = begin + j * kRun;
-    Packed<W> runs[kTiles];
+    Packed<std::uint32_t> runs[kTiles];
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
       runs[t] = ahead[t];
@@ -98,14 +91,14 @@ template <class W> __global__ void __launch_bounds__(kThreads, 4) tensor_logits_
       const std::int64_t row = g + 8 * half;
 #pragma unroll
       for (int eight = 0; eight < kRun / 8; ++eight) {
-        Packed<Bf16> states{};
+        Packed<std::uint32_t> states{};
         if (row < call.rows && at < call.channels) {
-          states = load_packed(hidden + row * call.channels + at + 8 * eight);
+          states = load_packed(reinterpret_cast<const std::uint32_t*>(hidden + row * call.channels + at + 8 * eight));
         }
 #pragma unroll
         for (int step = 0; step < 2; ++step) {
-          a[2 * eight + step][half] = pack(states.values[4 * step], states.values[4 * step + 1]);
-          a[2 * eight + step][2 + half] = pack(states.values[4 * step + 2], states.values[4 * step + 3]);
+          a[2 * eight + step][half] = states.values[2 * step];
+          a[2 * eight + step][2 + half] = states.values[2 * step + 1];
         }
       }
     }

@@ -1,7 +1,7 @@
 // Memory of training on the CPU, part by part. The engine's own plan is exact: it is the arithmetic by which it allocates.
 // Where the engine is not built, the formulas here serve; a test holds them to the engine's.
 import { elementCount, modelTensors, parameterCount, type TensorShape } from "#shared/domain/model-tensors";
-import type { ShapedRecipe } from "#shared/domain/recipe";
+import type { Device, ShapedRecipe } from "#shared/domain/recipe";
 import { adapterCount, matchesAny } from "#shared/domain/recipe-model";
 import { AppError } from "#shared/errors";
 import {
@@ -127,9 +127,10 @@ export function recipeMemory(
   vocabSize: number,
   base: NativeModelConfig | null,
   physicalCores: number,
+  device: Device = "cpu",
 ): (microbatch: number) => MemoryParts {
   const config = modelConfigOf(recipe, vocabSize, base);
-  const options = modelOptionsOf(recipe, threadsOf(recipe, physicalCores));
+  const options = modelOptionsOf(recipe, threadsOf(recipe, physicalCores), device);
   const masking = plannedMasking(recipe, vocabSize);
   return (microbatch) => trainingMemory(config, options, trainingOptionsOf(recipe, microbatch, masking));
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { isShaped } from "#shared/domain/recipe";
 import { loadRecipeSource } from "../recipe/load.ts";
 import { needsText } from "./corpus-size.ts";
-import { findGpu, gpus, gpuTrainingMemory } from "./gpus.ts";
+import { findGpu, gpuPeak, gpus, gpuTrainingMemory } from "./gpus.ts";
 import { totalBytes } from "./memory.ts";
 import { type Cluster, planRecipe } from "./plan.ts";
 
@@ -85,6 +85,19 @@ describe("findGpu", () => {
     expect(findGpu("h100").bf16FlopsPerSecond).toBe(989e12);
     expect(() => findGpu("a100-40g")).toThrow(/did you mean a100-40gb\?/);
     expect(() => findGpu("abacus")).toThrow(gpus[0]?.name ?? "");
+  });
+});
+
+describe("gpuPeak", () => {
+  it("knows a GPU by what its driver calls it, and its best by the number format", () => {
+    expect(gpuPeak("NVIDIA H200", "amp_bf16")).toEqual({ title: "H200 141 GB", flopsPerSecond: 989e12 });
+    expect(gpuPeak("NVIDIA H200", "fp32")?.flopsPerSecond).toBe(67e12);
+    expect(gpuPeak("NVIDIA A100-SXM4-80GB", "amp_bf16")?.title).toBe("A100 80 GB");
+    expect(gpuPeak("NVIDIA GeForce RTX 4090", "amp_bf16")?.title).toBe("RTX 4090 24 GB");
+    // Others of nearly the same name are other GPUs.
+    for (const name of ["NVIDIA A10G", "NVIDIA L40", "NVIDIA GeForce RTX 3090 Ti", "NVIDIA H200 NVL", "Tesla T4"]) {
+      expect(gpuPeak(name, "amp_bf16")).toBeNull();
+    }
   });
 });
 

@@ -273,9 +273,9 @@ export const recipeSchema = z.strictObject({
   seed: whole(0, LARGEST_SEED, "Seed of the first weights and of dropout.").default(17),
   max_seq_len: whole(8, 65_536, "Context: tokens the model sees at once."),
   device: documented(
-    z.enum(["auto", "cpu"]),
-    "auto or cpu",
-    "Where it trains; `auto` takes the best there is.",
+    z.union([z.enum(["auto", "cpu"]), z.templateLiteral(["cuda:", z.number().int().min(0).max(255)])]),
+    "auto, cpu or cuda:0",
+    "Where it trains: `cpu`, or a GPU by its number. `auto` takes the first GPU where there is one that can be used, else the processor.",
   ).default("auto"),
   threads: documented(
     z.union([auto, z.number().int().min(1).max(1024)]),
@@ -340,6 +340,8 @@ export const recipeSchema = z.strictObject({
 });
 
 /** A recipe with every default filled in. It is plain data: written as YAML it reads back as itself. */
+/** Where a model is: in a recipe that is resolved, and in the engine's options. */
+export type Device = Exclude<Recipe["device"], "auto">;
 /** What the backward pass computes again. */
 export type Recompute = Recipe["activation_checkpointing"];
 export type Recipe = z.output<typeof recipeSchema>;
@@ -353,7 +355,7 @@ export type ShapedRecipe = Omit<Recipe, "model"> & { readonly model: Recipe["mod
 
 /** A recipe in which nothing is left open: this is what a run directory keeps, and what resume goes by. */
 export type ResolvedRecipe = Omit<ShapedRecipe, "device" | "threads" | "device_train_microbatch_size" | "model"> & {
-  readonly device: "cpu";
+  readonly device: Device;
   readonly threads: number;
   readonly device_train_microbatch_size: number;
   readonly model: ShapedRecipe["model"] & { readonly vocab_size: number };

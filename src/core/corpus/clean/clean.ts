@@ -93,7 +93,7 @@ async function readSurvivors(
         }
         // Equal words in equal order: blanks, punctuation and capitals may differ.
         const normal = words.count === 0 ? text : (text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).join(" ");
-        await writer.add({ ...document, text }, normal, words.count);
+        await writer.add({ ...document, text }, normal, words);
       }
     }
     return { survivors: await writer.finish(), documentsRead };

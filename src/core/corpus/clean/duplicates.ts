@@ -6,6 +6,7 @@ import { eachRepeat, NOBODY } from "../repeats.ts";
 import { estimateSimilarity, runsOf, similarityOf } from "./minhash.ts";
 import type { CleanRules } from "./rules.ts";
 import { BAND_BYTES, type Survivors, TEXT_HASH_BYTES } from "./survivors.ts";
+import { wordsOf } from "./words.ts";
 
 /** For every document NOBODY, or the earlier one that has its text. */
 export async function findExactDuplicates(survivors: Survivors): Promise<Uint32Array> {
@@ -50,7 +51,7 @@ class Comparison {
     if (known !== undefined) {
       return known;
     }
-    const runs = runsOf(this.#survivors.document(document).text, this.#runWords);
+    const runs = runsOf(wordsOf(this.#survivors.document(document).text), this.#runWords);
     this.#sets.set(document, runs);
     const [oldest] = this.#sets.keys();
     if (this.#sets.size > CACHED_SETS && oldest !== undefined) {

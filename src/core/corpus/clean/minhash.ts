@@ -1,7 +1,7 @@
 // Signatures of sets of word runs (MinHash): two documents share each of the 128 numbers with the probability that is the
 // similarity of their sets. Sixteen bands of eight numbers: documents alike by 0.8 share a band with probability 0.95,
 // by 0.9 with 0.9999, by 0.5 with 0.06. What shares a band is then compared itself.
-import { mix32, RunHashes, wordsOf } from "./words.ts";
+import { mix32, RunHashes, type Words } from "./words.ts";
 
 export const SIGNATURE_HASHES = 128;
 export const BANDS = 16;
@@ -11,9 +11,8 @@ const BAND_HASHES = SIGNATURE_HASHES / BANDS;
 const multipliers = Uint32Array.from({ length: SIGNATURE_HASHES }, (_, at) => mix32(2 * at + 0x1234_5678) | 1);
 const offsets = Uint32Array.from({ length: SIGNATURE_HASHES }, (_, at) => mix32(2 * at + 0x1234_5679));
 
-/** The runs of words of a text as numbers of 53 bits. A text shorter than a run is one run. */
-export function runsOf(text: string, runWords: number): Set<number> {
-  const words = wordsOf(text);
+/** The runs of words of a text, as numbers of 53 bits. A text shorter than a run is one run. */
+export function runsOf(words: Words, runWords: number): Set<number> {
   const runs = new RunHashes(words);
   const length = Math.min(runWords, words.count);
   const set = new Set<number>();

@@ -7,6 +7,7 @@ import { Appender } from "../appender.ts";
 import { writeIdentity } from "../import/identity.ts";
 import { type CorpusDocument, lineOf } from "../read-corpus.ts";
 import { BANDS, runsOf, SIGNATURE_HASHES, signatureOf, writeBand } from "./minhash.ts";
+import type { Words } from "./words.ts";
 
 export const TEXT_HASH_BYTES = 12;
 export const BAND_BYTES = 8;
@@ -67,19 +68,19 @@ export class SurvivorWriter {
   }
 
   /** `normal` is the text by which equal texts are equal. */
-  async add(document: CorpusDocument, normal: string, wordCount: number): Promise<void> {
+  async add(document: CorpusDocument, normal: string, words: Words): Promise<void> {
     const line = Buffer.from(lineOf(document));
     const place = Buffer.alloc(PLACE_BYTES);
     place.writeDoubleLE(this.#lines.length, 0);
     place.writeUInt32LE(line.length, 8);
-    place.writeUInt32LE(wordCount, 12);
+    place.writeUInt32LE(words.count, 12);
     const hash = Buffer.alloc(TEXT_HASH_BYTES);
     writeIdentity(hash, 0, normal, 0, 0);
     await this.#lines.add(line);
     await this.#places.add(place);
     await this.#texts.add(hash);
     if (this.#runWords !== null) {
-      const signature = signatureOf(runsOf(document.text, this.#runWords));
+      const signature = signatureOf(runsOf(words, this.#runWords));
       await this.#signatures.add(Buffer.from(signature.buffer));
       for (const [band, appender] of this.#bands.entries()) {
         const bytes = Buffer.alloc(BAND_BYTES);
