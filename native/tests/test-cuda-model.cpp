@@ -100,7 +100,8 @@ std::vector<GenerationResult> greedy_texts(Backend& backend, DataType weights) {
     requests[i].sampling.temperature = 0.0;
   }
   const std::atomic<bool> cancelled = false;
-  return generate_batch(model, requests, [](std::size_t, const GeneratedToken&) {}, cancelled);
+  return generate_batch(
+      model, requests, [](std::size_t, const GeneratedToken&) {}, cancelled);
 }
 
 void compare_texts(DataType weights) {
@@ -120,7 +121,8 @@ void compare_texts(DataType weights) {
 } // namespace
 
 int main() {
-  // Operations have tests of their own in which the host cannot touch device memory; here it would cost most of the time.
+  // Operations have tests of their own in which the host cannot touch device memory; here it would cost most of the
+  // time.
   emulation::device().protects_memory = false;
   for (const Kind& kind : kKinds) {
     const std::string title = kind.title;
@@ -130,8 +132,7 @@ int main() {
              [kind] { compare(kind, Precision::kAmpBf16, 1e-2); });
   }
   for (const Precision precision : {Precision::kFp32, Precision::kAmpBf16}) {
-    add_case(std::string("two runs on CUDA give the same bits in ") +
-                 (precision == Precision::kFp32 ? "fp32" : "bf16"),
+    add_case(std::string("two runs on CUDA give the same bits in ") + (precision == Precision::kFp32 ? "fp32" : "bf16"),
              [precision] { compare_runs(kKinds[0], precision); });
   }
   add_case("greedy text on CUDA is the CPU's", [] { compare_texts(DataType::kF32); });
