@@ -82,6 +82,7 @@ struct Shape {
   float probability = 0.0F;
   bool causal = true;
   Ranges ranges = {};
+  int compute_capability = 80;
 
   std::int64_t channels() const { return heads * head_size; }
   std::int64_t rows() const { return batch * seq_len; }
@@ -93,7 +94,7 @@ struct Shape {
   std::string title() const {
     return std::to_string(batch) + "×" + std::to_string(seq_len) + "×" + std::to_string(heads) + "×" +
            std::to_string(head_size) + (causal ? "" : " both ways") + (probability > 0 ? " with dropout" : "") +
-           ranges.title;
+           ranges.title + (compute_capability > 80 ? " on a larger device" : "");
   }
 };
 
@@ -186,6 +187,7 @@ Result on_device(const Shape& shape, const Floats& qkv, const Floats& d_output, 
   const DeviceArray<std::byte> workspace(cuda::attention_workspace_bytes(shape.request()));
   KernelContext context;
   context.workspace = workspace.data();
+  context.compute_capability = shape.compute_capability;
   context.workspace_bytes = workspace.size();
   cuda::attention_forward(context,
                           forward_call(shape, device_qkv.view(), output.view(), log_sum_exp.data(),
@@ -340,6 +342,7 @@ void add_training_cases() {
       {1, 72, 1, 96, 0.3F, false},
       {1, 132, 1, 128},
       {1, 100, 1, 128, 0.1F, false},
+      {1, 140, 1, 128, 0.0F, true, {}, 90},
       {1, 40, 1, 72, 0.1F},
       {1, 40, 2, 5, 0.2F},   // no 16 bytes
       {1, 40, 1, 136, 0.2F}, // more than the tensor cores' tiles take
@@ -348,6 +351,8 @@ void add_training_cases() {
       {2, 132, 1, 64, 0.1F, false, texts(2, 132, {70, 1, 30, -9, 40})},
       {1, 330, 1, 32, 0.0F, true, texts(1, 330, {200, -70, 100})},
       {1, 330, 1, 32, 0.0F, false, texts(1, 330, {30, -270, 30})},
+      // A text that ends with the first key of a tile.
+      {1, 300, 1, 32, 0.0F, false, texts(1, 300, {129, 64, 200})},
       {2, 9, 1, 64, 0.0F, false, texts(2, 9, {-9})},
       {1, 130, 1, 64, 0.3F, true, scattered(1, 130)},
       {1, 200, 1, 16, 0.0F, false, scattered(1, 200)},
@@ -364,7 +369,7 @@ void add_cached_cases() {
   const std::vector<CachedShape> shapes = {
       {{0}, 1, 1, 64},         {{63, 64, 5}, 1, 2, 64}, {{200}, 1, 1, 128},    {{70, 0, 190}, 3, 2, 24},
       {{62, 10}, 16, 2, 64},   {{40}, 5, 1, 80, 0},     {{3, 9}, 2, 1, 5},     {{66}, 1, 1, 256},
-      {{30}, 16, 1, 256},      {{0}, 17, 2, 64},        {{5, 130}, 70, 1, 64}, {{33, 0}, 40, 2, 5},
+      {{30}, 16, 1, 256},      {{0}, 17, 2, 64},        {{5, 130}, 70, 1, 64}, {{33, 0}, 40, 2, 5, 1},
       {{100}, 130, 1, 128, 0},
   };
   for (const CachedShape& shape : shapes) {

@@ -164,6 +164,16 @@ const bool races = add_case("a missing barrier changes the result in some order 
 
 // --- shared memory ---
 
+__global__ void write_shared(int place) {
+  dynamic_shared<float>()[place] = 1.0F;
+}
+
+const bool shared_end = add_case("dynamic shared memory ends where the launch said", [] {
+  run(write_shared, 1, 1, 255);
+  expect_error([] { run(write_shared, 1, 1, 256); }, {"byte 1024 of 1024 of dynamic shared memory"});
+  expect_error([] { launch(KernelContext(), write_shared, 1, 1, 100, 25); }, {"Byte 100 of 100"});
+});
+
 __global__ void read_unwritten(float* output) {
   __shared__ float fixed[8];
   float* dynamic = dynamic_shared<float>();

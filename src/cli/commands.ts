@@ -3,6 +3,9 @@ import type { CommandSpec } from "./arguments.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { controlCommands } from "./commands/control.ts";
 import { convertCommand } from "./commands/convert.ts";
+import { corpusCleanCommand, corpusScanCommand } from "./commands/corpus-clean.ts";
+import { corpusImportCommand } from "./commands/corpus-import.ts";
+import { corpusSplitCommand, corpusStatsCommand, corpusTraceCommand } from "./commands/corpus-stats.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
 import { fetchCommand } from "./commands/fetch.ts";
@@ -28,6 +31,12 @@ export const commands: readonly CommandSpec[] = [
   ...controlCommands,
   runsListCommand,
   runsShowCommand,
+  corpusImportCommand,
+  corpusCleanCommand,
+  corpusScanCommand,
+  corpusStatsCommand,
+  corpusSplitCommand,
+  corpusTraceCommand,
   tokenizerTrainCommand,
   tokenizerInspectCommand,
   tokenizerCompareCommand,

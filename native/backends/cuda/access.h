@@ -14,6 +14,13 @@ enum class Reuse { kSoon, kNever }; // kNever: the caches need not keep it
 
 template <class T> inline constexpr int kPackedWidth = Packed<T>::kSize;
 
+template <class T> __device__ __forceinline__ void widen(float (&values)[Packed<T>::kSize], const Packed<T>& group) {
+#pragma unroll
+  for (int i = 0; i < Packed<T>::kSize; ++i) {
+    values[i] = to_float(group.values[i]);
+  }
+}
+
 template <Reuse kReuse = Reuse::kSoon, class T, int kWidth>
 __device__ __forceinline__ void load_values(float (&values)[kWidth], const T* source) {
   if constexpr (kWidth % Packed<T>::kSize == 0) {
@@ -34,21 +41,41 @@ __device__ __forceinline__ void load_values(float (&values)[kWidth], const T* so
   }
 }
 
+// Stores 16 bytes in global memory at once: left to itself the compiler may store them value by value.
+template <Reuse kReuse = Reuse::kSoon, class T>
+__device__ __forceinline__ void store_group(T* target, const Packed<T>& group) {
+#if defined(ASSAY_CUDA_EMULATION)
+  store_packed(target, group);
+#else
+  int words[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    if constexpr (sizeof(T) == 4) {
+      words[i] = __float_as_int(group.values[i]);
+    } else {
+      words[i] = static_cast<int>(group.values[2 * i].bits | (std::uint32_t{group.values[2 * i + 1].bits} << 16));
+    }
+  }
+  const int4 all = make_int4(words[0], words[1], words[2], words[3]);
+  if constexpr (kReuse == Reuse::kNever) {
+    __stcs(reinterpret_cast<int4*>(target), all);
+  } else {
+    __stwb(reinterpret_cast<int4*>(target), all);
+  }
+#endif
+}
+
 template <Reuse kReuse = Reuse::kSoon, class T, int kWidth>
 __device__ __forceinline__ void store_values(T* target, const float (&values)[kWidth]) {
   if constexpr (kWidth % Packed<T>::kSize == 0) {
 #pragma unroll
     for (int first = 0; first < kWidth; first += Packed<T>::kSize) {
-      Packed<T> packed;
+      Packed<T> group;
 #pragma unroll
       for (int i = 0; i < Packed<T>::kSize; ++i) {
-        store(&packed.values[i], values[first + i]);
+        store(&group.values[i], values[first + i]);
       }
-      if constexpr (kReuse == Reuse::kNever) {
-        store_packed_streaming(target + first, packed);
-      } else {
-        store_packed(target + first, packed);
-      }
+      store_group<kReuse>(target + first, group);
     }
   } else {
 #pragma unroll

@@ -131,9 +131,12 @@ bool reads_vectors(const void* values, std::int64_t head_size, std::size_t value
 bool takes_tensor_cores(const void* values, std::int64_t head_size);
 std::size_t backward_workspace_bytes(std::int64_t rows, std::int64_t heads);
 
-// The forward kernels, for training and prompts alike.
-template <class T> void run_attention_forward(const KernelContext& context, const ForwardArguments<T>& arguments);
-template <> void run_attention_forward(const KernelContext& context, const ForwardArguments<float>& arguments);
-template <> void run_attention_forward(const KernelContext& context, const ForwardArguments<Bf16>& arguments);
+// The kernels, for fp32 and bf16. Forward serves training and prompts alike.
+void run_attention_forward(const KernelContext& context, const ForwardArguments<float>& arguments);
+void run_attention_forward(const KernelContext& context, const ForwardArguments<Bf16>& arguments);
+void run_keys_backward(const KernelContext& context, const BackwardArguments<float>& arguments, bool tensor_cores);
+void run_keys_backward(const KernelContext& context, const BackwardArguments<Bf16>& arguments, bool tensor_cores);
+void run_queries_backward(const KernelContext& context, const BackwardArguments<float>& arguments, bool tensor_cores);
+void run_queries_backward(const KernelContext& context, const BackwardArguments<Bf16>& arguments, bool tensor_cores);
 
 } // namespace assay::cuda

@@ -41,13 +41,6 @@ __global__ void __launch_bounds__(Engine::kThreads)
       take(seen_by(first_query + row));
     }
   });
-  KeyRange seen[Engine::kThreadRows];
-#pragma unroll
-  for (int r = 0; r < Engine::kThreadRows; ++r) {
-    const int at = first_query + Engine::row_of(r);
-    seen[r] = at < a.queries ? seen_by(at) : KeyRange{0, 0};
-  }
-
   const auto load_stage = [&](int first_key, int stage) {
     Shared* tiles = stages + stage * 2 * Engine::kColumnTile;
     Engine::template load_tile<Engine::kColumns>(tiles, a.key + key_at, a.key_row_stride, first_key, key_count,
@@ -98,12 +91,15 @@ __global__ void __launch_bounds__(Engine::kThreads)
     typename Engine::Scores scores;
     Engine::multiply(scores, rows, tiles);
     if (first_key < ranges.all.begin || first_key + Engine::kColumns > ranges.all.end) {
+      // Asked for again in each such tile: kept, the ranges would take registers from all tiles.
 #pragma unroll
       for (int r = 0; r < Engine::kThreadRows; ++r) {
+        const int at = first_query + Engine::row_of(r);
+        const KeyRange seen = at < a.queries ? seen_by(at) : KeyRange{0, 0};
 #pragma unroll
         for (int c = 0; c < Engine::kThreadColumns; ++c) {
-          const int at = first_key + Engine::column_of(c);
-          if (at < seen[r].begin || at >= seen[r].end) {
+          const int key = first_key + Engine::column_of(c);
+          if (key < seen.begin || key >= seen.end) {
             Engine::at(scores, r, c) = -infinity();
           }
         }
@@ -238,12 +234,16 @@ template <class T> ForwardArguments<T> training_arguments(const AttentionForward
 
 } // namespace
 
-template <> void run_attention_forward(const KernelContext& context, const ForwardArguments<float>& arguments) {
+void run_attention_forward(const KernelContext& context, const ForwardArguments<float>& arguments) {
   forward_without(context, arguments);
 }
 
-template <> void run_attention_forward(const KernelContext& context, const ForwardArguments<Bf16>& arguments) {
-  if (!takes_tensor_cores(arguments.query, arguments.head_size)) {
+void run_attention_forward(const KernelContext& context, const ForwardArguments<Bf16>& arguments) {
+  const bool tensor_cores = takes_tensor_cores(arguments.query, arguments.head_size) &&
+                            takes_tensor_cores(arguments.key, arguments.head_size) &&
+                            takes_tensor_cores(arguments.value, arguments.head_size) &&
+                            takes_tensor_cores(arguments.output, arguments.head_size);
+  if (!tensor_cores) {
     forward_without(context, arguments);
   } else if (arguments.mask.drops()) {
     forward_on_tensor_cores<true>(context, arguments);

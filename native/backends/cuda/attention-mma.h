@@ -71,13 +71,17 @@ template <int kHeadSize, int kWarps, int kRowBlocks, int kColumnCount, bool kHol
   template <int kCount>
   __device__ static __forceinline__ void load_tile(Shared* tile, const Element* source, std::int64_t stride, int first,
                                                    int limit, int head_size) {
-#pragma unroll
-    for (int i = static_cast<int>(threadIdx.x); i < kCount * kChunks; i += kThreads) {
+    constexpr int kCopies = kCount * kChunks;
+#pragma unroll 1
+    for (int step = 0; step < (kCopies + kThreads - 1) / kThreads; ++step) {
+      const int i = step * kThreads + static_cast<int>(threadIdx.x);
       const int row = i / kChunks;
       const int chunk = i % kChunks;
       const bool valid = first + row < limit && chunk * 8 < head_size;
       const Element* from = source + (valid ? static_cast<std::int64_t>(first + row) * stride + chunk * 8 : 0);
-      cp_async_16(tile + place(row, chunk), from, valid);
+      if (kCopies % kThreads == 0 || i < kCopies) {
+        cp_async_16(tile + place(row, chunk), from, valid);
+      }
     }
   }
 

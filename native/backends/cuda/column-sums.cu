@@ -1,6 +1,6 @@
-// Sums over the rows of a matrix, which gradients of biases are, with the slope of an activation on the way where one is
-// due. A block sums a piece of the rows for some columns, each of its warps every eighth row; the pieces' sums go to the
-// workspace and are added in order.
+// Sums over the rows of a matrix, which gradients of biases are, with the slope of an activation on the way where one
+// is due. A block sums a piece of the rows for some columns, each of its warps every eighth row; the pieces' sums go to
+// the workspace and are added in order.
 #include "backends/cuda/access.h"
 #include "backends/cuda/activation.h"
 #include "backends/cuda/kernels.h"
@@ -13,7 +13,9 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kThreads = 32 * kWarps;
-constexpr int kAtOnce = 4; // rows a warp has on their way
+constexpr int kAtOnce = 4;          // rows a warp has on their way
+constexpr std::int64_t kBlocks = 8; // a multiprocessor
+constexpr std::int64_t kBlockColumns = 32 * kPackedWidth<Bf16>;
 
 // With an activation `values` are multiplied by its slope at `inputs`, in place.
 template <class T, int kWidth>
@@ -28,12 +30,17 @@ __global__ void __launch_bounds__(kThreads)
   float sums[kWidth] = {};
   if (column < columns) {
     for (std::int64_t first = begin + warp; first < end; first += kWarps * kAtOnce) {
+      // All that is read is asked for before anything is written.
       float own[kAtOnce][kWidth];
+      float input[kAtOnce][kWidth];
 #pragma unroll
       for (int i = 0; i < kAtOnce; ++i) {
         const std::int64_t row = first + i * kWarps;
         if (row < end) {
           load_values(own[i], values + row * stride + column);
+          if (inputs != nullptr) {
+            load_values<Reuse::kNever>(input[i], inputs + row * stride + column);
+          }
         }
       }
 #pragma unroll
@@ -41,11 +48,9 @@ __global__ void __launch_bounds__(kThreads)
         const std::int64_t row = first + i * kWarps;
         if (row < end) {
           if (inputs != nullptr) {
-            float input[kWidth];
-            load_values<Reuse::kNever>(input, inputs + row * stride + column);
 #pragma unroll
             for (int c = 0; c < kWidth; ++c) {
-              own[i][c] *= activation_slope(activation, input[c]);
+              own[i][c] *= activation_slope(activation, input[i][c]);
             }
             store_values(values + row * stride + column, own[i]);
           }
@@ -76,9 +81,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // 32 columns a block; each of its 8 warps takes every eighth piece.
-__global__ void __launch_bounds__(kThreads)
-    join_pieces_kernel(const float* piece_sums, std::int64_t pieces, std::int64_t columns, float* sums,
-                       bool accumulate) {
+__global__ void __launch_bounds__(kThreads) join_pieces_kernel(const float* piece_sums, std::int64_t pieces,
+                                                               std::int64_t columns, float* sums, bool accumulate) {
   __shared__ float shared[kWarps][32];
   const int lane = static_cast<int>(threadIdx.x % 32);
   const int warp = static_cast<int>(threadIdx.x / 32);
@@ -102,8 +106,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // Rows of a piece: enough pieces for some blocks a multiprocessor, none shorter than what a block has on its way.
 std::int64_t piece_rows_of(std::int64_t rows, std::int64_t columns, int multiprocessors) {
-  const std::int64_t column_blocks = divide_up(columns, 32 * kPackedWidth<Bf16>);
-  const std::int64_t pieces = std::max<std::int64_t>(8LL * multiprocessors / column_blocks, 1);
+  const std::int64_t pieces = std::max<std::int64_t>(kBlocks * multiprocessors / divide_up(columns, kBlockColumns), 1);
   return std::max<std::int64_t>(divide_up(divide_up(rows, pieces), kWarps * kAtOnce), 1) * kWarps * kAtOnce;
 }
 
@@ -117,8 +120,7 @@ void sum_columns(const KernelContext& context, Values values, ConstValues inputs
     with_type(values.type, [&](auto type) {
       using T = decltype(type);
       constexpr int kWidth = kPackedWidth<T>;
-      const bool is_packed =
-          columns % kWidth == 0 && stride % kWidth == 0 && are_aligned(values.data, inputs.data);
+      const bool is_packed = columns % kWidth == 0 && stride % kWidth == 0 && are_aligned(values.data, inputs.data);
       const auto kernel = is_packed ? sum_pieces_kernel<T, kWidth> : sum_pieces_kernel<T, 1>;
       launch(context, kernel, grid_of(divide_up(columns, 32 * (is_packed ? kWidth : 1)), pieces), kThreads, 0,
              pointer<T>(values), pointer<T>(inputs), activation, rows, columns, stride, piece_rows, piece_sums);
@@ -130,9 +132,12 @@ void sum_columns(const KernelContext& context, Values values, ConstValues inputs
 
 } // namespace
 
+// An upper bound that grows with rows and columns, so that a plan for the largest call does for all: fewer rows may be
+// cut into more pieces.
 std::size_t column_sums_workspace(std::int64_t rows, std::int64_t columns, int multiprocessors) {
-  const std::int64_t pieces = divide_up(rows, piece_rows_of(rows, columns, multiprocessors));
-  return static_cast<std::size_t>(pieces * columns) * sizeof(float);
+  const std::int64_t by_rows = divide_up(rows, kWarps * kAtOnce) * columns;
+  const std::int64_t by_blocks = std::max(kBlocks * multiprocessors * kBlockColumns, columns);
+  return static_cast<std::size_t>(std::min(by_rows, by_blocks)) * sizeof(float);
 }
 
 void column_sums(const KernelContext& context, ConstValues values, std::int64_t rows, std::int64_t columns,

@@ -1,6 +1,6 @@
 // Cross-entropy. Of the whole vocabulary: a block takes a row of logits, keeps as much of it in registers as they hold,
-// finds maximum and sum in one reading, and writes the gradient over the logits. Of small heads: a warp a row. The rows'
-// losses lie in the workspace and are added in order, in double.
+// finds maximum and sum in one reading, and writes the gradient over the logits. Of small heads: a warp a row. The
+// rows' losses lie in the workspace and are added in order, in double.
 #include "backends/cuda/access.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/reduce.h"
@@ -15,9 +15,7 @@ constexpr int kRowThreads = 1024; // a warp of warps
 constexpr int kKept = 7;          // groups of a row that a thread keeps: 57,344 values of bf16 in a block
 
 // Logits as they are stored: kept in half the registers where that is bf16.
-template <class T> struct Single {
-  T values[1];
-};
+template <class T> struct Single { T values[1]; };
 template <class T, int kWidth> using Group = std::conditional_t<kWidth == 1, Single<T>, Packed<T>>;
 
 template <class T> __device__ __forceinline__ void load_group(Packed<T>& group, const T* source) {
@@ -152,8 +150,8 @@ __global__ void __launch_bounds__(kRowThreads) vocabulary_loss_kernel(Vocabulary
   if (threadIdx.x == 0) {
     const float mean = sums.logits / static_cast<float>(call.vocab_size);
     const float nll = log_sum_exp - target_logit;
-    losses[row] = static_cast<double>(
-        smoothing > 0.0F ? (1.0F - smoothing) * nll + smoothing * (log_sum_exp - mean) : nll);
+    losses[row] =
+        static_cast<double>(smoothing > 0.0F ? (1.0F - smoothing) * nll + smoothing * (log_sum_exp - mean) : nll);
   }
   if (!call.writes_gradient) {
     return;
@@ -192,8 +190,8 @@ __global__ void __launch_bounds__(kRowThreads) vocabulary_loss_kernel(Vocabulary
 //   loss = (1 − ε) w_y nll_y + ε/classes Σ_k w_k nll_k,
 //   d loss / d logit_k = p_k ((1 − ε) w_y + ε/classes Σ_j w_j) − ε/classes w_k − (1 − ε) w_y [k = y].
 constexpr int kHeadWarps = 4;
-template <class T> __global__ void __launch_bounds__(32 * kHeadWarps) cross_entropy_kernel(CrossEntropy call,
-                                                                                           double* losses) {
+template <class T>
+__global__ void __launch_bounds__(32 * kHeadWarps) cross_entropy_kernel(CrossEntropy call, double* losses) {
   const int lane = static_cast<int>(threadIdx.x % 32);
   const std::int64_t row = std::int64_t{blockIdx.x} * kHeadWarps + threadIdx.x / 32;
   if (row >= call.rows) {
@@ -261,8 +259,8 @@ template <class T> __global__ void __launch_bounds__(32 * kHeadWarps) cross_entr
 }
 
 // One block: *loss += the sum of all rows' losses.
-__global__ void __launch_bounds__(kRowThreads) add_losses_kernel(const double* losses, std::int64_t rows,
-                                                                 double* loss) {
+__global__ void __launch_bounds__(kRowThreads)
+    add_losses_kernel(const double* losses, std::int64_t rows, double* loss) {
   __shared__ double shared[kRowThreads / 32];
   double sum = 0.0;
   for (std::int64_t row = threadIdx.x; row < rows; row += kRowThreads) {

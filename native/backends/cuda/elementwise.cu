@@ -2,8 +2,8 @@
 // 16 bytes at a time where they are aligned; the few at the end that fill no group go one by one.
 #include "backends/cuda/access.h"
 #include "backends/cuda/activation.h"
-#include "backends/cuda/kernels.h"
 #include "backends/cuda/dropout.h"
+#include "backends/cuda/kernels.h"
 
 #include "engine/base/error.h"
 
@@ -101,8 +101,8 @@ __global__ void __launch_bounds__(kThreads) zero_kernel(unsigned char* target, s
 }
 
 template <class T, int kWidth>
-__global__ void __launch_bounds__(kThreads)
-    dropout_kernel(T* values, std::int64_t rows, std::int64_t channels, std::int64_t rows_per_sample, DropoutMask mask) {
+__global__ void __launch_bounds__(kThreads) dropout_kernel(T* values, std::int64_t rows, std::int64_t channels,
+                                                           std::int64_t rows_per_sample, DropoutMask mask) {
   // A sample's rows lie together, so its elements count through them.
   const std::int64_t sample_size = rows_per_sample * channels;
   for_groups<kWidth>(rows * channels, [&](auto width, std::int64_t at) {
@@ -143,8 +143,8 @@ void activation_forward(const KernelContext& context, Values output, ConstValues
   with_type(output.type, [&](auto type) {
     using T = decltype(type);
     constexpr int kWidth = kPackedWidth<T>;
-    const auto kernel = are_aligned(output.data, input.data) ? activation_forward_kernel<T, kWidth>
-                                                             : activation_forward_kernel<T, 1>;
+    const auto kernel =
+        are_aligned(output.data, input.data) ? activation_forward_kernel<T, kWidth> : activation_forward_kernel<T, 1>;
     launch(context, kernel, grid_for(context, divide_up(count, kWidth)), kThreads, 0, pointer<T>(output),
            pointer<T>(input), count, activation);
   });

@@ -1,10 +1,10 @@
-// The embedding, and its gradient without atomics. Rows of equal keys (tokens, positions or token types) lie side by side
-// in an order, which is the caller's or sorted here; the order is cut into pieces of a few rows, a block a piece. A run
-// of one key that lies in one piece goes straight to the table; one that crosses pieces leaves its parts in the
+// The embedding, and its gradient without atomics. Rows of equal keys (tokens, positions or token types) lie side by
+// side in an order, which is the caller's or sorted here; the order is cut into pieces of a few rows, a block a piece.
+// A run of one key that lies in one piece goes straight to the table; one that crosses pieces leaves its parts in the
 // workspace, and the block of the piece where it begins adds them, in order.
 #include "backends/cuda/access.h"
-#include "backends/cuda/kernels.h"
 #include "backends/cuda/dropout.h"
+#include "backends/cuda/kernels.h"
 #include "backends/cuda/row-order.h"
 
 #include <algorithm>
@@ -59,8 +59,7 @@ __global__ void __launch_bounds__(kThreads) embedding_forward_kernel(EmbeddingFo
         sum[i] += more[i];
       }
     }
-    apply_dropout(sum, mask, static_cast<std::uint32_t>(row / call.seq_len),
-                  t * call.channels + channel);
+    apply_dropout(sum, mask, static_cast<std::uint32_t>(row / call.seq_len), t * call.channels + channel);
     store_values(static_cast<T*>(call.output.data) + row * call.channels + channel, sum);
   }
 }
@@ -202,6 +201,7 @@ __global__ void __launch_bounds__(kThreads) sum_positions_kernel(Gradient gradie
     return;
   }
   float total[kWidth] = {};
+#pragma unroll 4
   for (std::int64_t row = t; row < gradient.rows; row += gradient.seq_len) {
     float values[kWidth];
     load_gradient<T>(values, gradient, row, channel);
@@ -214,8 +214,14 @@ __global__ void __launch_bounds__(kThreads) sum_positions_kernel(Gradient gradie
 }
 
 // Short pieces fill the device where rows are few.
+constexpr std::int64_t kFewPieces = 1024;
 std::int64_t piece_rows_of(std::int64_t rows) {
-  return rows <= 16384 ? 16 : 64;
+  return rows <= 16 * kFewPieces ? 16 : 64;
+}
+
+// Grows with the rows, so that a plan for the most of them does for all.
+std::int64_t most_pieces(std::int64_t rows) {
+  return std::max(std::min(divide_up(rows, 16), kFewPieces), divide_up(rows, 64));
 }
 
 template <class T, int kWidth>
@@ -223,8 +229,8 @@ void add_by_key(const KernelContext& context, const Gradient& gradient, const st
                 const std::int32_t* order, float* table) {
   KeyedSum sum{keys, order, table, static_cast<float*>(context.workspace), piece_rows_of(gradient.rows)};
   if (order == nullptr) {
-    std::int32_t* sorted = reinterpret_cast<std::int32_t*>(
-        sum.parts + 2 * divide_up(gradient.rows, sum.piece_rows) * gradient.channels);
+    std::int32_t* sorted =
+        reinterpret_cast<std::int32_t*>(sum.parts + 2 * divide_up(gradient.rows, sum.piece_rows) * gradient.channels);
     order_rows(context, keys, gradient.rows, sorted, sorted + gradient.rows);
     sum.order = sorted;
   }
@@ -233,8 +239,7 @@ void add_by_key(const KernelContext& context, const Gradient& gradient, const st
   launch(context, join_pieces_kernel<kWidth>, grid, kThreads, 0, sum, gradient.rows, gradient.channels);
 }
 
-template <class T, int kWidth>
-void run_backward(const KernelContext& context, const EmbeddingBackward& call) {
+template <class T, int kWidth> void run_backward(const KernelContext& context, const EmbeddingBackward& call) {
   const Gradient gradient{call.d_output, call.batch * call.seq_len, call.seq_len, call.channels,
                           DropoutMask(call.dropout)};
   if (call.d_token_weight != nullptr) {
@@ -243,9 +248,8 @@ void run_backward(const KernelContext& context, const EmbeddingBackward& call) {
   if (call.d_position_weight != nullptr && call.positions != nullptr) {
     add_by_key<T, kWidth>(context, gradient, call.positions, nullptr, call.d_position_weight);
   } else if (call.d_position_weight != nullptr) {
-    launch(context, sum_positions_kernel<T, kWidth>,
-           grid_of(call.seq_len, divide_up(call.channels, kThreads * kWidth)), kThreads, 0, gradient,
-           call.d_position_weight);
+    launch(context, sum_positions_kernel<T, kWidth>, grid_of(call.seq_len, divide_up(call.channels, kThreads * kWidth)),
+           kThreads, 0, gradient, call.d_position_weight);
   }
   if (call.d_token_type_weight != nullptr && call.token_types != nullptr) {
     add_by_key<T, kWidth>(context, gradient, call.token_types, nullptr, call.d_token_type_weight);
@@ -272,7 +276,7 @@ void embedding_forward(const KernelContext& context, const EmbeddingForward& cal
 }
 
 std::size_t embedding_backward_workspace(std::int64_t rows, std::int64_t channels) {
-  const std::int64_t parts = 2 * divide_up(rows, piece_rows_of(rows)) * channels;
+  const std::int64_t parts = 2 * most_pieces(rows) * channels;
   return static_cast<std::size_t>(parts + rows + row_order_scratch_count(rows)) * sizeof(float);
 }
 

@@ -1,10 +1,9 @@
 // Logits of at most 16 rows: hidden states times every row of the embedding, which comes from memory once. bf16 states
-// go through the tensor cores: a warp takes 32 words, lane (g, j) = (lane / 4, lane % 4) reads 16 bytes of word g of
+// go through the tensor cores: a warp takes some words, lane (g, j) = (lane / 4, lane % 4) reads 16 bytes of word g of
 // each eight, from channel j · kRun on, and the states' channels in the same order, so that nothing needs rearranging.
 // Other types: a warp a word, one by one.
 #include "backends/cuda/access.h"
 #include "backends/cuda/few-rows.h"
-#include "backends/cuda/int8-values.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/reduce.h"
 
@@ -18,6 +17,8 @@ namespace {
 
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
+// Tiles of eight words that a warp takes; of int8 a lane reads twice as many channels at a time.
+template <class W> constexpr int kTilesOf = sizeof(W) == 1 ? 2 : 4;
 
 struct Logits {
   const void* hidden; // (rows, channels)
@@ -36,64 +37,68 @@ __device__ __forceinline__ void store_logit(const Logits& call, std::int64_t row
 }
 
 // The fragments of a lane's run of weights, two a step of 16 channels.
-__device__ __forceinline__ void fragments(std::uint32_t (&b)[2][2], const Packed<Bf16>& run) {
+__device__ __forceinline__ void fragments(std::uint32_t (&b)[2][2], const Packed<std::uint32_t>& run) {
 #pragma unroll
-  for (int step = 0; step < 2; ++step) {
-    b[step][0] = pack(run.values[4 * step], run.values[4 * step + 1]);
-    b[step][1] = pack(run.values[4 * step + 2], run.values[4 * step + 3]);
+  for (int word = 0; word < 4; ++word) {
+    b[word / 2][word % 2] = run.values[word];
   }
 }
-__device__ __forceinline__ void fragments(std::uint32_t (&b)[4][2], const Packed<std::int8_t>& run) {
+__device__ __forceinline__ void fragments(std::uint32_t (&b)[4][2], const Packed<std::uint32_t>& run) {
 #pragma unroll
-  for (int step = 0; step < 4; ++step) {
-    std::uint32_t word = 0;
-#pragma unroll
-    for (unsigned byte = 0; byte < 4; ++byte) {
-      word |= std::uint32_t{static_cast<std::uint8_t>(run.values[4 * step + byte])} << (8 * byte);
-    }
+  for (int word = 0; word < 4; ++word) {
     float wide[4];
-    int8_values(wide, word);
-    b[step][0] = pack_bf16(wide[0], wide[1]);
-    b[step][1] = pack_bf16(wide[2], wide[3]);
+    int8_values(wide, run.values[word]);
+    b[word][0] = pack_bf16(wide[0], wide[1]);
+    b[word][1] = pack_bf16(wide[2], wide[3]);
   }
 }
 
-template <class W> __global__ void __launch_bounds__(kThreads) tensor_logits_kernel(Logits call) {
+template <class W> __global__ void __launch_bounds__(kThreads, 4) tensor_logits_kernel(Logits call) {
   constexpr int kRun = Packed<W>::kSize; // channels a load
   constexpr int kSteps = kRun / 4;
-  constexpr int kTiles = 4; // of eight words
+  constexpr int kTiles = kTilesOf<W>;
   const int g = static_cast<int>(threadIdx.x % 32 / 4);
   const int j = static_cast<int>(threadIdx.x % 4);
   const std::int64_t first_word = (std::int64_t{blockIdx.x} * kWarps + threadIdx.x / 32) * (8 * kTiles);
   const Bf16* hidden = static_cast<const Bf16*>(call.hidden);
   const W* weight = static_cast<const W*>(call.weight);
   float sums[kTiles][4] = {};
-#pragma unroll 2
-  for (std::int64_t begin = 0; begin < call.channels; begin += 4 * kRun) {
-    const std::int64_t at = begin + j * kRun;
-    Packed<W> runs[kTiles];
+  // The weights of the next channels are on their way while these are multiplied.
+  Packed<std::uint32_t> ahead[kTiles];
+  const auto load_ahead = [&](std::int64_t at) {
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
       const std::int64_t word = first_word + 8 * t + g;
-      runs[t] = Packed<W>{};
+      ahead[t] = Packed<std::uint32_t>{};
       if (word < call.vocab_size && at < call.channels) {
-        runs[t] = load_packed_streaming(weight + word * call.channels + at);
+        ahead[t] = load_packed_streaming(reinterpret_cast<const std::uint32_t*>(weight + word * call.channels + at));
       }
     }
+  };
+  load_ahead(j * kRun);
+#pragma unroll 2
+  for (std::int64_t begin = 0; begin < call.channels; begin += 4 * kRun) {
+    const std::int64_t at = begin + j * kRun;
+    Packed<std::uint32_t> runs[kTiles];
+#pragma unroll
+    for (int t = 0; t < kTiles; ++t) {
+      runs[t] = ahead[t];
+    }
+    load_ahead(at + 4 * kRun);
     std::uint32_t a[kSteps][4];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const std::int64_t row = g + 8 * half;
 #pragma unroll
       for (int eight = 0; eight < kRun / 8; ++eight) {
-        Packed<Bf16> states{};
+        Packed<std::uint32_t> states{};
         if (row < call.rows && at < call.channels) {
-          states = load_packed(hidden + row * call.channels + at + 8 * eight);
+          states = load_packed(reinterpret_cast<const std::uint32_t*>(hidden + row * call.channels + at + 8 * eight));
         }
 #pragma unroll
         for (int step = 0; step < 2; ++step) {
-          a[2 * eight + step][half] = pack(states.values[4 * step], states.values[4 * step + 1]);
-          a[2 * eight + step][2 + half] = pack(states.values[4 * step + 2], states.values[4 * step + 3]);
+          a[2 * eight + step][half] = states.values[2 * step];
+          a[2 * eight + step][2 + half] = states.values[2 * step + 1];
         }
       }
     }
@@ -116,8 +121,7 @@ template <class W> __global__ void __launch_bounds__(kThreads) tensor_logits_ker
   }
 }
 
-template <class T, class W, int kWidth>
-__global__ void __launch_bounds__(kThreads) plain_logits_kernel(Logits call) {
+template <class T, class W, int kWidth> __global__ void __launch_bounds__(kThreads) plain_logits_kernel(Logits call) {
   const std::int64_t word = std::int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
   if (word >= call.vocab_size) {
     return; // the whole warp
@@ -154,8 +158,8 @@ __global__ void __launch_bounds__(kThreads) plain_logits_kernel(Logits call) {
 template <class T, class W> void run_plain(const KernelContext& context, const Logits& call) {
   constexpr int kWidth = sizeof(W) == 1 ? 4 : kPackedWidth<W>;
   // States are read in runs as long as the weights'.
-  const bool is_packed = call.channels % kWidth == 0 && call.channels % kPackedWidth<T> == 0 &&
-                         are_aligned(call.hidden, call.weight);
+  const bool is_packed =
+      call.channels % kWidth == 0 && call.channels % kPackedWidth<T> == 0 && are_aligned(call.hidden, call.weight);
   const auto kernel = is_packed ? plain_logits_kernel<T, W, kWidth> : plain_logits_kernel<T, W, 1>;
   launch(context, kernel, grid_of(divide_up(call.vocab_size, kWarps)), kThreads, 0, call);
 }
@@ -177,9 +181,9 @@ void logits_few_rows(const KernelContext& context, ConstValues hidden, const Wei
   const bool is_packed =
       channels % (weight.type == DataType::kInt8 ? 16 : 8) == 0 && are_aligned(hidden.data, weight.values);
   if (is_packed && can_multiply_as_bf16(hidden.type, weight.type)) {
-    const auto kernel =
-        weight.type == DataType::kBf16 ? tensor_logits_kernel<Bf16> : tensor_logits_kernel<std::int8_t>;
-    launch(context, kernel, grid_of(divide_up(vocab_size, 32 * kWarps)), kThreads, 0, call);
+    const auto kernel = weight.type == DataType::kBf16 ? tensor_logits_kernel<Bf16> : tensor_logits_kernel<std::int8_t>;
+    const int tiles = weight.type == DataType::kBf16 ? kTilesOf<Bf16> : kTilesOf<std::int8_t>;
+    launch(context, kernel, grid_of(divide_up(vocab_size, 8 * tiles * kWarps)), kThreads, 0, call);
     return;
   }
   with_type(hidden.type, [&](auto type) {

@@ -3,13 +3,12 @@
 // shared memory, in order, so that no second kernel is needed. A row's sum does not depend on the other rows.
 //
 // bf16 rows go through the tensor cores as a 16-row tile. Their product does not mind in which order inputs and columns
-// come, as long as both operands agree, so lanes hold whatever a wide load gives them: lane (g, j) = (lane / 4, lane % 4)
-// reads weights of inputs 4j … 4j + 3 of a step and of kColumns columns from g · kColumns on, and tile t of the product
-// is made of the t-th column of every g. Other types are multiplied one by one.
+// come, as long as both operands agree, so lanes hold whatever a wide load gives them: lane (g, j) = (lane / 4, lane %
+// 4) reads weights of inputs 4j … 4j + 3 of a step and of kColumns columns from g · kColumns on, and tile t of the
+// product is made of the t-th column of every g. Other types are multiplied one by one.
 #include "backends/cuda/access.h"
 #include "backends/cuda/activation.h"
 #include "backends/cuda/few-rows.h"
-#include "backends/cuda/int8-values.h"
 #include "backends/cuda/kernels.h"
 
 #include "engine/base/error.h"
@@ -19,9 +18,6 @@
 namespace assay::cuda {
 
 namespace {
-
-constexpr int kWarps = 8;
-constexpr int kThreads = 32 * kWarps;
 
 // From the sum to the output, for one value.
 template <class T>
@@ -44,13 +40,13 @@ __device__ __forceinline__ void finish(const LinearForward& call, std::int64_t r
   store(output, activation_value(call.activation, value));
 }
 
-// The block's sums, a strip of kColumns from `first` on, out of every warp's share of them.
-template <class T, int kRows, int kColumns>
+// The block's sums, a strip of kStrip columns from `first` on, out of every warp's share of them.
+template <class T, int kWarps, int kRows, int kStrip>
 __device__ __forceinline__ void join_and_finish(const LinearForward& call, std::int64_t first,
-                                                const float (&shares)[kWarps][kRows][kColumns]) {
-  for (int i = static_cast<int>(threadIdx.x); i < static_cast<int>(call.rows) * kColumns; i += kThreads) {
-    const int row = i / kColumns;
-    const int column = i % kColumns;
+                                                const float (&shares)[kWarps][kRows][kStrip]) {
+  for (int i = static_cast<int>(threadIdx.x); i < static_cast<int>(call.rows) * kStrip; i += 32 * kWarps) {
+    const int row = i / kStrip;
+    const int column = i % kStrip;
     if (first + column < call.out) {
       float sum = 0.0F;
 #pragma unroll
@@ -64,69 +60,64 @@ __device__ __forceinline__ void join_and_finish(const LinearForward& call, std::
 
 // --- tensor cores ---
 
-// Weights of one lane for a step of 16 inputs: kColumns columns of 4 inputs, as they are stored.
-template <class W, int kColumns> struct alignas(sizeof(W) * kColumns) Run {
-  W values[kColumns];
-};
+template <int kWords> struct alignas(4 * kWords) Words { std::uint32_t words[kWords]; };
 
+// Weights of one lane for a step of 16 inputs: kColumns columns of 4 inputs, in words as they are stored.
 template <class W, int kColumns> struct StepWeights {
-  Run<W, kColumns> inputs[4];
+  static constexpr int kWords = kColumns * static_cast<int>(sizeof(W)) / 4;
+  Words<kWords> inputs[4];
 
-  __device__ __forceinline__ void load_from(const W* weights, std::int64_t stride, int count) {
+  __device__ __forceinline__ void load_from(const W* weights, std::int64_t stride, bool exists) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      if (i < count) {
-        if constexpr (sizeof(Run<W, kColumns>) == 16) {
-          const Packed<W> packed = load_packed_streaming(weights + i * stride);
-          inputs[i] = reinterpret_cast<const Run<W, kColumns>&>(packed);
+      inputs[i] = {};
+      if (exists) {
+        if constexpr (kWords == 4) {
+          const auto group = load_packed_streaming(reinterpret_cast<const std::uint32_t*>(weights + i * stride));
+#pragma unroll
+          for (int word = 0; word < 4; ++word) {
+            inputs[i].words[word] = group.values[word];
+          }
         } else {
-          inputs[i] = *reinterpret_cast<const Run<W, kColumns>*>(weights + i * stride);
+          inputs[i] = *reinterpret_cast<const Words<kWords>*>(weights + i * stride);
         }
-      } else {
-        inputs[i] = {};
       }
     }
   }
 
   // The fragments of all tiles.
   __device__ __forceinline__ void fragments(std::uint32_t (&b)[kColumns][2]) const {
-    if constexpr (sizeof(W) == 2) {
 #pragma unroll
-      for (int t = 0; t < kColumns; ++t) {
-        b[t][0] = pack(inputs[0].values[t], inputs[1].values[t]);
-        b[t][1] = pack(inputs[2].values[t], inputs[3].values[t]);
-      }
-    } else {
+    for (int word = 0; word < kWords; ++word) {
+      if constexpr (sizeof(W) == 2) {
 #pragma unroll
-      for (int four = 0; four < kColumns / 4; ++four) {
+        for (int pair = 0; pair < 2; ++pair) {
+          const std::uint32_t first = inputs[2 * pair].words[word];
+          const std::uint32_t second = inputs[2 * pair + 1].words[word];
+          b[2 * word][pair] = (first & 0xFFFFU) | (second << 16);
+          b[2 * word + 1][pair] = (first >> 16) | (second & 0xFFFF0000U);
+        }
+      } else {
         float wide[4][4];
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-          std::uint32_t word = 0;
-#pragma unroll
-          for (unsigned byte = 0; byte < 4; ++byte) {
-            word |= std::uint32_t{static_cast<std::uint8_t>(inputs[i].values[4 * four + byte])} << (8 * byte);
-          }
-          int8_values(wide[i], word);
+          int8_values(wide[i], inputs[i].words[word]);
         }
 #pragma unroll
         for (int t = 0; t < 4; ++t) {
-          b[4 * four + t][0] = pack_bf16(wide[0][t], wide[1][t]);
-          b[4 * four + t][1] = pack_bf16(wide[2][t], wide[3][t]);
+          b[4 * word + t][0] = pack_bf16(wide[0][t], wide[1][t]);
+          b[4 * word + t][1] = pack_bf16(wide[2][t], wide[3][t]);
         }
       }
     }
   }
 };
 
-struct alignas(8) FourInputs {
-  Bf16 values[4];
-};
-
-template <class W, int kColumns>
-__global__ void __launch_bounds__(kThreads, 2) tensor_kernel(LinearForward call) {
+template <class W, int kColumns, int kWarps>
+__global__ void __launch_bounds__(32 * kWarps, 16 / kWarps) tensor_kernel(LinearForward call) {
   constexpr int kStrip = 8 * kColumns;
-  constexpr int kAhead = 2; // steps on their way
+  // Steps on their way: 128 bytes a lane, with which few blocks keep the memory busy.
+  constexpr int kAhead = 128 / (4 * kColumns * static_cast<int>(sizeof(W)));
   __shared__ float shares[kWarps][16][kStrip];
   const int warp = static_cast<int>(threadIdx.x / 32);
   const int g = static_cast<int>(threadIdx.x % 32 / 4);
@@ -139,25 +130,35 @@ __global__ void __launch_bounds__(kThreads, 2) tensor_kernel(LinearForward call)
   float sums[kColumns][4] = {};
 
   const auto load_inputs = [&](std::int64_t row, std::int64_t at) {
-    return row < call.rows && at < call.in ? *reinterpret_cast<const FourInputs*>(input + row * call.in + at)
-                                           : FourInputs{};
+    return row < call.rows && at < call.in ? *reinterpret_cast<const Words<2>*>(input + row * call.in + at)
+                                           : Words<2>{};
   };
-  for (std::int64_t step = warp * 16; step < call.in; step += kWarps * kAhead * 16) {
-    StepWeights<W, kColumns> ahead[kAhead];
+  // The weights of the next steps are on their way while these are multiplied.
+  constexpr std::int64_t kStride = kWarps * kAhead * 16;
+  StepWeights<W, kColumns> ahead[kAhead];
+  const auto load_ahead = [&](std::int64_t step) {
 #pragma unroll
     for (int s = 0; s < kAhead; ++s) {
       const std::int64_t at = step + s * kWarps * 16 + 4 * j;
-      ahead[s].load_from(weights + at * call.out, call.out, has_column && at < call.in ? 4 : 0);
+      ahead[s].load_from(weights + at * call.out, call.out, has_column && at < call.in);
     }
+  };
+  load_ahead(warp * 16);
+  for (std::int64_t step = warp * 16; step < call.in; step += kStride) {
+    StepWeights<W, kColumns> current[kAhead];
+#pragma unroll
+    for (int s = 0; s < kAhead; ++s) {
+      current[s] = ahead[s];
+    }
+    load_ahead(step + kStride);
 #pragma unroll
     for (int s = 0; s < kAhead; ++s) {
       const std::int64_t at = step + s * kWarps * 16 + 4 * j;
-      const FourInputs upper = load_inputs(g, at);
-      const FourInputs lower = load_inputs(g + 8, at);
-      const std::uint32_t a[4] = {pack(upper.values[0], upper.values[1]), pack(lower.values[0], lower.values[1]),
-                                  pack(upper.values[2], upper.values[3]), pack(lower.values[2], lower.values[3])};
+      const Words<2> upper = load_inputs(g, at);
+      const Words<2> lower = load_inputs(g + 8, at);
+      const std::uint32_t a[4] = {upper.words[0], lower.words[0], upper.words[1], lower.words[1]};
       std::uint32_t b[kColumns][2];
-      ahead[s].fragments(b);
+      current[s].fragments(b);
 #pragma unroll
       for (int t = 0; t < kColumns; ++t) {
         mma_m16n8k16_bf16(sums[t], a, b[t]);
@@ -177,11 +178,11 @@ __global__ void __launch_bounds__(kThreads, 2) tensor_kernel(LinearForward call)
 }
 
 template <class W> void run_tensor(const KernelContext& context, const LinearForward& call) {
-  // Narrow strips where wide ones would leave multiprocessors idle.
   if (divide_up(call.out, 64) >= context.multiprocessors && call.out % 8 == 0) {
-    launch(context, tensor_kernel<W, 8>, grid_of(divide_up(call.out, 64)), kThreads, 0, call);
+    launch(context, tensor_kernel<W, 8, 8>, grid_of(divide_up(call.out, 64)), 256, 0, call);
   } else {
-    launch(context, tensor_kernel<W, 4>, grid_of(divide_up(call.out, 32)), kThreads, 0, call);
+    // Wide strips would leave multiprocessors idle. The busy ones get twice the warps.
+    launch(context, tensor_kernel<W, 4, 16>, grid_of(divide_up(call.out, 32)), 512, 0, call);
   }
 }
 
@@ -189,14 +190,16 @@ template <class W> void run_tensor(const KernelContext& context, const LinearFor
 
 // kLanes lanes go along the columns, kWidth each; the rest of the block goes along the inputs.
 constexpr int kLanes = 8;
+constexpr int kPlainWarps = 8;
+constexpr int kPlainThreads = 32 * kPlainWarps;
 
 template <class T, class W, int kWidth, int kRows>
-__global__ void __launch_bounds__(kThreads) plain_kernel(LinearForward call) {
+__global__ void __launch_bounds__(kPlainThreads) plain_kernel(LinearForward call) {
   constexpr int kStrip = kLanes * kWidth;
   constexpr int kChunk = 2048 / kRows; // inputs of all rows that wait in shared memory
-  constexpr int kSlots = kThreads / kLanes;
+  constexpr int kSlots = kPlainThreads / kLanes;
   __shared__ float inputs[kChunk][kRows];
-  __shared__ float shares[kWarps][kRows][kStrip];
+  __shared__ float shares[kPlainWarps][kRows][kStrip];
   const int lane = static_cast<int>(threadIdx.x % kLanes);
   const int slot = static_cast<int>(threadIdx.x / kLanes);
   const std::int64_t first = std::int64_t{blockIdx.x} * kStrip;
@@ -206,7 +209,7 @@ __global__ void __launch_bounds__(kThreads) plain_kernel(LinearForward call) {
   for (std::int64_t begin = 0; begin < call.in; begin += kChunk) {
     const int here = call.in - begin < kChunk ? static_cast<int>(call.in - begin) : kChunk;
     __syncthreads();
-    for (int i = static_cast<int>(threadIdx.x); i < kRows * kChunk; i += kThreads) {
+    for (int i = static_cast<int>(threadIdx.x); i < kRows * kChunk; i += kPlainThreads) {
       const int row = i / kChunk;
       const int at = i % kChunk;
       inputs[at][row] = row < call.rows && at < here
@@ -250,7 +253,7 @@ template <class T, class W> void run_plain(const KernelContext& context, const L
   const auto run = [&](auto width) {
     constexpr int kOwnWidth = decltype(width)::value;
     const auto kernel = call.rows <= 4 ? plain_kernel<T, W, kOwnWidth, 4> : plain_kernel<T, W, kOwnWidth, 16>;
-    launch(context, kernel, grid_of(divide_up(call.out, kLanes * kOwnWidth)), kThreads, 0, call);
+    launch(context, kernel, grid_of(divide_up(call.out, kLanes * kOwnWidth)), kPlainThreads, 0, call);
   };
   if (call.out % kWidth == 0 && are_aligned(call.weight.values)) {
     run(std::integral_constant<int, kWidth>{});

@@ -64,8 +64,8 @@ void dequantize(const KernelContext& context, const WeightView& weight, std::int
 void cross_entropy(const KernelContext& context, const CrossEntropy& call);
 std::size_t cross_entropy_workspace(std::int64_t rows);
 // The loss of the output layer on rows of logits of the whole vocabulary, (rows, stride). Columns behind the vocabulary
-// are padding. With writes_gradient the logits are overwritten by their gradient, and padding by zeros. The workspace is
-// cross_entropy_workspace(rows).
+// are padding. With writes_gradient the logits are overwritten by their gradient, and padding by zeros. The workspace
+// is cross_entropy_workspace(rows).
 struct VocabularyLoss {
   Values logits;
   std::int64_t rows, vocab_size, stride;

@@ -2,9 +2,9 @@
 // residual, and out to the branch through its dropout. Each block takes rows a grid apart and sums its rows' gradients
 // of weight and bias in registers; the blocks' sums go to the workspace and are added column by column, in order.
 #include "backends/cuda/access.h"
+#include "backends/cuda/dropout.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/layer-norm.h"
-#include "backends/cuda/dropout.h"
 #include "backends/cuda/reduce.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ template <class T> __device__ __forceinline__ const T* row_of(const void* data, 
 
 // A block's sums: d_weight, then d_bias.
 template <class T, int kThreads>
-__global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
+__global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>, kThreads <= 128 ? 3 : 1)
     layer_norm_backward_kernel(LayerNormBackward call, DropoutMask mask, float* block_sums) {
   constexpr int kWidth = kPackedWidth<T>;
   constexpr int kRows = kRowsPerBlock<kThreads>;
@@ -40,14 +40,19 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
     const T* d_residual = row_of<T>(call.d_residual.data, at);
     const float mean = call.mean[row];
     const float inverse = call.inverse_deviation[row];
-    float normalized[kGroups][kWidth];
+    Packed<T> inputs[kGroups];
     float upper[kGroups][kWidth]; // the gradient of the norm's output, then multiplied by the weight
+    Packed<T> residuals[kGroups];
+    // All that is read is asked for before anything is written.
 #pragma unroll
     for (int g = 0; g < kGroups; ++g) {
       const std::int64_t group = lane + g * kThreads;
       if (group < groups) {
-        load_values<Reuse::kNever>(normalized[g], input + group * kWidth);
+        inputs[g] = load_packed_streaming(input + group * kWidth);
         load_values<Reuse::kNever>(upper[g], d_output + group * kWidth);
+        if (d_residual != nullptr) {
+          residuals[g] = load_packed_streaming(d_residual + group * kWidth);
+        }
       }
     }
     if (d_output_2 != nullptr) {
@@ -74,12 +79,12 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
         load_values(weight, call.weight + group * kWidth);
 #pragma unroll
         for (int i = 0; i < kWidth; ++i) {
-          normalized[g][i] = (normalized[g][i] - mean) * inverse;
-          weight_sums[g][i] += upper[g][i] * normalized[g][i];
+          const float normalized = (to_float(inputs[g].values[i]) - mean) * inverse;
+          weight_sums[g][i] += upper[g][i] * normalized;
           bias_sums[g][i] += upper[g][i];
           upper[g][i] *= weight[i];
           sum += upper[g][i];
-          dot += upper[g][i] * normalized[g][i];
+          dot += upper[g][i] * normalized;
         }
       }
     }
@@ -95,11 +100,12 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
       if (group < groups) {
         float result[kWidth] = {};
         if (d_residual != nullptr) {
-          load_values<Reuse::kNever>(result, d_residual + group * kWidth);
+          widen(result, residuals[g]);
         }
 #pragma unroll
         for (int i = 0; i < kWidth; ++i) {
-          result[i] += (upper[g][i] - mean_sum - normalized[g][i] * mean_dot) * inverse;
+          const float normalized = (to_float(inputs[g].values[i]) - mean) * inverse;
+          result[i] += (upper[g][i] - mean_sum - normalized * mean_dot) * inverse;
         }
         store_values(d_input + group * kWidth, result);
         if (call.d_branch.data != nullptr) {
@@ -153,8 +159,8 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
 
 // Any number of channels, without the sums.
 template <class T>
-__global__ void __launch_bounds__(kPlainThreads) layer_norm_backward_plain_kernel(LayerNormBackward call,
-                                                                                  DropoutMask mask) {
+__global__ void __launch_bounds__(kPlainThreads)
+    layer_norm_backward_plain_kernel(LayerNormBackward call, DropoutMask mask) {
   __shared__ float shared[2 * kPlainThreads / 32];
   const std::int64_t row = blockIdx.x;
   const std::int64_t channels = call.channels;
@@ -195,8 +201,8 @@ __global__ void __launch_bounds__(kPlainThreads) layer_norm_backward_plain_kerne
 
 // The plain kernel's sums: a thread a column, a block of them every so many rows.
 template <class T>
-__global__ void __launch_bounds__(kPlainThreads) layer_norm_sums_plain_kernel(LayerNormBackward call,
-                                                                              float* block_sums) {
+__global__ void __launch_bounds__(kPlainThreads)
+    layer_norm_sums_plain_kernel(LayerNormBackward call, float* block_sums) {
   const std::int64_t c = std::int64_t{blockIdx.y} * kPlainThreads + threadIdx.x;
   if (c >= call.channels) {
     return;
@@ -247,7 +253,7 @@ __global__ void __launch_bounds__(32 * kJoinRows)
 
 // Blocks that take the rows; each leaves 2 · channels sums.
 std::int64_t backward_blocks(std::int64_t rows, int multiprocessors) {
-  return std::max<std::int64_t>(std::min<std::int64_t>(divide_up(rows, 4), 4LL * multiprocessors), 1);
+  return std::max<std::int64_t>(std::min<std::int64_t>(divide_up(rows, 4), 3LL * multiprocessors), 1);
 }
 
 } // namespace
@@ -266,9 +272,8 @@ void layer_norm_backward(const KernelContext& context, const LayerNormBackward& 
   const DropoutMask mask = DropoutMask(call.dropout);
   with_type(call.d_output.type, [&](auto type) {
     using T = decltype(type);
-    const bool is_packed =
-        are_aligned(call.d_output.data, call.d_output_2.data, call.input.data, call.d_residual.data,
-                    call.d_residual_output.data, call.d_branch.data, call.weight, context.workspace);
+    const bool is_packed = are_aligned(call.d_output.data, call.d_output_2.data, call.input.data, call.d_residual.data,
+                                       call.d_residual_output.data, call.d_branch.data, call.weight, context.workspace);
     const bool has_team = is_packed && with_team<T>(call.channels, [&](auto threads) {
                             constexpr int kThreads = decltype(threads)::value;
                             launch(context, layer_norm_backward_kernel<T, kThreads>, grid_of(blocks),

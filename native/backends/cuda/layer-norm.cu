@@ -1,10 +1,11 @@
-// Layer norm with the residual add and the dropout before it, forward. A team of threads (one warp where rows are short)
-// keeps a row in registers, so that memory is read once and written once. The norm is taken of the residual sum as it is
-// stored, which is what backward sees. Rows that do not fit, or cannot be read 16 bytes at a time, take a plain kernel.
+// Layer norm with the residual add and the dropout before it, forward. A team of threads (one warp where rows are
+// short) keeps a row in registers, so that memory is read once and written once. The norm is taken of the residual sum
+// as it is stored, which is what backward sees. Rows that do not fit, or cannot be read 16 bytes at a time, take a
+// plain kernel.
 #include "backends/cuda/access.h"
+#include "backends/cuda/dropout.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/layer-norm.h"
-#include "backends/cuda/dropout.h"
 #include "backends/cuda/reduce.h"
 
 namespace assay::cuda {
@@ -33,12 +34,17 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
   const std::int64_t groups = channels / kWidth;
   const T* residual = static_cast<const T*>(call.residual.data) + row * channels;
   const T* branch = call.branch.data != nullptr ? static_cast<const T*>(call.branch.data) + row * channels : nullptr;
+  // All that is read is asked for before anything is written.
   float values[kGroups][kWidth];
+  Packed<T> branches[kGroups];
 #pragma unroll
   for (int g = 0; g < kGroups; ++g) {
     const std::int64_t group = lane + g * kThreads;
     if (group < groups) {
       load_values<Reuse::kNever>(values[g], residual + group * kWidth);
+      if (branch != nullptr) {
+        branches[g] = load_packed_streaming(branch + group * kWidth);
+      }
     }
   }
   if (branch != nullptr) {
@@ -50,7 +56,7 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
       const std::int64_t group = lane + g * kThreads;
       if (group < groups) {
         float more[kWidth];
-        load_values<Reuse::kNever>(more, branch + group * kWidth);
+        widen(more, branches[g]);
         apply_dropout(more, mask, sample, first_element + group * kWidth);
 #pragma unroll
         for (int i = 0; i < kWidth; ++i) {
@@ -109,8 +115,8 @@ __global__ void __launch_bounds__(kThreads* kRowsPerBlock<kThreads>)
 
 // Any number of channels: a block a row, which reads it again for each of its passes.
 template <class T>
-__global__ void __launch_bounds__(kPlainThreads) layer_norm_forward_plain_kernel(LayerNormForward call,
-                                                                                 DropoutMask mask) {
+__global__ void __launch_bounds__(kPlainThreads)
+    layer_norm_forward_plain_kernel(LayerNormForward call, DropoutMask mask) {
   __shared__ float shared[kPlainThreads / 32];
   const std::int64_t row = blockIdx.x;
   const std::int64_t channels = call.channels;

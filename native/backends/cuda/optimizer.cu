@@ -66,12 +66,13 @@ __device__ __forceinline__ BlockRange range_of_block(const SegmentList& segments
   }
   const std::int64_t begin = std::int64_t{blockIdx.x - segments.first_blocks[low]} * kBlockParameters;
   const std::int64_t end = begin + kBlockParameters;
-  return {segments.offsets[low] + begin, segments.offsets[low] + (end < segments.counts[low] ? end : segments.counts[low]),
+  return {segments.offsets[low] + begin,
+          segments.offsets[low] + (end < segments.counts[low] ? end : segments.counts[low]),
           segments.decays[low] ? step.decay_factor : 1.0F};
 }
 
-__device__ __forceinline__ void update(float& parameter, float raw_gradient, float& first, float& second,
-                                       const Step& s, float decay_factor) {
+__device__ __forceinline__ void update(float& parameter, float raw_gradient, float& first, float& second, const Step& s,
+                                       float decay_factor) {
   const float gradient = raw_gradient * s.gradient_scale;
   first = s.beta1 * first + (1.0F - s.beta1) * gradient;
   second = s.beta2 * second + (1.0F - s.beta2) * gradient * gradient;
@@ -111,8 +112,7 @@ __device__ __forceinline__ void store_copies(const Step& step, std::int64_t at, 
   if (step.rounds_by_chance && (step.first_parameter + at) % 4 == 0) {
 #pragma unroll
     for (int four = 0; four < kWidth / 4; ++four) {
-      const RandomWords random =
-          rounding_words(step, static_cast<std::uint64_t>(step.first_parameter + at) / 4 + four);
+      const RandomWords random = rounding_words(step, static_cast<std::uint64_t>(step.first_parameter + at) / 4 + four);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         copies.values[4 * four + i] = rounded_by_chance(values[4 * four + i], random.words[i] & 0xFFFFU);
@@ -124,7 +124,7 @@ __device__ __forceinline__ void store_copies(const Step& step, std::int64_t at, 
       copies.values[i] = copy_of(step, at + i, values[i]);
     }
   }
-  store_packed(step.copy + at, copies);
+  store_group(step.copy + at, copies);
 }
 
 __global__ void __launch_bounds__(kThreads) adamw_kernel(Step step, SegmentList segments, bool is_aligned) {

@@ -1,4 +1,5 @@
-// Sums over a team of threads, which is a warp or a whole block, always in the same order: equal inputs give equal bits.
+// Sums over a team of threads, which is a warp or a whole block, always in the same order: equal inputs give equal
+// bits.
 #pragma once
 
 #include "backends/cuda/vector.h"

@@ -1,6 +1,6 @@
-// Rows and columns moved, added and widened: copies between matrices of different strides, chosen rows out of and into a
-// matrix, a bias with its activation, and stored weights to plain ones. Threads of a block go along a row; blocks take
-// rows a grid apart.
+// Rows and columns moved, added and widened: copies between matrices of different strides, chosen rows out of and into
+// a matrix, a bias with its activation, and stored weights to plain ones. Threads of a block go along a row; blocks
+// take rows a grid apart.
 #include "backends/cuda/access.h"
 #include "backends/cuda/activation.h"
 #include "backends/cuda/kernels.h"
@@ -66,8 +66,8 @@ __global__ void __launch_bounds__(kThreads) indexed_rows_kernel(T* target, const
 
 template <class T, int kWidth>
 __global__ void __launch_bounds__(kThreads)
-    bias_activation_kernel(T* values, const float* bias, std::int64_t rows, std::int64_t columns,
-                           Activation activation, T* pre_activation) {
+    bias_activation_kernel(T* values, const float* bias, std::int64_t rows, std::int64_t columns, Activation activation,
+                           T* pre_activation) {
   const std::int64_t column = (std::int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * kWidth;
   if (column >= columns) {
     return;
@@ -150,8 +150,8 @@ void indexed_rows(const KernelContext& context, Values target, ConstValues sourc
   with_type(target.type, [&](auto type) {
     using T = decltype(type);
     const bool is_packed = channels % kPackedWidth<T> == 0 && are_aligned(target.data, source.data);
-    const auto kernel = is_packed ? indexed_rows_kernel<T, kPackedWidth<T>, kScatters>
-                                  : indexed_rows_kernel<T, 1, kScatters>;
+    const auto kernel =
+        is_packed ? indexed_rows_kernel<T, kPackedWidth<T>, kScatters> : indexed_rows_kernel<T, 1, kScatters>;
     const Shape shape = shape_of(rows, channels, is_packed ? kPackedWidth<T> : 1);
     launch(context, kernel, shape.grid, shape.threads, 0, pointer<T>(target), pointer<T>(source), indices, rows,
            channels);

@@ -20,7 +20,7 @@ struct Launch {
 // in different calls, or use a misaligned address.
 void run_grid(const Launch& launch, const std::function<void()>& kernel);
 
-// 0 runs the threads ascending; any other seed shuffles them, again after each round.
+// 0 runs blocks and threads ascending; any other seed shuffles them, the threads again after each round.
 void set_order(std::uint64_t seed);
 
 } // namespace assay::emulation

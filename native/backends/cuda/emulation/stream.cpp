@@ -1,4 +1,4 @@
-// Streams and events of the emulated device, and the work that is put on streams.
+// Streams of the emulated device, and the work that is put on them.
 #include "backends/cuda/emulation/stream.h"
 
 #include <exception>
@@ -16,16 +16,11 @@ namespace {
 struct Streams {
   CUstream_st default_stream;
   std::vector<std::unique_ptr<CUstream_st>> created;
-  std::vector<std::unique_ptr<CUevent_st>> events;
 };
 
 Streams& streams() {
   static Streams all;
   return all;
-}
-
-template <class T> bool remove_from(std::vector<std::unique_ptr<T>>& all, const T* one) {
-  return std::erase_if(all, [one](const std::unique_ptr<T>& each) { return each.get() == one; }) > 0;
 }
 
 // Why a launch cannot be; empty if it can.
@@ -116,7 +111,8 @@ bool capture_forbids_waiting() {
   return forbidden;
 }
 
-void leave_capture(const Capture& capture) {
+void leave_capture(Capture& capture) {
+  capture.ended = true;
   for (const auto& stream : streams().created) {
     if (stream->capture.get() == &capture) {
       stream->capture.reset();
@@ -172,12 +168,10 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned int flag
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   const cudaError_t status = finish_all_streams();
-  for (const auto& event : streams().events) {
-    if (event->stream == stream) {
-      event->stream = nullptr;
-    }
-  }
-  return report(remove_from(streams().created, stream) ? status : cudaErrorInvalidResourceHandle);
+  forget_stream(stream);
+  const std::size_t count =
+      std::erase_if(streams().created, [stream](const auto& each) { return each.get() == stream; });
+  return report(count > 0 ? status : cudaErrorInvalidResourceHandle);
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
@@ -217,97 +211,5 @@ cudaError_t cudaDeviceSynchronize() {
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* argument) {
   queue(stream_of(stream), [=] { function(argument); });
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
-  CUstream_st& waiting = stream_of(stream);
-  if (event->capture) {
-    Capture& capture = *event->capture;
-    if (!waiting.capture) {
-      waiting.capture = event->capture;
-      capture.unjoined.insert(&waiting);
-    } else if (waiting.capture != event->capture) {
-      return report(cudaErrorStreamCaptureIsolation);
-    } else {
-      capture.unjoined.erase(event->stream);
-    }
-    return cudaSuccess;
-  }
-  if (waiting.capture) {
-    waiting.capture->invalid = true;
-    return report(cudaErrorStreamCaptureIsolation);
-  }
-  if (event->stream != nullptr) {
-    queue(waiting, [source = event->stream, position = event->position] { finish(*source, position); });
-  }
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int flags) {
-  streams().events.push_back(std::make_unique<CUevent_st>());
-  *event = streams().events.back().get();
-  (*event)->timed = (flags & cudaEventDisableTiming) == 0;
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventCreate(cudaEvent_t* event) {
-  return cudaEventCreateWithFlags(event, cudaEventDefault);
-}
-
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  return report(remove_from(streams().events, event) ? cudaSuccess : cudaErrorInvalidResourceHandle);
-}
-
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  CUstream_st& recorded = stream_of(stream);
-  event->stream = &recorded;
-  event->asked = false;
-  event->capture = recorded.capture;
-  if (recorded.capture) {
-    return cudaSuccess;
-  }
-  event->time = std::make_shared<std::chrono::steady_clock::time_point>();
-  queue(recorded, [time = event->time] { *time = std::chrono::steady_clock::now(); });
-  event->position = recorded.queued_count;
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventQuery(cudaEvent_t event) {
-  if (event->capture) {
-    event->capture->invalid = true;
-    return report(cudaErrorStreamCaptureUnsupported);
-  }
-  if (event->stream == nullptr || event->stream->done_count >= event->position) {
-    return cudaSuccess;
-  }
-  if (event->asked) {
-    finish(*event->stream, event->position);
-    return cudaSuccess;
-  }
-  event->asked = true;
-  return cudaErrorNotReady;
-}
-
-cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  if (event->capture || capture_forbids_waiting()) {
-    return report(cudaErrorStreamCaptureUnsupported);
-  }
-  if (event->stream != nullptr) {
-    finish(*event->stream, event->position);
-  }
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  if (!start->timed || !end->timed || !start->time || !end->time) {
-    return report(cudaErrorInvalidResourceHandle);
-  }
-  for (const CUevent_st* event : {start, end}) {
-    if (event->stream != nullptr && event->stream->done_count < event->position) {
-      return cudaErrorNotReady;
-    }
-  }
-  *milliseconds = std::chrono::duration<float, std::milli>(*end->time - *start->time).count();
   return cudaSuccess;
 }

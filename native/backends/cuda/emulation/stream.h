@@ -23,6 +23,7 @@ struct Capture {
   std::vector<Work> work;
   std::set<CUstream_st*> unjoined; // streams drawn in by an event that the origin has not waited for again
   bool invalid = false;
+  bool ended = false;
 };
 
 // The stream, or the default stream for null.
@@ -35,10 +36,13 @@ void finish(CUstream_st& stream, std::uint64_t position = UINT64_MAX);
 // Does everything that any stream has queued; cudaErrorLaunchFailure where that fails.
 cudaError_t finish_all_streams();
 
+// All work of the stream is done and it will be gone: its events are passed.
+void forget_stream(const CUstream_st* stream);
+
 // Whether a graph is being recorded, so that calls which wait for the device are errors; then spoils it.
 bool capture_forbids_waiting();
 // Ends the recording for all of its streams.
-void leave_capture(const Capture& capture);
+void leave_capture(Capture& capture);
 
 } // namespace assay::emulation
 
