@@ -94,7 +94,8 @@ std::vector<std::string> texts_field(const Napi::Object& object, const char* whe
   std::vector<std::string> texts;
   if (has_field(object, name)) {
     const Utf8Texts given(Utf16Texts::from_array(object.Get(name), where, name));
-    texts.assign(given.views().begin(), given.views().end());
+    const std::vector<std::string_view> views = given.views();
+    texts.assign(views.begin(), views.end());
   }
   return texts;
 }
