@@ -17,6 +17,12 @@ describe("the contract", () => {
       "app.reveal",
       "app.settings",
       "app.status",
+      "corpora.clusters",
+      "corpora.ledger",
+      "corpora.ledger-entries",
+      "corpora.list",
+      "corpora.preview",
+      "corpora.trace",
       "models.describe",
       "models.forecast",
       "models.lint",
@@ -42,7 +48,16 @@ describe("the contract", () => {
       "tokenizers.inspect",
       "tokenizers.list",
     ]);
-    expect(Object.keys(contract.streams).toSorted()).toEqual(["models.export", "models.generate", "tokenizers.train"]);
+    expect(Object.keys(contract.streams).toSorted()).toEqual([
+      "corpora.clean",
+      "corpora.import",
+      "corpora.scan",
+      "corpora.split",
+      "corpora.statistics",
+      "models.export",
+      "models.generate",
+      "tokenizers.train",
+    ]);
     expect(Object.keys(contract.events).toSorted()).toEqual([
       "app.settings-changed",
       "models.engine-lost",
