@@ -68,10 +68,15 @@ GenerationRequest read_generation_request(const Napi::Object& object, const char
   }
 #if defined(ASSAY_TOKENIZER_BINDING)
   if (has_field(object, "tokenizer")) {
-    request.token_bytes = [tokenizer = TokenizerObject::unwrap(object.Get("tokenizer"), where)](std::int32_t id) {
-      const auto place = static_cast<std::uint32_t>(id);
+    const auto tokenizer = TokenizerObject::unwrap(object.Get("tokenizer"), where);
+    auto texts = std::make_shared<std::vector<std::string>>(tokenizer->vocab_size());
+    for (std::uint32_t id = 0; id < tokenizer->vocab_size(); ++id) {
+      (*texts)[id] = tokenizer->streamed_bytes(id);
+    }
+    request.token_bytes = [texts](std::int32_t id) {
+      const auto place = static_cast<std::size_t>(id);
       // A model's vocabulary may be padded beyond the tokenizer's.
-      return place < tokenizer->vocab_size() ? tokenizer->token_bytes(place) : std::string_view();
+      return place < texts->size() ? std::string_view((*texts)[place]) : std::string_view();
     };
   }
 #endif

@@ -1,25 +1,27 @@
 #include "binding/tokenizer-binding.h"
 
 #include "binding/arguments.h"
-#include "binding/bpe-trainer-binding.h"
+#include "binding/tokenizer-trainer-binding.h"
 #include "binding/failure.h"
+#include "binding/tokenizer-encoding.h"
 #include "binding/tokenizer-texts.h"
 #include "binding/tokenizer-work.h"
 
+#include "engine/base/error.h"
+#include "engine/tokenizer/text-tokenizer-json.h"
 #include "engine/tokenizer/tiktoken-ranks.h"
 #include "engine/tokenizer/tokenizer-json.h"
 #include "engine/tokenizer/vocab-and-merges.h"
+#include "engine/tokenizer/vocab-txt.h"
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
 
 namespace assay::binding {
 
 namespace {
 
 constexpr double kLargestId = 4294967295.0;
-constexpr double kMostThreads = 1024;
 constexpr napi_type_tag kTypeTag = {0x8b0d3c2f5e6147a9ULL, 0x9f27d1c46b3e58a2ULL};
 
 template <typename Array, typename Value> Array copy_to_array(Napi::Env env, const std::vector<Value>& values) {
@@ -71,7 +73,14 @@ TokenizerObject::Constructor TokenizerObject::define(Napi::Env env) {
                   {
                       InstanceAccessor<&TokenizerObject::vocab_size>("vocabSize"),
                       InstanceAccessor<&TokenizerObject::end_of_text_id>("endOfTextId"),
+                      InstanceAccessor<&TokenizerObject::kind>("kind"),
                       InstanceMethod<&TokenizerObject::encode>("encode"),
+                      InstanceMethod<&TokenizerObject::encode_text>("encodeText"),
+                      InstanceMethod<&TokenizerObject::encode_texts>("encodeTexts"),
+                      InstanceMethod<&TokenizerObject::piece>("piece"),
+                      InstanceMethod<&TokenizerObject::id_of_piece>("idOfPiece"),
+                      InstanceMethod<&TokenizerObject::role_id>("roleId"),
+                      InstanceMethod<&TokenizerObject::word_starts>("wordStarts"),
                       InstanceMethod<&TokenizerObject::encode_batch>("encodeBatch"),
                       InstanceMethod<&TokenizerObject::decode>("decode"),
                       InstanceMethod<&TokenizerObject::token_bytes>("tokenBytes"),
@@ -86,15 +95,19 @@ TokenizerObject::Constructor TokenizerObject::define(Napi::Env env) {
 }
 
 Napi::Object TokenizerObject::create(Napi::Env env, const Constructor& constructor, Tokenizer tokenizer) {
-  auto encoders = std::make_shared<EncoderPool>(std::make_shared<const Tokenizer>(std::move(tokenizer)));
-  return constructor->New({Napi::External<std::shared_ptr<EncoderPool>>::New(env, &encoders)});
+  return create(env, constructor,
+                std::make_shared<const TextTokenizer>(std::make_shared<const Tokenizer>(std::move(tokenizer))));
 }
 
-std::shared_ptr<const Tokenizer> TokenizerObject::unwrap(const Napi::Value& value, const char* where) {
+Napi::Object TokenizerObject::create(Napi::Env env, const Constructor& constructor, SharedTokenizer tokenizer) {
+  return constructor->New({Napi::External<SharedTokenizer>::New(env, &tokenizer)});
+}
+
+std::shared_ptr<const TextTokenizer> TokenizerObject::unwrap(const Napi::Value& value, const char* where) {
   if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTypeTag)) {
     bad_argument(where, "tokenizer must be one that the engine loaded or trained");
   }
-  return Napi::ObjectWrap<TokenizerObject>::Unwrap(value.As<Napi::Object>())->encoders_->shared_tokenizer();
+  return Napi::ObjectWrap<TokenizerObject>::Unwrap(value.As<Napi::Object>())->tokenizer_;
 }
 
 TokenizerObject::TokenizerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TokenizerObject>(info) {
@@ -103,17 +116,27 @@ TokenizerObject::TokenizerObject(const Napi::CallbackInfo& info) : Napi::ObjectW
       bad_argument("Tokenizer",
                    "a tokenizer is made by loadTokenizer, loadVocabAndMerges, tokenizerFromRanks or train");
     }
-    encoders_ = *info[0].As<Napi::External<std::shared_ptr<EncoderPool>>>().Data();
+    tokenizer_ = *info[0].As<Napi::External<SharedTokenizer>>().Data();
     info.This().As<Napi::Object>().TypeTag(&kTypeTag);
   });
 }
 
+const Tokenizer& TokenizerObject::byte_level(const char* where) const {
+  if (tokenizer_->byte_level() == nullptr) {
+    throw assay::Error("NOT_SUPPORTED",
+                       std::string(where) +
+                           " needs byte-level BPE as GPT-2 has it, and this tokenizer is of another kind.");
+  }
+  return tokenizer_->byte_level()->tokenizer();
+}
+
 Napi::Value TokenizerObject::vocab_size(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), encoders_->tokenizer().vocab_size());
+  return Napi::Number::New(info.Env(), tokenizer_->vocab_size());
 }
 
 Napi::Value TokenizerObject::end_of_text_id(const Napi::CallbackInfo& info) {
-  const auto id = encoders_->tokenizer().end_of_text_id();
+  EncoderPool* const pool = tokenizer_->byte_level();
+  const auto id = pool == nullptr ? tokenizer_->role_id("eos") : pool->tokenizer().end_of_text_id();
   return id.has_value() ? Napi::Number::New(info.Env(), *id) : info.Env().Null();
 }
 
@@ -121,7 +144,13 @@ Napi::Value TokenizerObject::encode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     const Utf8Texts text(Utf16Texts::from_string(info[0], "encode", "text"));
-    const TokenIds ids = encoders_->encode(text.views().front());
+    if (tokenizer_->byte_level() == nullptr) {
+      EncodeOptions options;
+      options.add_special_tokens = false;
+      const TextEncoding encoding = tokenizer_->encode(text.views().front(), options);
+      return encoding_object(env, encoding);
+    }
+    const TokenIds ids = tokenizer_->byte_level()->encode(text.views().front());
     Napi::Uint32Array starts = Napi::Uint32Array::New(env, ids.size());
     Napi::Uint32Array ends = Napi::Uint32Array::New(env, ids.size());
     std::uint32_t* start = starts.Data();
@@ -130,7 +159,7 @@ Napi::Value TokenizerObject::encode(const Napi::CallbackInfo& info) {
     std::uint32_t at = 0;
     for (const std::uint32_t id : ids) {
       *start++ = at;
-      at += encoders_->tokenizer().token_length(id);
+      at += tokenizer_->byte_level()->tokenizer().token_length(id);
       *end++ = at;
     }
     Napi::Object encoding = Napi::Object::New(env);
@@ -138,6 +167,80 @@ Napi::Value TokenizerObject::encode(const Napi::CallbackInfo& info) {
     encoding.Set("starts", starts);
     encoding.Set("ends", ends);
     return encoding;
+  });
+}
+
+Napi::Value TokenizerObject::kind(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), kind_name(tokenizer_->kind()));
+}
+
+Napi::Value TokenizerObject::encode_text(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    constexpr const char* kWhere = "encodeText";
+    const EncodeOptions options = encode_options(info[1], kWhere);
+    const Utf8Texts text(Utf16Texts::from_string(info[0], kWhere, "text"));
+    if (info[1].IsObject() && has_field(info[1].As<Napi::Object>(), "pair")) {
+      const Utf8Texts pair(Utf16Texts::from_string(info[1].As<Napi::Object>().Get("pair"), kWhere, "pair"));
+      return encoding_object(info.Env(), tokenizer_->encode_pair(text.views().front(), pair.views().front(), options));
+    }
+    return encoding_object(info.Env(), tokenizer_->encode(text.views().front(), options));
+  });
+}
+
+Napi::Value TokenizerObject::encode_texts(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    struct State {
+      Utf16Texts texts;
+      std::vector<TextEncoding> encodings;
+    };
+    auto state = std::make_shared<State>();
+    state->texts = Utf16Texts::from_array(info[0], "encodeTexts", "texts");
+    const EncodeOptions options = encode_options(info[1], "encodeTexts");
+    const unsigned threads = thread_option(info[1], "encodeTexts");
+    const auto run = [state, options, threads, tokenizer = tokenizer_] {
+      const Utf8Texts texts(std::move(state->texts));
+      state->encodings = tokenizer->encode_batch(texts.views(), options, threads);
+    };
+    const auto settle = [state](Napi::Env env) -> Napi::Value {
+      Napi::Array encodings = Napi::Array::New(env, state->encodings.size());
+      for (std::size_t index = 0; index < state->encodings.size(); ++index) {
+        const Napi::HandleScope scope(env);
+        encodings.Set(static_cast<std::uint32_t>(index), encoding_object(env, state->encodings[index]));
+      }
+      return encodings;
+    };
+    return queue_work(info, run, settle);
+  });
+}
+
+Napi::Value TokenizerObject::piece(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::int64_t id = integer_argument(info, 0, "piece", "id", 0, kLargestId);
+    return Napi::String::New(info.Env(), tokenizer_->piece(static_cast<std::uint32_t>(id)));
+  });
+}
+
+Napi::Value TokenizerObject::id_of_piece(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto id = tokenizer_->id_of_piece(string_argument(info, 0, "idOfPiece", "piece"));
+    return id.has_value() ? Napi::Number::New(info.Env(), *id) : info.Env().Null();
+  });
+}
+
+Napi::Value TokenizerObject::role_id(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto id = tokenizer_->role_id(string_argument(info, 0, "roleId", "role"));
+    return id.has_value() ? Napi::Number::New(info.Env(), *id) : info.Env().Null();
+  });
+}
+
+Napi::Value TokenizerObject::word_starts(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    Napi::Uint8Array starts = Napi::Uint8Array::New(info.Env(), tokenizer_->vocab_size());
+    for (std::uint32_t id = 0; id < tokenizer_->vocab_size(); ++id) {
+      starts.Data()[id] = tokenizer_->starts_word(id) ? 1 : 0;
+    }
+    return starts;
   });
 }
 
@@ -150,15 +253,11 @@ Napi::Value TokenizerObject::encode_batch(const Napi::CallbackInfo& info) {
     };
     auto state = std::make_shared<State>();
     state->texts = Utf16Texts::from_array(info[0], "encodeBatch", "texts");
-    unsigned threads = std::max(std::thread::hardware_concurrency(), 1U);
-    if (info[1].IsObject() && has_field(info[1].As<Napi::Object>(), "threads")) {
-      threads =
-          static_cast<unsigned>(integer_field(info[1].As<Napi::Object>(), "threads", "encodeBatch", 1, kMostThreads));
-    }
-    const auto run = [state, threads, encoders = encoders_] {
+    const unsigned threads = thread_option(info[1], "encodeBatch");
+    const auto run = [state, threads, tokenizer = tokenizer_] {
       const Utf8Texts texts(std::move(state->texts));
       const std::vector<std::string_view> views = texts.views();
-      state->batch = encoders->encode_batch(views, threads);
+      state->batch = tokenizer->encode_ids(views, threads);
       for (const std::string_view view : views) {
         state->text_bytes.push_back(static_cast<double>(view.size()));
       }
@@ -180,20 +279,21 @@ Napi::Value TokenizerObject::decode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto ids =
         typed_argument<Napi::Uint32Array>(info[0], napi_uint32_array, "decode", "ids must be a Uint32Array");
-    return copy_bytes(info.Env(), encoders_->tokenizer().decode(std::span(ids.Data(), ids.ElementLength())));
+    const bool skips = info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
+    return copy_bytes(info.Env(), tokenizer_->decode(std::span(ids.Data(), ids.ElementLength()), skips));
   });
 }
 
 Napi::Value TokenizerObject::token_bytes(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::int64_t id = integer_argument(info, 0, "tokenBytes", "id", 0, kLargestId);
-    return copy_bytes(info.Env(), encoders_->tokenizer().token_bytes(static_cast<std::uint32_t>(id)));
+    return copy_bytes(info.Env(), tokenizer_->token_bytes(static_cast<std::uint32_t>(id)));
   });
 }
 
 Napi::Value TokenizerObject::id_of_bytes(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto id = encoders_->tokenizer().id_of_bytes(bytes_argument(info[0], "idOfBytes", "bytes"));
+    const auto id = tokenizer_->id_of_bytes(bytes_argument(info[0], "idOfBytes", "bytes"));
     return id.has_value() ? Napi::Number::New(info.Env(), *id) : info.Env().Null();
   });
 }
@@ -201,7 +301,7 @@ Napi::Value TokenizerObject::id_of_bytes(const Napi::CallbackInfo& info) {
 Napi::Value TokenizerObject::merges(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    const std::span<const Merge> merges = encoders_->tokenizer().merges();
+    const std::span<const Merge> merges = byte_level("merges").merges();
     Napi::Array pairs = Napi::Array::New(env, merges.size());
     for (std::size_t rank = 0; rank < merges.size(); ++rank) {
       const Napi::HandleScope scope(env);
@@ -218,15 +318,19 @@ Napi::Value TokenizerObject::save_tokenizer_json(const Napi::CallbackInfo& info)
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string file = string_argument(info, 0, "saveTokenizerJson", "file");
     return queue_work(
-        info, [file, encoders = encoders_] { write_tokenizer_json(encoders->tokenizer(), file); }, resolve_undefined);
+        info, [file, tokenizer = tokenizer_] { write_tokenizer_json(*tokenizer, file); }, resolve_undefined);
   });
 }
 
 Napi::Value TokenizerObject::save_vocab_and_merges(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string directory = string_argument(info, 0, "saveVocabAndMerges", "directory");
+    byte_level("saveVocabAndMerges");
     return queue_work(
-        info, [directory, encoders = encoders_] { write_vocab_and_merges(encoders->tokenizer(), directory); },
+        info,
+        [directory, tokenizer = tokenizer_] {
+          write_vocab_and_merges(tokenizer->byte_level()->tokenizer(), directory);
+        },
         resolve_undefined);
   });
 }
@@ -270,14 +374,18 @@ void register_tokenizer(Napi::Env env, Napi::Object exports) {
                           name));
   };
   add("loadTokenizer", [](const Napi::CallbackInfo& info) {
-    return read_tokenizer_json(string_argument(info, 0, "loadTokenizer", "file"));
+    return open_tokenizer_json(string_argument(info, 0, "loadTokenizer", "file"));
   });
   add("loadVocabAndMerges", [](const Napi::CallbackInfo& info) {
     return read_vocab_and_merges(string_argument(info, 0, "loadVocabAndMerges", "vocabFile"),
                                  string_argument(info, 1, "loadVocabAndMerges", "mergesFile"));
   });
+  add("loadVocabTxt", [](const Napi::CallbackInfo& info) -> TokenizerObject::SharedTokenizer {
+    const std::string file = string_argument(info, 0, "loadVocabTxt", "file");
+    return std::make_shared<const TextTokenizer>(read_vocab_txt(file, bert_options(info[1])), file);
+  });
   add("tokenizerFromRanks", read_ranks);
-  BpeTrainerObject::define(env, exports, constructor);
+  TrainerObject::define(env, exports, constructor);
 }
 
 } // namespace assay::binding

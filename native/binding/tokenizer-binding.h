@@ -2,7 +2,7 @@
 // and files go to another thread.
 #pragma once
 
-#include "engine/tokenizer/encoder.h"
+#include "engine/tokenizer/text-tokenizer.h"
 
 #include <napi.h>
 
@@ -14,11 +14,14 @@ class TokenizerObject : public Napi::ObjectWrap<TokenizerObject> {
 public:
   using Constructor = std::shared_ptr<Napi::FunctionReference>;
 
+  using SharedTokenizer = std::shared_ptr<const TextTokenizer>;
+
   static Constructor define(Napi::Env env);
   static Napi::Object create(Napi::Env env, const Constructor& constructor, Tokenizer tokenizer);
+  static Napi::Object create(Napi::Env env, const Constructor& constructor, SharedTokenizer tokenizer);
 
   // The tokenizer behind a value passed by JavaScript; BAD_ARGUMENT when it is something else.
-  static std::shared_ptr<const Tokenizer> unwrap(const Napi::Value& value, const char* where);
+  static SharedTokenizer unwrap(const Napi::Value& value, const char* where);
 
   // Only create() calls it.
   explicit TokenizerObject(const Napi::CallbackInfo& info);
@@ -27,6 +30,13 @@ private:
   Napi::Value vocab_size(const Napi::CallbackInfo& info);
   Napi::Value end_of_text_id(const Napi::CallbackInfo& info);
   Napi::Value encode(const Napi::CallbackInfo& info);
+  Napi::Value kind(const Napi::CallbackInfo& info);
+  Napi::Value encode_text(const Napi::CallbackInfo& info);
+  Napi::Value encode_texts(const Napi::CallbackInfo& info);
+  Napi::Value piece(const Napi::CallbackInfo& info);
+  Napi::Value id_of_piece(const Napi::CallbackInfo& info);
+  Napi::Value role_id(const Napi::CallbackInfo& info);
+  Napi::Value word_starts(const Napi::CallbackInfo& info);
   Napi::Value encode_batch(const Napi::CallbackInfo& info);
   Napi::Value decode(const Napi::CallbackInfo& info);
   Napi::Value token_bytes(const Napi::CallbackInfo& info);
@@ -35,10 +45,13 @@ private:
   Napi::Value save_tokenizer_json(const Napi::CallbackInfo& info);
   Napi::Value save_vocab_and_merges(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<EncoderPool> encoders_;
+  // NOT_SUPPORTED for any other kind.
+  const Tokenizer& byte_level(const char* where) const;
+
+  SharedTokenizer tokenizer_;
 };
 
-// Adds loadTokenizer, loadVocabAndMerges, tokenizerFromRanks and createBpeTrainer to the exports.
+// Adds loadTokenizer, loadVocabTxt, loadVocabAndMerges, tokenizerFromRanks and createTokenizerTrainer to the exports.
 void register_tokenizer(Napi::Env env, Napi::Object exports);
 
 } // namespace assay::binding

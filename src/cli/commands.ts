@@ -15,6 +15,12 @@ import { quickstartCommand } from "./commands/quickstart.ts";
 import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
 import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
 import { tokenizerCompareCommand } from "./commands/tokenizer-compare.ts";
+import {
+  tokenizerAlignCommand,
+  tokenizerExplainCommand,
+  tokenizerVocabularyCommand,
+} from "./commands/tokenizer-laboratory.ts";
+import { tokenizerSavingsCommand } from "./commands/tokenizer-savings.ts";
 import { resumeCommand, trainCommand } from "./commands/train.ts";
 
 export const commands: readonly CommandSpec[] = [
@@ -34,6 +40,10 @@ export const commands: readonly CommandSpec[] = [
   tokenizerTrainCommand,
   tokenizerInspectCommand,
   tokenizerCompareCommand,
+  tokenizerAlignCommand,
+  tokenizerExplainCommand,
+  tokenizerVocabularyCommand,
+  tokenizerSavingsCommand,
   evalCommand,
   generateCommand,
   convertCommand,

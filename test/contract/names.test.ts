@@ -45,8 +45,11 @@ describe("the contract", () => {
       "runs.start",
       "runs.start-quickstart",
       "tokenizers.explain",
+      "tokenizers.explain-word",
       "tokenizers.inspect",
       "tokenizers.list",
+      "tokenizers.overlap",
+      "tokenizers.vocabulary",
     ]);
     expect(Object.keys(contract.streams).toSorted()).toEqual([
       "corpora.clean",
@@ -56,6 +59,8 @@ describe("the contract", () => {
       "corpora.statistics",
       "models.export",
       "models.generate",
+      "tokenizers.compare",
+      "tokenizers.savings",
       "tokenizers.train",
     ]);
     expect(Object.keys(contract.events).toSorted()).toEqual([

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
+import type { Device, Recompute } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 
 export type NativeFamily = "gpt2" | "bert" | "megatron_bert";
@@ -56,6 +57,8 @@ export type NativeWeightType = "fp32" | "bf16" | "int8";
 
 export type NativeModelOptions = {
   /** 0: one for each core. */
+  /** By default the processor. */
+  readonly device?: Device;
   readonly threads: number;
   /** How linear weights and the token embedding are stored; narrower than fp32 they are frozen. */
   readonly weights?: NativeWeightType;
@@ -109,10 +112,33 @@ export type NativeMachine = {
   readonly onednnPath: string | null;
   readonly engineVersion: string;
   readonly memoryBytes: number;
+  readonly cuda: NativeCuda;
+};
+
+export type NativeGpu = {
+  readonly id: Device;
+  /** As the driver says, such as "NVIDIA H200". */
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly freeBytes: number;
+  /** Compute capability, such as "9.0". */
+  readonly computeCapability: string;
+};
+
+export type NativeCuda = {
+  /** What the driver can do, such as "13.0"; null where there is none. */
+  readonly driverVersion: string | null;
+  readonly gpus: readonly NativeGpu[];
+  readonly cublasltPath: string | null;
+  readonly backendPath: string | null;
+  /** Why none of the GPUs can be used, and what to do; null where they can. */
+  readonly problem: string | null;
 };
 
 export type NativeMemoryPlan = {
   readonly parameterBytes: number;
+  /** Weights rounded to bf16 beside those in fp32, on a device that wants them so. */
+  readonly weightCopyBytes: number;
   readonly gradientBytes: number;
   readonly optimizerBytes: number;
   readonly activationBytes: number;
@@ -137,8 +163,12 @@ export type NativeTrainingOptions = {
   readonly gradientClipping: number | null;
   /** amp_bf16: operands of matrix products rounded to bf16; weights, gradients and moments stay fp32. */
   readonly precision: "fp32" | "amp_bf16";
-  /** Keeps only the input of each block and computes the rest again. */
-  readonly recompute: boolean;
+  /**
+   * What backward computes again: nothing, what norms and the activation gave, or all of a block but its input.
+   */
+  readonly recompute: Recompute;
+  /** Copies of the weights in bf16 are rounded up or down by chance. Where there are none it changes nothing. */
+  readonly stochasticRounding: boolean;
   readonly optimizerState: "fp32" | "8bit";
   /** Glob patterns over tensor names. */
   readonly frozen: readonly string[];
@@ -358,42 +388,112 @@ export interface NativeModel {
   dispose(): void;
 }
 
+export type NativeTokenizerKind = "byte-bpe" | "character-bpe" | "wordpiece" | "unigram" | "word-level";
+
+export type NativeEncodeOptions = {
+  /** By default true: what the tokenizer's template puts around a text. */
+  readonly addSpecialTokens?: boolean;
+  /** By default false: the text of a special token in the input is ordinary text. */
+  readonly matchSpecialTokens?: boolean;
+  readonly truncation?: {
+    readonly maxLength: number;
+    /** Tokens that each further part repeats of the one before. */
+    readonly stride?: number;
+    readonly strategy?: "longest_first" | "only_first" | "only_second";
+    readonly side?: "left" | "right";
+  };
+  /** Without a length to the longest of the batch. */
+  readonly padding?: {
+    readonly padId: number;
+    readonly length?: number;
+    readonly multipleOf?: number;
+    readonly padTypeId?: number;
+    readonly side?: "left" | "right";
+  };
+};
+
+/** One entry a token in every array. */
+export type NativeEncoding = {
+  readonly ids: Uint32Array;
+  /** Bytes of the UTF-8 text; 0 to 0 for tokens that stand for no text. */
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+  readonly typeIds: Uint32Array;
+  readonly attentionMask: Uint8Array;
+  readonly specialTokensMask: Uint8Array;
+  /** The number of the word; −1 for special tokens. */
+  readonly words: Int32Array;
+  /** 0 the text, 1 the pair, −1 special tokens. */
+  readonly sequences: Int8Array;
+  /** What truncation cut off. */
+  readonly overflow: readonly NativeEncoding[];
+};
+
 export interface NativeTokenizer {
+  readonly kind: NativeTokenizerKind;
   readonly vocabSize: number;
   readonly endOfTextId: number | null;
   /** Byte offsets into the UTF-8 text; no special tokens are recognised in the text and none are added. */
   encode(text: string): { readonly ids: Uint32Array; readonly starts: Uint32Array; readonly ends: Uint32Array };
+  encodeText(text: string, options?: NativeEncodeOptions & { readonly pair?: string }): NativeEncoding;
+  encodeTexts(
+    texts: readonly string[],
+    options?: NativeEncodeOptions & { readonly threads?: number },
+  ): Promise<readonly NativeEncoding[]>;
   /** All ids in one array; text i is ids[offsets[i]] … ids[offsets[i + 1] - 1]. */
   encodeBatch(
     texts: readonly string[],
     /** By default all cores; the result is the same. */
     options?: { readonly threads?: number },
   ): Promise<{ readonly ids: Uint32Array; readonly offsets: Float64Array; readonly textBytes: Float64Array }>;
-  decode(ids: Uint32Array): Uint8Array;
+  decode(ids: Uint32Array, skipSpecialTokens?: boolean): Uint8Array;
+  /** The bytes of a token of byte-level BPE; of the other kinds its piece, as the file writes it. */
   tokenBytes(id: number): Uint8Array;
   idOfBytes(bytes: Uint8Array): number | null;
-  /** Pairs of ids in rank order. */
+  /** As the vocabulary writes it: "Ġthe", "##ing", "▁the". */
+  piece(id: number): string;
+  idOfPiece(piece: string): number | null;
+  /** By what the tokenizer's files say, or by the names in use. */
+  roleId(role: "pad" | "cls" | "sep" | "mask" | "unk" | "bos" | "eos"): number | null;
+  /** One entry a token: 1 where it begins a word. */
+  wordStarts(): Uint8Array;
+  /** Pairs of ids in rank order; byte-level BPE as GPT-2 has it only. */
   merges(): readonly (readonly [number, number])[];
   saveTokenizerJson(file: string): Promise<void>;
   saveVocabAndMerges(directory: string): Promise<void>;
 }
 
-export interface NativeBpeTrainer {
+/** Pieces by id, and for unigram their log probabilities (0 for special tokens). */
+export type NativeTrainedPieces = { readonly pieces: readonly string[]; readonly scores: Float64Array | null };
+
+type NativeTrainOptions = {
+  readonly vocabSize: number;
+  readonly specialTokens: readonly string[];
+  /** Become single tokens whatever their frequency. */
+  readonly protectedWords?: readonly string[];
+};
+
+export interface NativeTokenizerTrainer {
   add(texts: readonly string[]): Promise<void>;
   readonly wordCount: number;
   readonly distinctWords: number;
   readonly byteCount: number;
   memoryBytes(): number;
-  /** Special tokens take the last ids. */
+  /** Byte-level BPE; needs the cut gpt2. Special tokens take the last ids. */
   train(
-    options: {
-      readonly vocabSize: number;
-      readonly minFrequency: number;
-      readonly specialTokens: readonly string[];
-      readonly threads: number;
-    },
+    options: NativeTrainOptions & { readonly minFrequency: number; readonly threads: number },
     onProgress: (merges: number, total: number) => void,
   ): Promise<NativeTokenizer>;
+  /** Needs the cut white-space over normalized text. Special tokens take the first ids. */
+  trainWordPiece(
+    options: NativeTrainOptions & { readonly minFrequency: number },
+    onProgress: (merges: number, total: number) => void,
+  ): Promise<NativeTrainedPieces>;
+  /** As WordPiece's; the first special token is the unknown one. */
+  trainUnigram(
+    options: NativeTrainOptions & { readonly threads: number },
+    onProgress: (dropped: number, total: number) => void,
+  ): Promise<NativeTrainedPieces>;
 }
 
 export type NativeSafetensorsHeader = {
@@ -426,12 +526,19 @@ export interface NativeAddon {
     readonly from: number;
     readonly to: number;
   }): Float64Array;
-  createBpeTrainer(options: {
+  createTokenizerTrainer(options: {
     readonly maxWordBytes?: number;
+    /** How words are found: by GPT-2's pattern (the default), or between white space. */
+    readonly cut?: "gpt2" | "white-space";
     readonly maxMemoryBytes?: number;
     readonly threads: number;
-  }): NativeBpeTrainer;
+  }): NativeTokenizerTrainer;
   loadTokenizer(file: string): NativeTokenizer;
+  /** BERT's; what the options leave open follows from the pieces. */
+  loadVocabTxt(
+    file: string,
+    options?: { readonly lowercase?: boolean; readonly stripAccents?: boolean; readonly handleChineseChars?: boolean },
+  ): NativeTokenizer;
   loadVocabAndMerges(vocabFile: string, mergesFile: string): NativeTokenizer;
   tokenizerFromRanks(tokens: readonly Uint8Array[], specialTokens: Readonly<Record<string, number>>): NativeTokenizer;
   readSafetensorsHeader(file: string): NativeSafetensorsHeader;

@@ -1,0 +1,20 @@
+// Options of encoding from JavaScript, and encodings to it.
+#pragma once
+
+#include "engine/tokenizer/text-tokenizer.h"
+#include "engine/tokenizer/vocab-txt.h"
+
+#include <napi.h>
+
+namespace assay::binding {
+
+const char* kind_name(TokenizerKind kind);
+
+// All fields are optional; undefined counts as an empty object. BAD_ARGUMENT names the field.
+EncodeOptions encode_options(const Napi::Value& value, const char* where);
+BertOptions bert_options(const Napi::Value& value);
+unsigned thread_option(const Napi::Value& value, const char* where);
+
+Napi::Object encoding_object(Napi::Env env, const TextEncoding& encoding);
+
+} // namespace assay::binding
