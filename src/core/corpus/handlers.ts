@@ -67,7 +67,7 @@ async function listCorpora(workspace: string): Promise<CorpusInfo[]> {
   const names = new Set(
     entries.flatMap(({ name }) => {
       const own = name.replace(/\.importing$/, "");
-      return /\.jsonl$/.test(own) && !/\.(ledger|clusters)\.jsonl$/.test(own) ? [own] : [];
+      return own.endsWith(".jsonl") && !/\.(ledger|clusters)\.jsonl$/.test(own) ? [own] : [];
     }),
   );
   const corpora = await Promise.all([...names].map((name) => describeCorpus(path.join(folder, name))));

@@ -23,7 +23,8 @@ export function runsOf(words: Words, runWords: number): Set<number> {
   const runs = new RunHashes(words);
   const length = Math.min(runWords, words.count);
   const set = new Set<number>();
-  for (let from = 0; length > 0 && from + length <= words.count; from += 1) {
+  const count = length === 0 ? 0 : words.count - length + 1;
+  for (let from = 0; from < count; from += 1) {
     set.add(runs.high(from, length) * 2 ** 21 + (runs.low(from, length) >>> 11));
   }
   return set;
