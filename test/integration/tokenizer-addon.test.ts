@@ -158,7 +158,9 @@ describe("NativeTokenizerTrainer", () => {
 
   it("refuses requests that make no sense", async () => {
     expect(() => addon.createTokenizerTrainer({ threads: 0 })).toThrow(failure("BAD_ARGUMENT", "threads"));
-    expect(() => addon.createTokenizerTrainer({ threads: 1, maxWordBytes: 1 })).toThrow(failure("BAD_ARGUMENT", "1 bytes"));
+    expect(() => addon.createTokenizerTrainer({ threads: 1, maxWordBytes: 1 })).toThrow(
+      failure("BAD_ARGUMENT", "1 bytes"),
+    );
     const trainer = addon.createTokenizerTrainer({ threads: 1 });
     await expect(trainer.train(options, nothing)).rejects.toThrow(failure("CORPUS_EMPTY", "no text"));
     await trainer.add(["abc"]);
