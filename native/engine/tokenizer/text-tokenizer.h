@@ -58,6 +58,9 @@ struct EncodeOptions {
   std::optional<Padding> padding;
 };
 
+// Of byte-level BPE, as its files write them.
+std::vector<std::string> pieces_of(const Tokenizer& tokenizer);
+
 enum class TokenizerKind { kByteBpe, kCharacterBpe, kWordPiece, kUnigram, kWordLevel };
 
 class TextTokenizer {
@@ -73,7 +76,7 @@ public:
   TokenizerKind kind() const;
   const TextTokenizerParts& parts() const noexcept { return parts_; }
   std::uint32_t vocab_size() const noexcept { return static_cast<std::uint32_t>(parts_.pieces.size()); }
-  // Of GPT-2's kind; null for every other.
+  // Where texts are cut as GPT-2's are (whatever is put around them); null for every other.
   EncoderPool* byte_level() const noexcept { return byte_level_.get(); }
 
   // As the file writes it. Throws BAD_ARGUMENT.
@@ -104,6 +107,7 @@ private:
   class Worker;
 
   void index(const std::string& source);
+  bool cuts_as_gpt2() const;
   std::unique_ptr<Worker> take() const;
   void give_back(std::unique_ptr<Worker> worker) const;
 
