@@ -27,6 +27,14 @@ const node = {
 const bundles = [
   { ...node, entryPoints: { "cli/main": "src/cli/main.ts" }, outdir: "dist" },
   { ...node, entryPoints: { "runner/main": "src/runner/main.ts" }, outdir: "dist" },
+  {
+    ...node,
+    entryPoints: {
+      "core/import-worker": "src/core/corpus/import/import-worker.ts",
+      "core/parquet-worker": "src/core/corpus/import/parquet-worker.ts",
+    },
+    outdir: "dist",
+  },
   { ...node, entryPoints: { "engine-host/main": "src/engine-host/main.ts" }, outdir: "dist" },
   {
     ...node,
@@ -45,7 +53,7 @@ const bundles = [
 ];
 
 if (!watch) {
-  for (const folder of ["cli", "runner", "engine-host", "main", "preload"]) {
+  for (const folder of ["cli", "core", "runner", "engine-host", "main", "preload"]) {
     await rm(`dist/${folder}`, { recursive: true, force: true });
   }
   await Promise.all(bundles.map((options) => build(options)));

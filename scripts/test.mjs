@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Runs every suite and ends with one line that totals them: `N passed, N failed, N skipped`.
-// usage: node scripts/test.mjs [--only check|native|sanitize|py|unit|e2e]
+// usage: node scripts/test.mjs [--only check|native|sanitize|cuda|py|unit|e2e]
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -88,6 +88,27 @@ function sanitizeSuite() {
   return nativeSuite("native-sanitize");
 }
 
+/**
+ * That the CUDA library compiles for every GPU it knows, without a warning. Its kernels run in the native suite, emulated;
+ * on a GPU they run in test/gpu/run.sh.
+ * @returns {Count}
+ */
+function cudaSuite() {
+  const nvcc = ["nvcc", "/usr/local/cuda/bin/nvcc"].find((name) => capture(name, ["--version"]).status === 0);
+  if (nvcc === undefined) {
+    console.log("skipped - the CUDA library is not compiled: nvcc is not on this machine");
+    return { passed: 0, failed: 0, skipped: 1 };
+  }
+  const { status, output } = capture("node", ["scripts/build-native.mjs", "--cuda"]);
+  const library = path.join(root, "build", "native-cuda", "backends", "cuda", "libassay-cuda.so");
+  const isBuilt = status === 0 && existsSync(library);
+  console.log(`${isBuilt ? "ok" : "not ok"} - the CUDA library compiles without warnings`);
+  if (!isBuilt) {
+    console.log(output);
+  }
+  return { passed: isBuilt ? 1 : 0, failed: isBuilt ? 0 : 1, skipped: 0 };
+}
+
 /** @returns {Count} */
 function pythonSuite() {
   const { status, output } = capture("/usr/bin/python3", [
@@ -169,6 +190,7 @@ const suites = {
   check: checkSuite,
   native: nativeSuite,
   sanitize: sanitizeSuite,
+  cuda: cudaSuite,
   py: pythonSuite,
   unit: vitestSuite,
   e2e: windowSuite,

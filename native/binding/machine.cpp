@@ -1,5 +1,6 @@
 #include "binding/machine.h"
 
+#include "binding/devices.h"
 #include "binding/failure.h"
 
 #include "backends/cpu/cpu-backend.h"
@@ -108,6 +109,7 @@ Napi::Value machine(const Napi::CallbackInfo& info) {
     machine.Set("engineVersion", ASSAY_ENGINE_VERSION);
     machine.Set("memoryBytes",
                 static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE)));
+    machine.Set("cuda", cuda_object(env));
     return machine;
   });
 }

@@ -64,6 +64,9 @@ DecoupledAdamWOptions read_optimizer(const Napi::Object& object, const char* whe
 ModelOptions read_model_options(const Napi::Object& object, const char* where) {
   ModelOptions options;
   options.threads = static_cast<int>(integer_field(object, "threads", where, 0, 1024));
+  if (has_field(object, "device")) {
+    options.device = string_field(object, "device", where);
+  }
   if (has_field(object, "weights")) {
     options.weight_type = choice_field<DataType>(
         object, "weights", where, {{"fp32", DataType::kF32}, {"bf16", DataType::kBf16}, {"int8", DataType::kInt8}});
@@ -151,7 +154,12 @@ TrainingSetup read_training_setup(const Napi::Object& object, const char* where)
     options.precision = choice_field<Precision>(object, "precision", where,
                                                 {{"fp32", Precision::kFp32}, {"amp_bf16", Precision::kAmpBf16}});
   }
-  options.recompute = has_field(object, "recompute") && object.Get("recompute").ToBoolean();
+  if (has_field(object, "recompute")) {
+    options.recompute = choice_field<Recompute>(
+        object, "recompute", where,
+        {{"none", Recompute::kNone}, {"selective", Recompute::kSelective}, {"full", Recompute::kFull}});
+  }
+  options.stochastic_rounding = has_field(object, "stochasticRounding") && object.Get("stochasticRounding").ToBoolean();
   if (has_field(object, "optimizerState")) {
     options.optimizer_state = choice_field<OptimizerStateType>(
         object, "optimizerState", where, {{"fp32", OptimizerStateType::kFp32}, {"8bit", OptimizerStateType::k8Bit}});
@@ -218,6 +226,7 @@ OwnedBatch read_batch(const Napi::Object& object, const char* where) {
 Napi::Object to_object(Napi::Env env, const MemoryPlan& plan) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("parameterBytes", static_cast<double>(plan.parameter_bytes));
+  object.Set("weightCopyBytes", static_cast<double>(plan.weight_copy_bytes));
   object.Set("gradientBytes", static_cast<double>(plan.gradient_bytes));
   object.Set("optimizerBytes", static_cast<double>(plan.optimizer_bytes));
   object.Set("activationBytes", static_cast<double>(plan.activation_bytes));

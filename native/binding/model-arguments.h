@@ -7,11 +7,13 @@
 #include <napi.h>
 
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace assay::binding {
 
 struct ModelOptions {
+  std::string device = "cpu";
   int threads = 0; // 0: all cores
   DataType weight_type = DataType::kF32;
   LoraConfig lora;

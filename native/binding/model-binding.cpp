@@ -1,13 +1,13 @@
 #include "binding/model-binding.h"
 
 #include "binding/arguments.h"
+#include "binding/devices.h"
 #include "binding/failure.h"
 #include "binding/generation-job.h"
 #include "binding/generation-request.h"
 #include "binding/model-arguments.h"
 #include "binding/token-data-binding.h"
 
-#include "backends/cpu/cpu-backend.h"
 #include "engine/base/error.h"
 #include "engine/checkpoint/model-checkpoint.h"
 #include "engine/infer/evaluation.h"
@@ -109,7 +109,7 @@ Napi::Value plan_training_of(const Napi::CallbackInfo& info) {
     const ModelOptions options = read_model_options(object_argument(info, 1, kWhere, "options"), kWhere);
     const ModelConfig config = read_model_config(object_argument(info, 0, kWhere, "config"), options, kWhere);
     const TrainingSetup setup = read_training_setup(object_argument(info, 2, kWhere, "training"), kWhere);
-    const auto backend = create_cpu_backend({.threads = options.threads});
+    const PlanningBackend backend(options.device, options.threads);
     const ParameterLayout layout = parameter_layout(config);
     Napi::Object plan = to_object(info.Env(), TransformerModel::plan_training(*backend, config, setup.training));
     plan.Set("parameterCount", static_cast<double>(layout.parameter_count));
@@ -175,7 +175,7 @@ Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
     const ModelConfig config = read_model_config(object_argument(info, 0, kWhere, "config"), options, kWhere);
     auto live = static_cast<LiveThreads*>(info.Data())->shared_from_this();
     thread_ = std::make_unique<ModelThread>(info.Env(), std::move(live),
-                                            create_cpu_backend({.threads = options.threads}), config);
+                                            create_backend(options.device, options.threads), config);
   });
 }
 

@@ -1,7 +1,7 @@
 #include "binding/tokenizer-binding.h"
 
 #include "binding/arguments.h"
-#include "binding/bpe-trainer-binding.h"
+#include "binding/tokenizer-trainer-binding.h"
 #include "binding/failure.h"
 #include "binding/tokenizer-encoding.h"
 #include "binding/tokenizer-texts.h"
@@ -385,7 +385,7 @@ void register_tokenizer(Napi::Env env, Napi::Object exports) {
     return std::make_shared<const TextTokenizer>(read_vocab_txt(file, bert_options(info[1])), file);
   });
   add("tokenizerFromRanks", read_ranks);
-  BpeTrainerObject::define(env, exports, constructor);
+  TrainerObject::define(env, exports, constructor);
 }
 
 } // namespace assay::binding

@@ -51,7 +51,7 @@ private:
   SharedTokenizer tokenizer_;
 };
 
-// Adds loadTokenizer, loadVocabTxt, loadVocabAndMerges, tokenizerFromRanks and createBpeTrainer to the exports.
+// Adds loadTokenizer, loadVocabTxt, loadVocabAndMerges, tokenizerFromRanks and createTokenizerTrainer to the exports.
 void register_tokenizer(Napi::Env env, Napi::Object exports);
 
 } // namespace assay::binding

@@ -15,7 +15,7 @@ OpCase attention_case(std::int64_t batch, std::int64_t seq_len, std::int64_t hea
              (probability > 0 ? " with dropout" : "") + (bf16 ? " in bf16" : "");
   const std::int64_t channels = heads * head_size;
   op.inputs = {{"qkv", batch * seq_len * 3 * channels}};
-  op.reference = [=](const std::vector<Values>& in) {
+  op.reference = [=](const std::vector<Doubles>& in) {
     return attention_reference(in[0], batch, seq_len, heads, head_size, dropout, visibility);
   };
   const auto run = [=](Backend& backend, const Floats& qkv, Floats& log_sum_exp) {
@@ -98,11 +98,11 @@ OpCase attention_cached_case(std::vector<std::int64_t> first_pieces, std::vector
              " further pieces, " + sizes({longest, heads, head_size});
   op.inputs = {{"qkv", sequences * longest * 3 * channels}};
   const auto length = [=](std::int64_t sequence) { return first_pieces[sequence] + further; };
-  op.reference = [=](const std::vector<Values>& in) {
-    Values output(static_cast<std::size_t>(sequences * longest * channels), 0.0);
+  op.reference = [=](const std::vector<Doubles>& in) {
+    Doubles output(static_cast<std::size_t>(sequences * longest * channels), 0.0);
     for (std::int64_t s = 0; s < sequences; ++s) {
       const auto begin = in[0].begin() + s * longest * 3 * channels;
-      const Values own =
+      const Doubles own =
           attention_reference({begin, begin + length(s) * 3 * channels}, 1, length(s), heads, head_size, {});
       std::copy(own.begin(), own.end(), output.begin() + s * longest * channels);
     }
@@ -111,7 +111,7 @@ OpCase attention_cached_case(std::vector<std::int64_t> first_pieces, std::vector
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
     Floats keys(static_cast<std::size_t>(sequences * capacity * channels), NAN), values = keys;
     Floats output(static_cast<std::size_t>(sequences * longest * channels), 0.0F);
-    std::vector<std::int64_t> past(first_pieces.size(), 0);
+    std::vector<std::int32_t> past(first_pieces.size(), 0);
     // Sequences [begin, end) at once.
     const auto feed = [&](std::int64_t begin, std::int64_t end, std::int64_t count) {
       Floats qkv, result(static_cast<std::size_t>((end - begin) * count * channels), NAN);
@@ -120,12 +120,12 @@ OpCase attention_cached_case(std::vector<std::int64_t> first_pieces, std::vector
         qkv.insert(qkv.end(), from, from + count * 3 * channels);
       }
       backend.attention_cached({qkv.data(), keys.data() + begin * capacity * channels,
-                                values.data() + begin * capacity * channels, result.data(),
-                                std::span(past).subspan(begin, end - begin), count, capacity, heads, head_size});
+                                values.data() + begin * capacity * channels, result.data(), past.data() + begin,
+                                end - begin, count, capacity, heads, head_size, longest});
       for (std::int64_t s = begin; s < end; ++s) {
         const auto from = result.begin() + (s - begin) * count * channels;
         std::copy(from, from + count * channels, output.begin() + (s * longest + past[s]) * channels);
-        past[s] += count;
+        past[s] += static_cast<std::int32_t>(count);
       }
     };
     for (std::int64_t s = 0; s < sequences; ++s) {

@@ -8,9 +8,8 @@ namespace {
 
 struct EmbeddingOptions {
   float dropout = 0.0F;
-  bool has_positions = false; // else first_position + t, or with `past` past[b] + t
+  bool has_positions = false; // else first_position + t
   bool has_types = false;
-  bool has_past = false;
   std::int64_t first_position = 0;
 };
 
@@ -19,24 +18,21 @@ OpCase embedding_case(std::int64_t batch, std::int64_t seq_len, std::int64_t cha
   const std::int64_t vocab_size = 7, types = 3, places = seq_len + 9;
   const auto tokens = some_tokens(batch * seq_len, vocab_size, 3);
   const auto type_ids = options.has_types ? some_tokens(batch * seq_len, types, 4) : std::vector<std::int32_t>{};
-  std::vector<std::int64_t> past;
   auto positions = some_tokens(batch * seq_len, places, 5);
   for (std::int64_t b = 0; b < batch; ++b) {
-    past.push_back(b * 5 % 9);
     for (std::int64_t t = 0; t < seq_len && !options.has_positions; ++t) {
-      positions[b * seq_len + t] =
-          static_cast<std::int32_t>(t + (options.has_past ? past.back() : options.first_position));
+      positions[b * seq_len + t] = static_cast<std::int32_t>(t + options.first_position);
     }
   }
   const Dropout dropout = dropout_of(options.dropout);
   OpCase op;
   op.title = "embedding " + sizes({batch, seq_len, channels}) + (options.dropout > 0 ? " with dropout" : "") +
              (options.has_positions ? " with positions" : "") + (options.has_types ? " with token types" : "") +
-             (options.has_past ? " with pasts" : "") + (options.first_position > 0 ? " going on" : "");
+             (options.first_position > 0 ? " going on" : "");
   op.inputs = {{"token weight", vocab_size * channels},
                {"position weight", places * channels},
                {"type weight", options.has_types ? types * channels : 0}};
-  op.reference = [=](const std::vector<Values>& in) {
+  op.reference = [=](const std::vector<Doubles>& in) {
     return embedding_reference(tokens, positions, type_ids, in[0], in[1], in[2], batch, seq_len, channels, dropout);
   };
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
@@ -47,13 +43,10 @@ OpCase embedding_case(std::int64_t batch, std::int64_t seq_len, std::int64_t cha
     call.positions = options.has_positions ? positions.data() : nullptr;
     call.token_types = options.has_types ? type_ids.data() : nullptr;
     call.token_type_weight = in[2].data();
-    if (options.has_past) {
-      call.past = past;
-    }
     backend.embedding_forward(call);
     return output;
   };
-  if (!options.has_past && options.first_position == 0) {
+  if (options.first_position == 0) {
     op.backward = [=](Backend& backend, const std::vector<Floats>& in, const Floats& upstream) {
       Floats d_token = added_to(in[0].size()), d_position = added_to(in[1].size()), d_type = added_to(in[2].size());
       EmbeddingBackward call{tokens.data(), upstream.data(), d_token.data(), d_position.data(),
@@ -86,7 +79,7 @@ OpCase narrow_embedding_case(DataType type, std::int64_t rows, std::int64_t chan
   OpCase op;
   op.title = "embedding of " + name_of(type) + " tokens " + sizes({rows, channels});
   op.inputs = {{"position weight", rows * channels}};
-  op.reference = [=](const std::vector<Values>& in) {
+  op.reference = [=](const std::vector<Doubles>& in) {
     return embedding_reference(tokens, positions, {}, doubled(weight.stands_for), in[0], {}, 1, rows, channels, {});
   };
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
@@ -111,9 +104,9 @@ OpCase layer_norm_case(std::int64_t rows, std::int64_t rows_per_sample, std::int
                {"branch", has_branch ? rows * channels : 0},
                {"weight", channels},
                {"bias", channels}};
-  op.reference = [=](const std::vector<Values>& in) {
-    Values sum = residual_reference(in[0], in[1], rows_per_sample, channels, dropout);
-    Values output = layer_norm_reference(sum, in[2], in[3], rows, channels, epsilon);
+  op.reference = [=](const std::vector<Doubles>& in) {
+    Doubles sum = residual_reference(in[0], in[1], rows_per_sample, channels, dropout);
+    Doubles output = layer_norm_reference(sum, in[2], in[3], rows, channels, epsilon);
     output.insert(output.end(), sum.begin(), sum.end());
     return output;
   };
@@ -187,7 +180,7 @@ std::vector<OpCase> table() {
       embedding_case(3, 7, 37, {.dropout = 0.3F}),
       embedding_case(3, 7, 37, {.dropout = 0.3F, .has_positions = true, .has_types = true}),
       embedding_case(2, 3, 130, {.has_types = true}),
-      embedding_case(5, 1, 33, {.has_types = true, .has_past = true}),
+      embedding_case(5, 1, 33, {.has_positions = true, .has_types = true}),
       embedding_case(2, 3, 16, {.first_position = 4}),
       narrow_embedding_case(DataType::kBf16, 9, 37),
       narrow_embedding_case(DataType::kInt8, 9, 37),

@@ -11,7 +11,7 @@ OpCase linear_case(std::int64_t rows, std::int64_t in_size, std::int64_t out_siz
   op.title = "linear " + sizes({rows, in_size, out_size}) + (has_bias ? "" : " without bias") +
              (accumulate ? "" : ", gradients written");
   op.inputs = {{"input", rows * in_size}, {"weight", in_size * out_size}, {"bias", has_bias ? out_size : 0}};
-  op.reference = [=](const std::vector<Values>& in) {
+  op.reference = [=](const std::vector<Doubles>& in) {
     return linear_reference(in[0], in[1], in[2], rows, in_size, out_size);
   };
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
@@ -38,9 +38,9 @@ OpCase activated_case(Activation activation, std::int64_t rows, std::int64_t in_
   op.title = "linear with " + name_of(activation) + ' ' + sizes({rows, in_size, out_size}) +
              (keeps_sum ? "" : ", sum not kept");
   op.inputs = {{"input", rows * in_size}, {"weight", in_size * out_size}, {"bias", out_size}};
-  op.reference = [=](const std::vector<Values>& in) {
-    Values sums = linear_reference(in[0], in[1], in[2], rows, in_size, out_size);
-    Values output;
+  op.reference = [=](const std::vector<Doubles>& in) {
+    Doubles sums = linear_reference(in[0], in[1], in[2], rows, in_size, out_size);
+    Doubles output;
     for (const double sum : sums) {
       output.push_back(activation_reference(activation, sum));
     }
@@ -72,7 +72,7 @@ OpCase of_activated_case(Activation activation, std::int64_t rows, std::int64_t 
   OpCase op;
   op.title = "linear of " + name_of(activation) + ' ' + sizes({rows, in_size, out_size});
   op.inputs = {{"pre-activation", rows * in_size, 2.0}, {"weight", in_size * out_size}, {"bias", out_size}};
-  op.reference = [=](const std::vector<Values>& in) {
+  op.reference = [=](const std::vector<Doubles>& in) {
     return linear_reference(activated(in[0]), in[1], in[2], rows, in_size, out_size);
   };
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
@@ -99,8 +99,8 @@ OpCase scaled_case(std::int64_t rows, std::int64_t in_size, std::int64_t out_siz
   OpCase op;
   op.title = "linear scaled" + std::string(add ? ", added " : " ") + sizes({rows, in_size, out_size});
   op.inputs = {{"input", rows * in_size}, {"weight", in_size * out_size}, {"output before", add ? rows * out_size : 0}};
-  op.reference = [=](const std::vector<Values>& in) {
-    Values output = linear_reference(in[0], in[1], {}, rows, in_size, out_size);
+  op.reference = [=](const std::vector<Doubles>& in) {
+    Doubles output = linear_reference(in[0], in[1], {}, rows, in_size, out_size);
     for (std::size_t i = 0; i < output.size(); ++i) {
       output[i] = static_cast<double>(scale) * output[i] + (add ? in[2][i] : 0.0);
     }
@@ -141,8 +141,8 @@ OpCase narrow_case(DataType type, bool bf16, std::int64_t rows, std::int64_t in_
   OpCase op;
   op.title = "linear of " + name_of(type) + " weights" + (bf16 ? " in bf16 " : " ") + sizes({rows, in_size, out_size});
   op.inputs = {{"input", rows * in_size}, {"bias", out_size}, {"fp32 weight", in_size * out_size}};
-  op.reference = [=](const std::vector<Values>& in) {
-    const Values weight = type == DataType::kF32 ? in[2] : doubled(stored.stands_for);
+  op.reference = [=](const std::vector<Doubles>& in) {
+    const Doubles weight = type == DataType::kF32 ? in[2] : doubled(stored.stands_for);
     return linear_reference(rounds ? bf16_rounded(in[0]) : in[0], rounds ? bf16_rounded(weight) : weight, in[1], rows,
                             in_size, out_size);
   };
@@ -167,12 +167,12 @@ OpCase narrow_backward_case(DataType type, bool bf16, std::int64_t rows, std::in
   op.title = "backward of linear of " + name_of(type) + " weights" + (bf16 ? " in bf16 " : " ") +
              sizes({rows, in_size, out_size});
   op.inputs = {{"input", rows * in_size}, {"upstream", rows * out_size}, {"fp32 weight", in_size * out_size}};
-  op.reference = [=](const std::vector<Values>& in) {
-    const Values weight = bf16_rounded(trains ? in[2] : doubled(stored.stands_for));
-    const Values upstream = bf16_rounded(in[1]);
-    Values output = linear_reference(upstream, transposed(weight, in_size, out_size), {}, rows, out_size, in_size);
+  op.reference = [=](const std::vector<Doubles>& in) {
+    const Doubles weight = bf16_rounded(trains ? in[2] : doubled(stored.stands_for));
+    const Doubles upstream = bf16_rounded(in[1]);
+    Doubles output = linear_reference(upstream, transposed(weight, in_size, out_size), {}, rows, out_size, in_size);
     if (trains) {
-      const Values d_weight =
+      const Doubles d_weight =
           linear_reference(transposed(bf16_rounded(in[0]), rows, in_size), upstream, {}, in_size, rows, out_size);
       output.insert(output.end(), d_weight.begin(), d_weight.end());
     }

@@ -30,10 +30,10 @@ OpCase classifier_case(std::int64_t rows, std::int64_t channels, std::int64_t vo
   op.inputs = {{"hidden", rows * channels},
                {"weight", trains ? vocab_size * channels : 0},
                {"bias", options.has_bias ? vocab_size : 0}};
-  op.reference = [=](const std::vector<Values>& in) {
-    const Values losses = classifier_reference(in[0], trains ? in[1] : doubled(stored.stands_for), in[2], targets,
-                                               channels, vocab_size, static_cast<double>(options.smoothing));
-    return Values{std::accumulate(losses.begin(), losses.end(), 0.0)};
+  op.reference = [=](const std::vector<Doubles>& in) {
+    const Doubles losses = classifier_reference(in[0], trains ? in[1] : doubled(stored.stands_for), in[2], targets,
+                                                channels, vocab_size, static_cast<double>(options.smoothing));
+    return Doubles{std::accumulate(losses.begin(), losses.end(), 0.0)};
   };
   const auto call_of = [=](const std::vector<Floats>& in) {
     Classifier call{in[0].data(), stored.view(in[1]), targets.data(), rows, channels, vocab_size};
@@ -43,7 +43,7 @@ OpCase classifier_case(std::int64_t rows, std::int64_t channels, std::int64_t vo
     return call;
   };
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
-    return Floats{static_cast<float>(backend.classifier_evaluate(call_of(in)))};
+    return Floats{static_cast<float>(loss_of(backend, &Backend::classifier_evaluate, call_of(in)))};
   };
   op.backward = [=](Backend& backend, const std::vector<Floats>& in, const Floats& upstream) {
     Floats d_hidden(in[0].size(), NAN);
@@ -54,8 +54,9 @@ OpCase classifier_case(std::int64_t rows, std::int64_t channels, std::int64_t vo
     call.d_bias = options.has_bias ? d_bias.data() : nullptr;
     call.gradient_scale = upstream[0];
     call.accumulate = options.accumulate;
-    const double loss = backend.classifier_train(call);
-    check_close("training's loss", {loss}, {static_cast<float>(backend.classifier_evaluate(call_of(in)))}, 1e-6);
+    const double loss = loss_of(backend, &Backend::classifier_train, call);
+    check_close("training's loss", {loss},
+                {static_cast<float>(loss_of(backend, &Backend::classifier_evaluate, call_of(in)))}, 1e-6);
     if (options.accumulate) {
       return std::vector<Floats>{d_hidden, without_start(d_weight), without_start(d_bias)};
     }
@@ -98,19 +99,19 @@ OpCase cross_entropy_case(const CrossEntropyShape& shape) {
              (shape.has_valid ? " of some classes" : "") + (shape.has_weights ? " with class weights" : "") +
              (shape.smoothing > 0 ? " smoothed" : "");
   op.inputs = {{"logits", count, 3.0}};
-  op.reference = [=](const std::vector<Values>& in) {
+  op.reference = [=](const std::vector<Doubles>& in) {
     double sum = 0.0;
     for (std::int64_t row = 0; row < shape.rows; ++row) {
       if (targets[row] < 0) {
         continue;
       }
-      Values logits;
+      Doubles logits;
       for (std::int64_t k = 0; k < valid[row]; ++k) {
         logits.push_back(in[0][row * shape.row_stride + k * shape.class_stride]);
       }
       sum += cross_entropy_reference(logits, targets[row], doubled(weights), static_cast<double>(shape.smoothing));
     }
-    return Values{sum};
+    return Doubles{sum};
   };
   const auto run = [=](Backend& backend, const Floats& logits, float* d_logits, float scale) {
     CrossEntropy call{};
@@ -125,7 +126,7 @@ OpCase cross_entropy_case(const CrossEntropyShape& shape) {
     call.label_smoothing = shape.smoothing;
     call.d_logits = d_logits;
     call.gradient_scale = scale;
-    return backend.cross_entropy(call);
+    return loss_of(backend, &Backend::cross_entropy, call);
   };
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) {
     return Floats{static_cast<float>(run(backend, in[0], nullptr, 0.0F))};
@@ -157,8 +158,9 @@ OpCase logits_case(std::int64_t rows, std::int64_t channels, std::int64_t vocab_
              (bf16 ? " in bf16" : "");
   op.inputs = {
       {"hidden", rows * channels}, {"fp32 weight", vocab_size * channels}, {"bias", has_bias ? vocab_size : 0}};
-  op.reference = [=](const std::vector<Values>& in) {
-    const Values weight = transposed(type == DataType::kF32 ? in[1] : doubled(stored.stands_for), vocab_size, channels);
+  op.reference = [=](const std::vector<Doubles>& in) {
+    const Doubles weight =
+        transposed(type == DataType::kF32 ? in[1] : doubled(stored.stands_for), vocab_size, channels);
     return linear_reference(rounds ? bf16_rounded(in[0]) : in[0], rounds ? bf16_rounded(weight) : weight, in[2], rows,
                             channels, vocab_size);
   };
@@ -204,20 +206,21 @@ std::vector<OpCase> table() {
 }
 
 void add_special_value_cases() {
-  add_backend_cases(
-      "softmax survives scores far apart, and a NaN is not hidden", [](const BackendUnderTest& under_test) {
-        const auto backend = under_test.create(1);
-        backend->reserve_workspace(backend->workspace_bytes({2, 4, 4, 4, 1, 3, true}));
-        const Floats weight = {200.0F, -200.0F, 0.0F};
-        const std::vector<std::int32_t> targets = {1, 0};
-        Floats hidden = {1.0F, 1.0F};
-        check_close(
-            "loss", {400.0},
-            {static_cast<float>(backend->classifier_evaluate({hidden.data(), weight.data(), targets.data(), 2, 1, 3}))},
-            1e-6);
-        hidden[1] = NAN;
-        CHECK(std::isnan(backend->classifier_evaluate({hidden.data(), weight.data(), targets.data(), 2, 1, 3})));
-      });
+  add_backend_cases("softmax survives scores far apart, and a NaN is not hidden",
+                    [](const BackendUnderTest& under_test) {
+                      const auto backend = under_test.create(1);
+                      backend->reserve_workspace(backend->workspace_bytes({2, 4, 4, 4, 1, 3, true}));
+                      const Floats weight = {200.0F, -200.0F, 0.0F};
+                      const std::vector<std::int32_t> targets = {1, 0};
+                      Floats hidden = {1.0F, 1.0F};
+                      const auto evaluate = [&] {
+                        return loss_of(*backend, &Backend::classifier_evaluate,
+                                       Classifier{hidden.data(), weight.data(), targets.data(), 2, 1, 3});
+                      };
+                      check_close("loss", {400.0}, {static_cast<float>(evaluate())}, 1e-6);
+                      hidden[1] = NAN;
+                      CHECK(std::isnan(evaluate()));
+                    });
   add_backend_cases("a target among the classes that do not count is not scored",
                     [](const BackendUnderTest& under_test) {
                       const auto backend = under_test.create(2);
@@ -228,7 +231,7 @@ void add_special_value_cases() {
                       CrossEntropy call{logits.data(), targets.data(), valid.data(), nullptr, 3, 3, 3, 1};
                       call.d_logits = gradient.data();
                       call.gradient_scale = 1.0F;
-                      CHECK_EQ(backend->cross_entropy(call), 0.0);
+                      CHECK_EQ(loss_of(*backend, &Backend::cross_entropy, call), 0.0);
                       CHECK(gradient == Floats(9, 0.0F));
                     });
 }

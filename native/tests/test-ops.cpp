@@ -12,8 +12,8 @@ OpCase add_case_of(std::int64_t count) {
   OpCase op;
   op.title = "add " + std::to_string(count);
   op.inputs = {{"target", count}, {"values", count}};
-  op.reference = [=](const std::vector<Values>& in) {
-    Values sum = in[0];
+  op.reference = [=](const std::vector<Doubles>& in) {
+    Doubles sum = in[0];
     std::transform(sum.begin(), sum.end(), in[1].begin(), sum.begin(), std::plus<>());
     return sum;
   };
@@ -35,8 +35,8 @@ OpCase dropout_case(std::int64_t rows, std::int64_t rows_per_sample, std::int64_
   OpCase op;
   op.title = "dropout " + sizes({rows, channels}) + (probability > 0 ? "" : " of nothing");
   op.inputs = {{"values", rows * channels}};
-  op.reference = [=](const std::vector<Values>& in) {
-    return residual_reference(Values(in[0].size(), 0.0), in[0], rows_per_sample, channels, dropout);
+  op.reference = [=](const std::vector<Doubles>& in) {
+    return residual_reference(Doubles(in[0].size(), 0.0), in[0], rows_per_sample, channels, dropout);
   };
   op.forward = [=](Backend& backend, const std::vector<Floats>& in) { return run(backend, in[0]); };
   op.backward = [=](Backend& backend, const std::vector<Floats>&, const Floats& upstream) {
@@ -52,8 +52,8 @@ OpCase copy_columns_case(std::int64_t rows, std::int64_t columns, bool add) {
   OpCase op;
   op.title = std::string(add ? "add" : "copy") + " columns " + sizes({rows, columns});
   op.inputs = {{"target", rows * target_stride}, {"source", rows * source_stride}};
-  op.reference = [=](const std::vector<Values>& in) {
-    Values target = in[0];
+  op.reference = [=](const std::vector<Doubles>& in) {
+    Doubles target = in[0];
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t c = 0; c < columns; ++c) {
         double& value = target[r * target_stride + 1 + c];
@@ -85,8 +85,8 @@ OpCase gather_case(std::int64_t count, std::int64_t of, std::int64_t channels) {
   OpCase op;
   op.title = "gather " + std::to_string(count) + " rows of " + sizes({of, channels}) + ", and add them back";
   op.inputs = {{"source", of * channels}};
-  op.reference = [=](const std::vector<Values>& in) {
-    Values output;
+  op.reference = [=](const std::vector<Doubles>& in) {
+    Doubles output;
     for (const std::int32_t row : indices) {
       output.insert(output.end(), in[0].begin() + row * channels, in[0].begin() + (row + 1) * channels);
     }
@@ -110,8 +110,8 @@ OpCase activation_case(Activation activation, std::int64_t count) {
   OpCase op;
   op.title = name_of(activation) + " of " + std::to_string(count);
   op.inputs = {{"input", count, 2.0}};
-  op.reference = [=](const std::vector<Values>& in) {
-    Values output;
+  op.reference = [=](const std::vector<Doubles>& in) {
+    Doubles output;
     for (const double value : in[0]) {
       output.push_back(activation_reference(activation, value));
     }
@@ -229,7 +229,8 @@ void add_memory_cases() {
     const Floats hidden(4 * 8), weight(1000 * 8);
     const std::vector<std::int32_t> targets(4, 1);
     try {
-      backend->classifier_evaluate({hidden.data(), weight.data(), targets.data(), 4, 8, 1000});
+      loss_of(*backend, &Backend::classifier_evaluate,
+              Classifier{hidden.data(), weight.data(), targets.data(), 4, 8, 1000});
       CHECK(false);
     } catch (const Error& error) {
       CHECK_EQ(error.code(), std::string("WORKSPACE_TOO_SMALL"));
@@ -251,20 +252,26 @@ void add_conversion_cases() {
           source.push_back(std::bit_cast<float>(each));
         }
         std::vector<std::uint16_t> found(source.size());
-        backend->convert(source.data(), static_cast<std::int64_t>(source.size()), DataType::kBf16, found.data());
+        backend->convert(source.data(), {found.data(), DataType::kBf16}, static_cast<std::int64_t>(source.size()));
         CHECK(found == expected);
         source = random_floats(40001, 3.0, 5);
         found.assign(source.size(), 0);
-        backend->convert(source.data(), 40001, DataType::kBf16, found.data());
+        backend->convert(source.data(), {found.data(), DataType::kBf16}, 40001);
+        Floats widened(source.size());
+        backend->convert({found.data(), DataType::kBf16}, widened.data(), 40001);
+        std::vector<std::uint16_t> copied_narrow(found.size());
+        backend->convert({found.data(), DataType::kBf16}, {copied_narrow.data(), DataType::kBf16}, 40001);
+        CHECK(copied_narrow == found);
         for (std::size_t i = 0; i < source.size(); ++i) {
           const float value = std::bit_cast<float>(std::uint32_t{found[i]} << 16);
+          CHECK_EQ(widened[i], value);
           CHECK(std::fabs(value - source[i]) <= std::fabs(source[i]) * 0x1.0p-8F);
         }
         Floats copied(source.size());
-        backend->convert(source.data(), 40001, DataType::kF32, copied.data());
+        backend->convert(source.data(), copied.data(), 40001);
         CHECK(copied == source);
         try {
-          backend->convert(source.data(), 1, DataType::kInt8, found.data());
+          backend->convert(source.data(), {found.data(), DataType::kInt8}, 1);
           CHECK(false);
         } catch (const Error& error) {
           CHECK_EQ(error.code(), std::string("NOT_SUPPORTED"));
@@ -272,7 +279,7 @@ void add_conversion_cases() {
       });
 }
 
-// Values far out and near zero, each to the last few units of its own magnitude: a table entry compares with the
+// Doubles far out and near zero, each to the last few units of its own magnitude: a table entry compares with the
 // largest.
 void add_activation_cases() {
   add_backend_cases("activations are right in their tails and near zero", [](const BackendUnderTest& under_test) {

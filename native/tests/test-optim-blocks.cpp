@@ -276,7 +276,7 @@ void compare_copy(const BackendUnderTest& under_test) {
   call.bf16_parameters = copy.data();
   backend->adamw_step(call);
   check_close("parameters with a copy", doubled(plain), parameters, 1e-7);
-  backend->convert(parameters.data(), 1000, DataType::kBf16, expected.data());
+  backend->convert(parameters.data(), {expected.data(), DataType::kBf16}, 1000);
   for (std::size_t i = 0; i < copy.size(); ++i) {
     const bool is_inside = i < 301 || (i >= 304 && i < 994);
     CHECK_EQ(copy[i], is_inside ? expected[i] : 7);

@@ -74,7 +74,56 @@ void expect_invalid(DecoupledAdamWOptions options, const std::string& name) {
 
 } // namespace
 
+// Parameters stay where they are (a rate and decay of nothing), only their copies are rounded.
+void round_copies(const BackendUnderTest& under_test) {
+  constexpr std::uint32_t kSteps = 4000;
+  const auto backend = under_test.create(2);
+  // Thirds of the way between two values of bf16, at several magnitudes; an exact one; infinity and NaN.
+  Floats parameters = {1.0F + 0x1.0p-7F / 3, -1.0F - 0x1.0p-7F / 3, 1e-20F, 3.0F, 0.0F, INFINITY, NAN, -5.1F, 0.1F};
+  const auto count = static_cast<std::int64_t>(parameters.size());
+  const Floats gradients(parameters.size(), 0.0F), start = parameters;
+  Floats first(parameters.size()), second(parameters.size());
+  const std::vector<AdamWSegment> segments = {{0, 3, true}, {3, count - 3, false}};
+  AdamWStep call = adamw_scalars(some_options(), 1, 0.0, 1.0);
+  call.parameters = parameters.data();
+  call.gradients = gradients.data();
+  call.first_moment = first.data();
+  call.second_moment = second.data();
+  call.segments = segments;
+  std::vector<std::uint16_t> copies(parameters.size());
+  call.bf16_parameters = copies.data();
+  call.stochastic_rounding = true;
+  call.seed = 77;
+  call.first_parameter = 1021; // not at a group's start
+  std::vector<double> sums(parameters.size(), 0.0);
+  std::vector<std::uint32_t> ups(parameters.size(), 0);
+  for (std::uint32_t step = 1; step <= kSteps; ++step) {
+    call.step = step;
+    backend->adamw_step(call);
+    for (std::size_t i = 0; i < copies.size(); ++i) {
+      const auto bits = std::bit_cast<std::uint32_t>(start[i]);
+      const bool is_up = copies[i] == (bits >> 16) + 1;
+      CHECK(is_up || copies[i] == bits >> 16 || std::isnan(start[i]));
+      ups[i] += is_up ? 1 : 0;
+      sums[i] += static_cast<double>(std::bit_cast<float>(std::uint32_t{copies[i]} << 16));
+    }
+  }
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    if (std::isnan(start[i])) {
+      CHECK(std::isnan(sums[i]));
+      continue;
+    }
+    const double share = static_cast<double>(std::bit_cast<std::uint32_t>(start[i]) & 0xFFFFU) / 65536.0;
+    const double found = static_cast<double>(ups[i]) / kSteps;
+    // Five standard deviations of a fair draw.
+    CHECK(std::fabs(found - share) <= 5 * std::sqrt(share * (1 - share) / kSteps));
+    CHECK_EQ(parameters[i], start[i]);
+  }
+}
+
 int main() {
+  add_backend_cases("stochastic rounding goes up as often as its mean asks, and leaves what is exact alone",
+                    round_copies);
   add_backend_cases("DecoupledAdamW follows its definition, exempt parameters and gaps included",
                     compare_with_definition);
   add_backend_cases("the sum of squares is exact to float, for any size", [](const BackendUnderTest& under_test) {
@@ -84,8 +133,9 @@ int main() {
       for (const float value : values) {
         expected += static_cast<double>(value) * static_cast<double>(value);
       }
-      const double found = under_test.create(3)->square_sum(values.data(), static_cast<std::int64_t>(count));
-      CHECK(std::fabs(found - expected) <= 1e-6 * expected);
+      double found = 1.0;
+      under_test.create(3)->square_sum(values.data(), static_cast<std::int64_t>(count), &found);
+      CHECK(std::fabs(found - 1.0 - expected) <= 1e-6 * expected);
     }
   });
   add_case("decay follows the schedule and not the rate's size", [] {

@@ -22,7 +22,7 @@ struct Input {
 struct OpCase {
   std::string title;
   std::vector<Input> inputs;
-  std::function<Values(const std::vector<Values>&)> reference;
+  std::function<Doubles(const std::vector<Doubles>&)> reference;
   std::function<Floats(Backend&, const std::vector<Floats>&)> forward;
   // Gradients of Σ output · upstream, by input; null where the operation has none.
   std::function<std::vector<Floats>(Backend&, const std::vector<Floats>&, const Floats& upstream)> backward;
@@ -30,6 +30,14 @@ struct OpCase {
   double smallest_scale = 1e-6; // outputs below it are compared absolutely: a loss is a difference of larger numbers
   WorkspaceRequest workspace = {};
 };
+
+// What an operation adds to a loss.
+template <class Call> double loss_of(Backend& backend, void (Backend::*operation)(const Call&), Call call) {
+  double loss = 0.0;
+  call.loss = &loss;
+  (backend.*operation)(call);
+  return loss;
+}
 
 inline constexpr int kThreads = 3; // more than divides anything, and uneven
 
@@ -41,13 +49,13 @@ inline void run_case(const OpCase& op, const BackendUnderTest& under_test) {
     backend->reserve_workspace(backend->workspace_bytes(request));
   }
   std::vector<Floats> inputs;
-  std::vector<Values> exact;
+  std::vector<Doubles> exact;
   std::uint32_t seed = 100;
   for (const Input& input : op.inputs) {
     inputs.push_back(random_floats(static_cast<std::size_t>(input.count), input.deviation, ++seed));
     exact.push_back(doubled(inputs.back()));
   }
-  const Values expected = op.reference(exact);
+  const Doubles expected = op.reference(exact);
   const Floats output = op.forward(*backend, inputs);
   check_close("output", expected, output, op.tolerance, op.smallest_scale);
   CHECK(op.forward(*backend, inputs) == output);
@@ -60,7 +68,7 @@ inline void run_case(const OpCase& op, const BackendUnderTest& under_test) {
   CHECK(op.backward(*backend, inputs, upstream) == gradients);
   CHECK_EQ(gradients.size(), inputs.size());
   const auto objective = [&] {
-    const Values values = op.reference(exact);
+    const Doubles values = op.reference(exact);
     return std::inner_product(values.begin(), values.end(), upstream.begin(), 0.0);
   };
   std::mt19937 random(11);

@@ -11,7 +11,7 @@
 
 namespace assay::test {
 
-using Values = std::vector<double>;
+using Doubles = std::vector<double>;
 
 // 0, or 1 / (1 − probability).
 inline double dropout_factor(const Dropout& dropout, std::int64_t sample, std::uint64_t element) {
@@ -33,7 +33,7 @@ inline double bf16_rounded(double x) {
   return std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8);
 }
 
-inline Values bf16_rounded(Values values) {
+inline Doubles bf16_rounded(Doubles values) {
   for (double& value : values) {
     value = bf16_rounded(value);
   }
@@ -41,8 +41,8 @@ inline Values bf16_rounded(Values values) {
 }
 
 // (rows, columns) to (columns, rows).
-inline Values transposed(const Values& matrix, std::int64_t rows, std::int64_t columns) {
-  Values result(matrix.size());
+inline Doubles transposed(const Doubles& matrix, std::int64_t rows, std::int64_t columns) {
+  Doubles result(matrix.size());
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t c = 0; c < columns; ++c) {
       result[c * rows + r] = matrix[r * columns + c];
@@ -69,9 +69,9 @@ inline double activation_reference(Activation activation, double x) {
   return x;
 }
 
-inline Values linear_reference(const Values& input, const Values& weight, const Values& bias, std::int64_t rows,
-                               std::int64_t in, std::int64_t out) {
-  Values output(static_cast<std::size_t>(rows * out));
+inline Doubles linear_reference(const Doubles& input, const Doubles& weight, const Doubles& bias, std::int64_t rows,
+                                std::int64_t in, std::int64_t out) {
+  Doubles output(static_cast<std::size_t>(rows * out));
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t o = 0; o < out; ++o) {
       double sum = bias.empty() ? 0.0 : bias[o];
@@ -85,11 +85,11 @@ inline Values linear_reference(const Values& input, const Values& weight, const 
 }
 
 // positions: (B, T). types: (B, T), or empty.
-inline Values embedding_reference(const std::vector<std::int32_t>& tokens, const std::vector<std::int32_t>& positions,
-                                  const std::vector<std::int32_t>& types, const Values& token_weight,
-                                  const Values& position_weight, const Values& type_weight, std::int64_t batch,
-                                  std::int64_t seq_len, std::int64_t channels, const Dropout& dropout) {
-  Values output;
+inline Doubles embedding_reference(const std::vector<std::int32_t>& tokens, const std::vector<std::int32_t>& positions,
+                                   const std::vector<std::int32_t>& types, const Doubles& token_weight,
+                                   const Doubles& position_weight, const Doubles& type_weight, std::int64_t batch,
+                                   std::int64_t seq_len, std::int64_t channels, const Dropout& dropout) {
+  Doubles output;
   for (std::int64_t b = 0; b < batch; ++b) {
     for (std::int64_t t = 0; t < seq_len; ++t) {
       const std::int64_t row = b * seq_len + t;
@@ -104,9 +104,9 @@ inline Values embedding_reference(const std::vector<std::int32_t>& tokens, const
 }
 
 // residual + dropout(branch); branch may be empty.
-inline Values residual_reference(const Values& residual, const Values& branch, std::int64_t rows_per_sample,
-                                 std::int64_t channels, const Dropout& dropout) {
-  Values sum = residual;
+inline Doubles residual_reference(const Doubles& residual, const Doubles& branch, std::int64_t rows_per_sample,
+                                  std::int64_t channels, const Dropout& dropout) {
+  Doubles sum = residual;
   for (std::size_t i = 0; i < branch.size(); ++i) {
     const std::int64_t per_sample = rows_per_sample * channels;
     const auto at = static_cast<std::int64_t>(i);
@@ -115,9 +115,9 @@ inline Values residual_reference(const Values& residual, const Values& branch, s
   return sum;
 }
 
-inline Values layer_norm_reference(const Values& input, const Values& weight, const Values& bias, std::int64_t rows,
-                                   std::int64_t channels, double epsilon) {
-  Values output(input.size());
+inline Doubles layer_norm_reference(const Doubles& input, const Doubles& weight, const Doubles& bias, std::int64_t rows,
+                                    std::int64_t channels, double epsilon) {
+  Doubles output(input.size());
   for (std::int64_t r = 0; r < rows; ++r) {
     const double* x = input.data() + r * channels;
     double mean = 0.0;
@@ -146,17 +146,17 @@ struct Visibility {
   }
 };
 
-inline Values attention_reference(const Values& qkv, std::int64_t batch, std::int64_t seq_len, std::int64_t heads,
-                                  std::int64_t head_size, const Dropout& dropout, const Visibility& visibility = {}) {
+inline Doubles attention_reference(const Doubles& qkv, std::int64_t batch, std::int64_t seq_len, std::int64_t heads,
+                                   std::int64_t head_size, const Dropout& dropout, const Visibility& visibility = {}) {
   const std::int64_t channels = heads * head_size;
-  Values output(static_cast<std::size_t>(batch * seq_len * channels));
+  Doubles output(static_cast<std::size_t>(batch * seq_len * channels));
   const auto element = [&](std::int64_t b, std::int64_t t, std::int64_t part, std::int64_t h) {
     return qkv.data() + (b * seq_len + t) * 3 * channels + part * channels + h * head_size;
   };
   for (std::int64_t b = 0; b < batch; ++b) {
     for (std::int64_t h = 0; h < heads; ++h) {
       for (std::int64_t t = 0; t < seq_len; ++t) {
-        Values weights;
+        Doubles weights;
         double largest = -INFINITY;
         std::vector<std::int64_t> keys;
         for (std::int64_t k = 0; k < seq_len; ++k) {
@@ -192,7 +192,7 @@ inline Values attention_reference(const Values& qkv, std::int64_t batch, std::in
 
 // The row's loss as torch.nn.CrossEntropyLoss(weight, label_smoothing, reduction="none") has it; `logits` are those of
 // the classes that count.
-inline double cross_entropy_reference(const Values& logits, std::int64_t target, const Values& class_weights,
+inline double cross_entropy_reference(const Doubles& logits, std::int64_t target, const Doubles& class_weights,
                                       double smoothing) {
   const auto classes = static_cast<double>(logits.size());
   double largest = -INFINITY;
@@ -213,15 +213,15 @@ inline double cross_entropy_reference(const Values& logits, std::int64_t target,
 }
 
 // The loss of each row, with smoothing over the whole vocabulary; 0 where the target is negative. `bias` may be empty.
-inline Values classifier_reference(const Values& hidden, const Values& weight, const Values& bias,
-                                   const std::vector<std::int32_t>& targets, std::int64_t channels,
-                                   std::int64_t vocab_size, double smoothing) {
+inline Doubles classifier_reference(const Doubles& hidden, const Doubles& weight, const Doubles& bias,
+                                    const std::vector<std::int32_t>& targets, std::int64_t channels,
+                                    std::int64_t vocab_size, double smoothing) {
   const auto rows = static_cast<std::int64_t>(targets.size());
-  const Values logits =
+  const Doubles logits =
       linear_reference(hidden, transposed(weight, vocab_size, channels), bias, rows, channels, vocab_size);
-  Values losses;
+  Doubles losses;
   for (std::int64_t row = 0; row < rows; ++row) {
-    const Values own(logits.begin() + row * vocab_size, logits.begin() + (row + 1) * vocab_size);
+    const Doubles own(logits.begin() + row * vocab_size, logits.begin() + (row + 1) * vocab_size);
     losses.push_back(targets[row] < 0 ? 0.0 : cross_entropy_reference(own, targets[row], {}, smoothing));
   }
   return losses;

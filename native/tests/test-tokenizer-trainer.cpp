@@ -45,7 +45,7 @@ struct Trained {
   std::uint64_t words_left_out = 0;
 };
 
-Trained train(const std::vector<std::string>& texts, const BpeTrainerOptions& options, std::uint32_t vocab_size,
+Trained train(const std::vector<std::string>& texts, const WordStatisticsOptions& options, std::uint32_t vocab_size,
               std::size_t batch = 1000) {
   BpeTrainer trainer(options);
   const std::vector<std::string_view> all = views(texts);
@@ -54,8 +54,8 @@ Trained train(const std::vector<std::string>& texts, const BpeTrainerOptions& op
   }
   const BpeTrainResult result = trainer.train(
       {.vocab_size = vocab_size, .min_frequency = 2, .special_tokens = {"<|endoftext|>"}, .on_progress = {}});
-  return {format_tokenizer_json(result.tokenizer), trainer.word_count(),  trainer.distinct_words(),
-          trainer.temporary_file_bytes(),          result.min_word_count, result.words_left_out};
+  return {format_tokenizer_json(result.tokenizer), trainer.words().word_count(), trainer.words().distinct_words(),
+          trainer.words().temporary_file_bytes(),  result.min_word_count,        result.words_left_out};
 }
 
 std::vector<std::string> many_texts(std::uint32_t seed, std::size_t count) {
@@ -78,7 +78,7 @@ const bool kCases[] = {
                                                    maker.from_alphabet("ACGT", 150)};
                  const std::uint64_t min_frequency = static_cast<std::uint64_t>(round % 4);
                  const std::map<std::string, std::uint64_t> counts = count_words(texts);
-                 WordList words;
+                 WordList words(256);
                  for (const auto& [word, count] : counts) {
                    words.add(word, count);
                  }
@@ -95,7 +95,7 @@ const bool kCases[] = {
                  counts[std::string(length, 'a') + "b" + std::string(length / 2, 'a')] = 2;
                  counts[std::string(length + 1, 'b')] = 1;
                }
-               WordList words;
+               WordList words(256);
                for (const auto& [word, count] : counts) {
                  words.add(word, count);
                }
@@ -105,7 +105,7 @@ const bool kCases[] = {
              }),
     add_case("among equal counts the pair with the smaller left id, then the smaller right id, is first",
              [] {
-               WordList words;
+               WordList words(256);
                for (const char* word : {"zy", "cb", "ca", "ba"}) {
                  words.add(word, 3);
                }
@@ -120,7 +120,7 @@ const bool kCases[] = {
              }),
     add_case("counts beyond 32 bits are exact",
              [] {
-               WordList words;
+               WordList words(256);
                words.add("ab", 5000000000U);
                words.add("abc", 5000000001U);
                const std::vector<LearnedMerge> merges =
@@ -200,9 +200,9 @@ const bool kCases[] = {
                const std::vector<std::string> texts = {std::string(1000, 'x') + " " + std::string(37, 'y')};
                BpeTrainer trainer({.max_word_bytes = 16});
                trainer.add(views(texts));
-               CHECK_EQ(trainer.word_count(), std::uint64_t{63 + 3});
-               CHECK_EQ(trainer.distinct_words(), count_words(texts, 16).size());
-               CHECK_EQ(trainer.byte_count(), std::uint64_t{1038});
+               CHECK_EQ(trainer.words().word_count(), std::uint64_t{63 + 3});
+               CHECK_EQ(trainer.words().distinct_words(), count_words(texts, 16).size());
+               CHECK_EQ(trainer.words().byte_count(), std::uint64_t{1038});
                CHECK_THROWS(BpeTrainer({.max_word_bytes = 1}), "BAD_ARGUMENT", "1 bytes");
              }),
     add_case("bytes come first in GPT-2's order and special tokens last",

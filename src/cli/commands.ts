@@ -3,6 +3,9 @@ import type { CommandSpec } from "./arguments.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { controlCommands } from "./commands/control.ts";
 import { convertCommand } from "./commands/convert.ts";
+import { corpusCleanCommand, corpusScanCommand } from "./commands/corpus-clean.ts";
+import { corpusImportCommand } from "./commands/corpus-import.ts";
+import { corpusSplitCommand, corpusStatsCommand, corpusTraceCommand } from "./commands/corpus-stats.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
 import { fetchCommand } from "./commands/fetch.ts";
@@ -12,6 +15,12 @@ import { quickstartCommand } from "./commands/quickstart.ts";
 import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
 import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
 import { tokenizerCompareCommand } from "./commands/tokenizer-compare.ts";
+import {
+  tokenizerAlignCommand,
+  tokenizerExplainCommand,
+  tokenizerVocabularyCommand,
+} from "./commands/tokenizer-laboratory.ts";
+import { tokenizerSavingsCommand } from "./commands/tokenizer-savings.ts";
 import { resumeCommand, trainCommand } from "./commands/train.ts";
 
 export const commands: readonly CommandSpec[] = [
@@ -22,9 +31,19 @@ export const commands: readonly CommandSpec[] = [
   ...controlCommands,
   runsListCommand,
   runsShowCommand,
+  corpusImportCommand,
+  corpusCleanCommand,
+  corpusScanCommand,
+  corpusStatsCommand,
+  corpusSplitCommand,
+  corpusTraceCommand,
   tokenizerTrainCommand,
   tokenizerInspectCommand,
   tokenizerCompareCommand,
+  tokenizerAlignCommand,
+  tokenizerExplainCommand,
+  tokenizerVocabularyCommand,
+  tokenizerSavingsCommand,
   evalCommand,
   generateCommand,
   convertCommand,

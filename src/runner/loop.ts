@@ -1,5 +1,7 @@
 // The training loop: a call of the engine for each optimizer step, and between steps whatever is due. Everything that
 // decides anything is a function of the step, so that a resumed run repeats an uninterrupted one bit for bit.
+import { gpuPeak } from "#core/planner/gpus";
+import { trainingFlopsPerToken } from "#core/planner/model-size";
 import type { BaseReference } from "#core/runs/adapter-base";
 import { formatRecord, type MetricRecord, type MetricsWriter, metricsFile } from "#core/runs/metrics";
 import { peakMemoryBytes } from "#core/runs/peak-memory";
@@ -120,7 +122,9 @@ export class TrainingLoop {
       "train/learning_rate": lr,
       "train/grad_norm": result.gradNorm,
       "throughput/tokens_per_second": Math.round(this.#rate.tokensPerSecond * 10) / 10,
-      "memory/peak_bytes": await peakMemoryBytes(),
+      ...this.#mfu(),
+      "memory/peak_bytes":
+        prepared.device.gpu === null ? await peakMemoryBytes() : this.#context.trained.plan.totalBytes,
     };
     if (isEvaluationDue) {
       await this.#evaluate(record);
@@ -131,6 +135,17 @@ export class TrainingLoop {
     if (!isLast && isDue(parseDuration(recipe.save_interval), facts, before, after)) {
       await this.#save();
     }
+  }
+
+  /** The share of the GPU's best that training reaches; nothing on a processor, or on a GPU that is in no table. */
+  #mfu(): { readonly "throughput/mfu"?: number } {
+    const { recipe, device, modelConfig } = this.#context.prepared;
+    const peak = device.gpu === null ? null : gpuPeak(device.gpu.name, recipe.precision);
+    if (peak === null) {
+      return {};
+    }
+    const flops = this.#rate.tokensPerSecond * trainingFlopsPerToken(modelConfig, recipe.max_seq_len);
+    return { "throughput/mfu": Number((flops / peak.flopsPerSecond).toPrecision(4)) };
   }
 
   /** Appends `record` with the evaluation in it. After a stop the record goes without, and a resume adds it. */

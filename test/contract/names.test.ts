@@ -39,10 +39,19 @@ describe("the contract", () => {
       "runs.start",
       "runs.start-quickstart",
       "tokenizers.explain",
+      "tokenizers.explain-word",
       "tokenizers.inspect",
       "tokenizers.list",
+      "tokenizers.overlap",
+      "tokenizers.vocabulary",
     ]);
-    expect(Object.keys(contract.streams).toSorted()).toEqual(["models.export", "models.generate", "tokenizers.train"]);
+    expect(Object.keys(contract.streams).toSorted()).toEqual([
+      "models.export",
+      "models.generate",
+      "tokenizers.compare",
+      "tokenizers.savings",
+      "tokenizers.train",
+    ]);
     expect(Object.keys(contract.events).toSorted()).toEqual([
       "app.settings-changed",
       "models.engine-lost",

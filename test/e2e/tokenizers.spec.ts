@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { expect, expectAccessible, openWindow, runTokenizer, sourceRoute, test } from "./feature-window.ts";
 
@@ -97,4 +98,54 @@ test("the view is accessible in both themes", async ({ trainedHome }) => {
     await expectAccessible(page);
     await app.close();
   }
+});
+
+test("tokenizers are compared on texts, annotated entities and terms", async ({ trainedHome }) => {
+  const { app, page } = await openWindow(trainedHome, "tokenizers/compare");
+  const corpus = path.resolve(import.meta.dirname, "../../resources/sample/abstracts.jsonl");
+  const iob = path.join(trainedHome, "BC5CDR-chem.tsv");
+  await writeFile(iob, "methotrexate\tB-Chemical\ninhibits\tO\nfolic\tB-Chemical\nacid\tI-Chemical\n");
+  const addFiles = async (index: number, file: string) => {
+    await app.evaluate(({ dialog }, chosen) => {
+      dialog.showOpenDialog = () => Promise.resolve({ canceled: false, filePaths: [chosen] });
+    }, file);
+    await page.getByRole("button", { name: "Add files…" }).nth(index).click();
+    await expect(page.getByText(file)).toBeVisible();
+  };
+  const start = page.getByRole("button", { name: /^Compare tokenizers/ });
+  await expect(page.locator("#compare-note")).toHaveText("add texts, annotated entities or terms");
+  await expect(start).toBeDisabled();
+  await page.getByRole("checkbox", { name: /^tiny/ }).check();
+  await addFiles(0, corpus);
+  await addFiles(1, iob);
+  await page.getByRole("button", { name: "Add BioMedLM’s terms" }).click();
+  await page.getByRole("textbox", { name: "Most frequent names of the entities" }).fill("2");
+  await start.click();
+  const texts = page.getByRole("region", { name: /^Texts/ });
+  await expect(texts.getByRole("row")).toHaveCount(3);
+  const entities = page.getByRole("region", { name: /^Entity break rate/ });
+  await expect(entities).toContainText("BERT-cased");
+  await expect(entities).toContainText("3.012");
+  const terms = page.getByRole("region", { name: /^Terms/ });
+  await expect(terms.getByRole("row")).toHaveCount(1 + 5 + 2);
+  await expect(terms.getByRole("row", { name: /methotrexate/ })).toBeVisible();
+  await expectAccessible(page);
+  await app.close();
+});
+
+test("a word's merges are told, and a vocabulary is searched and laid over another", async ({ trainedHome }) => {
+  const { app, page } = await openWindow(trainedHome, sourceRoute("tokenizers", await runTokenizer(trainedHome)));
+  const word = page.getByRole("region", { name: "Why a word splits where it does" });
+  await expect(word.getByRole("list", { name: "Merges in order" }).getByRole("listitem").first()).toBeVisible();
+  await word.getByRole("textbox").fill("patients");
+  await expect(word).toContainText(/pieces?[;,]/);
+  const vocabulary = page.getByRole("region", { name: "Vocabulary" });
+  await vocabulary.getByRole("textbox", { name: "Search the vocabulary" }).fill("/^ p/");
+  await expect(vocabulary.getByRole("status")).toContainText("of 512 pieces");
+  await vocabulary.getByRole("textbox", { name: "Search the vocabulary" }).fill("/(/");
+  await expect(vocabulary).toContainText("no regular expression");
+  await vocabulary.getByRole("combobox", { name: "beside" }).selectOption({ label: "gpt2" });
+  await expect(page.getByTestId("overlap")).toContainText("pieces in both");
+  await expectAccessible(page);
+  await app.close();
 });

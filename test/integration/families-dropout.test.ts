@@ -10,6 +10,7 @@ import {
   type NativeModel,
   type NativeModelConfig,
 } from "#core/engine/addon";
+import type { Recompute } from "#shared/domain/recipe";
 import { pseudoRandom, tinyConfig, tinyTraining } from "../support/engine.ts";
 import { norm } from "../support/families.ts";
 
@@ -81,7 +82,7 @@ async function lossOf(model: NativeModel, batch: NativeBatch): Promise<number> {
 /** Every tensor whose gradient is not the slope of the loss. */
 async function wrongSlopes(
   config: NativeModelConfig,
-  options: { readonly lora?: NativeLora; readonly microbatchSize: number; readonly recompute: boolean },
+  options: { readonly lora?: NativeLora; readonly microbatchSize: number; readonly recompute: Recompute },
 ): Promise<readonly string[]> {
   const { lora = null, ...training } = options;
   const model = loadAddon().createModel(config, { threads: 1, lora });
@@ -142,14 +143,14 @@ describe("gradients with dropout are those of what is left", () => {
   for (const [family, own] of heads) {
     for (const head of own) {
       it(`in ${family} for ${head}`, async () => {
-        expect(await wrongSlopes(configOf(family, head), { microbatchSize: rows, recompute: false })).toEqual([]);
-        expect(await wrongSlopes(configOf(family, head), { microbatchSize: 2, recompute: true })).toEqual([]);
+        expect(await wrongSlopes(configOf(family, head), { microbatchSize: rows, recompute: "none" })).toEqual([]);
+        expect(await wrongSlopes(configOf(family, head), { microbatchSize: 2, recompute: "full" })).toEqual([]);
       });
     }
     it(`in ${family} for adapters`, async () => {
       const targets = family === "gpt2" ? ["c_attn", "mlp.c_proj"] : ["query", "value", "intermediate.dense"];
       const lora = { rank: 3, alpha: 6, dropout: 0.3, targets };
-      for (const recompute of [false, true]) {
+      for (const recompute of ["none", "selective", "full"] as const) {
         const config = configOf(family, "sequence-classification");
         expect(await wrongSlopes(config, { lora, microbatchSize: 2, recompute })).toEqual([]);
       }

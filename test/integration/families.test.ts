@@ -82,7 +82,7 @@ describe.skipIf(!hasTorch)(`families and heads beside PyTorch${withoutTorch}`, (
     const found: Record<string, readonly string[]> = {};
     for (const each of cases) {
       const microbatchSize = each.batch.choices ?? 1;
-      const model = await openCase(each, { microbatchSize, recompute: true });
+      const model = await openCase(each, { microbatchSize, recompute: "full" });
       const failures = await disagreements(each, model, "fp32");
       if (failures.length > 0) {
         found[each.name] = failures;

@@ -104,7 +104,8 @@ const biomedlmTraining: NativeTrainingOptions = {
   optimizer: { lr: 1e-5, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 1e-5, noDecay: [] },
   gradientClipping: 1,
   precision: "fp32",
-  recompute: false,
+  recompute: "none",
+  stochasticRounding: false,
   optimizerState: "fp32",
   frozen: [],
   labelSmoothing: 0,
@@ -165,9 +166,9 @@ describe.skipIf(!hasTorch)(`a checkpoint with BioMedLM's names and layout${witho
       );
     const fp32 = planned("fp32", {});
     const bf16 = planned("fp32", { precision: "amp_bf16" });
-    const recomputed = planned("fp32", { recompute: true, optimizerState: "8bit" });
-    const loraBf16 = planned("bf16", { precision: "amp_bf16", recompute: true });
-    const loraInt8 = planned("int8", { precision: "amp_bf16", recompute: true });
+    const recomputed = planned("fp32", { recompute: "full", optimizerState: "8bit" });
+    const loraBf16 = planned("bf16", { precision: "amp_bf16", recompute: "full" });
+    const loraInt8 = planned("int8", { precision: "amp_bf16", recompute: "full" });
     for (const plan of [fp32, bf16, recomputed, loraBf16, loraInt8]) {
       expect(plan.parameterCount).toBe(BIOMEDLM_PARAMETERS);
       const parts = [plan.parameterBytes, plan.gradientBytes, plan.optimizerBytes, plan.activationBytes];

@@ -35,6 +35,7 @@ describe("the peak of a run's memory", () => {
   it.each([
     ["in fp32", []],
     ["with recomputation", ["activation_checkpointing=true"]],
+    ["with selective recomputation", ["activation_checkpointing=selective"]],
     ["with recomputation and dropout", ["activation_checkpointing=true", "model.dropout=0.1"]],
     ["in amp_bf16", ["precision=amp_bf16"]],
     ["with an optimizer in 8 bits", ["optimizer.state=8bit"]],

@@ -29,6 +29,7 @@ const ways: readonly (readonly [string, readonly string[]])[] = [
   ["as it is", []],
   ["in fp32 with dropout", ["precision=fp32", "model.dropout=0.1"]],
   ["with recomputation", ["activation_checkpointing=true"]],
+  ["with selective recomputation", ["activation_checkpointing=selective"]],
   ["in amp_bf16", ["precision=amp_bf16"]],
   ["with an optimizer in 8 bits", ["optimizer.state=8bit"]],
   ["with LoRA on bf16", ["model.lora.rank=8", "model.weights=bf16", "precision=amp_bf16"]],

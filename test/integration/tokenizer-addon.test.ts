@@ -13,7 +13,7 @@ const nothing = () => undefined;
 const options = { vocabSize: 300, minFrequency: 1, specialTokens: ["<|endoftext|>"], threads: 1 };
 
 async function aTokenizer(): Promise<NativeTokenizer> {
-  const trainer = addon.createBpeTrainer({ threads: 1 });
+  const trainer = addon.createTokenizerTrainer({ threads: 1 });
   await trainer.add(["low lower lowest slow slower slowest ".repeat(20)]);
   return trainer.train(options, nothing);
 }
@@ -117,9 +117,9 @@ describe("NativeTokenizer", () => {
   });
 });
 
-describe("NativeBpeTrainer", () => {
+describe("NativeTokenizerTrainer", () => {
   it("runs overlapping calls one after the other, in the order they were made", async () => {
-    const trainer = addon.createBpeTrainer({ threads: 2 });
+    const trainer = addon.createTokenizerTrainer({ threads: 2 });
     const adding = [trainer.add(["low low"]), trainer.add(["lower low"])];
     const early = trainer.train(options, nothing);
     const late = trainer.add(["lowest"]);
@@ -133,7 +133,7 @@ describe("NativeBpeTrainer", () => {
   });
 
   it("reports progress up to its end, and rejects with what the listener throws", async () => {
-    const trainer = addon.createBpeTrainer({ threads: 1 });
+    const trainer = addon.createTokenizerTrainer({ threads: 1 });
     await trainer.add([Array.from({ length: 3000 }, (_, index) => `w${index * 7919}`).join(" ")]);
     const seen: (readonly [number, number])[] = [];
     const tokenizer = await trainer.train({ ...options, vocabSize: 2000 }, (merges, total) =>
@@ -150,16 +150,16 @@ describe("NativeBpeTrainer", () => {
   });
 
   it("gives a smaller vocabulary where the text supports no more", async () => {
-    const trainer = addon.createBpeTrainer({ threads: 1 });
+    const trainer = addon.createTokenizerTrainer({ threads: 1 });
     await trainer.add(["abc abc"]);
     const tokenizer = await trainer.train({ ...options, vocabSize: 50_000 }, nothing);
     expect([tokenizer.vocabSize, tokenizer.endOfTextId]).toEqual([260, 259]);
   });
 
   it("refuses requests that make no sense", async () => {
-    expect(() => addon.createBpeTrainer({ threads: 0 })).toThrow(failure("BAD_ARGUMENT", "threads"));
-    expect(() => addon.createBpeTrainer({ threads: 1, maxWordBytes: 1 })).toThrow(failure("BAD_ARGUMENT", "1 bytes"));
-    const trainer = addon.createBpeTrainer({ threads: 1 });
+    expect(() => addon.createTokenizerTrainer({ threads: 0 })).toThrow(failure("BAD_ARGUMENT", "threads"));
+    expect(() => addon.createTokenizerTrainer({ threads: 1, maxWordBytes: 1 })).toThrow(failure("BAD_ARGUMENT", "1 bytes"));
+    const trainer = addon.createTokenizerTrainer({ threads: 1 });
     await expect(trainer.train(options, nothing)).rejects.toThrow(failure("CORPUS_EMPTY", "no text"));
     await trainer.add(["abc"]);
     await expect(trainer.train({ ...options, vocabSize: 256 }, nothing)).rejects.toThrow(

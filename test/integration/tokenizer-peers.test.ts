@@ -160,7 +160,7 @@ describe("a tokenizer of our own", () => {
     const theirFile = path.join(folder.path, "theirs.json");
     theirs.save(theirFile);
     const wanted = await readMerges(theirFile);
-    const trainer = addon.createBpeTrainer({ threads: 2, maxWordBytes: 65_535 });
+    const trainer = addon.createTokenizerTrainer({ threads: 2, maxWordBytes: 65_535 });
     await trainer.add(lines);
     const ours = await trainer.train(
       { vocabSize: 256 + wanted.length, minFrequency: 1, specialTokens: [], threads: 2 },
@@ -173,7 +173,7 @@ describe("a tokenizer of our own", () => {
 
   it("loads in Hugging Face's library and encodes the same there", async () => {
     await using folder = await temporaryFolder();
-    const trainer = addon.createBpeTrainer({ threads: 2 });
+    const trainer = addon.createTokenizerTrainer({ threads: 2 });
     await trainer.add(lines);
     const ours = await trainer.train(
       { vocabSize: 900, minFrequency: 2, specialTokens: ["<|endoftext|>"], threads: 2 },

@@ -4,10 +4,13 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { explainWord } from "#core/tokenizer/explain-word";
 import { createTokenizerHandlers } from "#core/tokenizer/handlers";
 import { compareTokenizers, explainToken, inspectText } from "#core/tokenizer/inspect";
 import { describeTokenizer, loadTokenizer } from "#core/tokenizer/load";
+import { vocabularySavings } from "#core/tokenizer/savings";
 import { saveTokenizer, type TrainingProgress, trainTokenizer } from "#core/tokenizer/train";
+import { searchVocabulary, vocabularyOverlap } from "#core/tokenizer/vocabulary";
 
 const testData =
   process.env["ASSAY_TEST_DATA"] ?? path.resolve(import.meta.dirname, "..", "..", "..", "shared", "data");
@@ -160,7 +163,8 @@ describe("compareTokenizers", () => {
       tokenizers: [directory, "gpt2"],
       inputs: [input],
       terms: [" metformin", " aspirin"],
-      iobFile,
+      iobFiles: [iobFile],
+      topEntities: 2,
     });
     expect(compared.tokenizers).toEqual(["mine", "gpt2"]);
     expect(compared.corpus).toMatchObject({ documents: 1, words: 1200, bytes: Buffer.byteLength(text) });
@@ -170,10 +174,12 @@ describe("compareTokenizers", () => {
     expect(compared.terms?.map(({ term, count }) => [term, count])).toEqual([
       [" metformin", text.split(" metformin").length - 1],
       [" aspirin", 0],
+      [" blood glucose", text.split(" blood glucose").length - 1],
     ]);
     expect(compared.terms?.[0]?.pieces[0]).toEqual([" metformin"]);
-    expect(compared.entities).toMatchObject({ mentions: 2, words: 3 });
-    expect(compared.entities?.rows[0]?.breakRate).toBeGreaterThanOrEqual(1);
+    expect(compared.entities).toMatchObject([{ mentions: 2, words: 3, published: [] }]);
+    expect(compared.corpus?.rows[0]?.wholeWords).toBeGreaterThan(0.5);
+    expect(compared.entities?.[0]?.rows[0]?.breakRate).toBeGreaterThanOrEqual(1);
   });
 });
 
@@ -216,5 +222,89 @@ describe.skipIf(!existsSync(abstracts))("on real abstracts (needs $ASSAY_TEST_DA
     }
     const [own, gpt2] = compared.corpus?.rows ?? [];
     expect(own?.bytesPerToken).toBeGreaterThan(gpt2?.bytesPerToken ?? 0);
+  });
+});
+
+describe("explainWord", () => {
+  it("replays the merges of a word, and says what the vocabulary holds across a border", async () => {
+    const gpt2 = await loadTokenizer("gpt2");
+    const explained = explainWord(gpt2, " cytotoxicity");
+    expect(explained?.pieces).toEqual(inspectText(gpt2, " cytotoxicity").map(({ piece }) => piece));
+    expect(explained?.steps.at(-1)?.pieces).toEqual(explained?.pieces);
+    expect(explained?.steps.map(({ rank }) => rank).every((rank) => rank >= 0 && rank < 50_000)).toBe(true);
+    expect(explained?.wholeId).toBeNull();
+    expect(explained?.borders).toHaveLength((explained?.pieces.length ?? 0) - 1);
+    expect(explainWord(gpt2, " hospital")).toMatchObject({ pieces: [" hospital"], borders: [] });
+    expect(explainWord(gpt2, "")).toBeNull();
+    expect(explainWord(gpt2, "a".repeat(300))).toBeNull();
+  });
+});
+
+describe("a vocabulary as a list", () => {
+  it("is searched by text and by regular expression, and laid over another", async () => {
+    const gpt2 = await loadTokenizer("gpt2");
+    const found = searchVocabulary(gpt2, "hospital", 3);
+    expect(found.entries.every(({ id, piece }) => piece.includes("hospital") && id < 50_257)).toBe(true);
+    expect(found.total).toBeGreaterThanOrEqual(found.entries.length);
+    expect(searchVocabulary(gpt2, "/^ hospital$/", 9).entries).toEqual([{ id: 4436, piece: " hospital" }]);
+    expect(() => searchVocabulary(gpt2, "/(/", 9)).toThrow(/no regular expression/);
+    const directory = path.join(folder, "small");
+    await saveTokenizer((await train(300)).tokenizer, directory);
+    const small = await loadTokenizer(directory);
+    const overlap = vocabularyOverlap(small, gpt2, { examples: 5 });
+    expect(overlap.sizes[0]).toBe(300);
+    expect(overlap.shared).toBeGreaterThanOrEqual(256);
+    expect(overlap.onlyFirst.length + overlap.shared).toBeLessThanOrEqual(300);
+    expect(vocabularyOverlap(gpt2, gpt2).shared).toBe(vocabularyOverlap(gpt2, gpt2).sizes[0]);
+  });
+});
+
+describe("vocabularySavings", () => {
+  it("prices the same text in each vocabulary's tokens", async () => {
+    const directory = path.join(folder, "priced");
+    await saveTokenizer((await train(300)).tokenizer, directory);
+    const savings = await vocabularySavings({
+      source: "gpt2-124m",
+      tokenizers: [directory, "gpt2"],
+      inputs: [input],
+      workspace: folder,
+      gpu: { name: "a100-80gb", mfu: 0.4 },
+    });
+    const [own, gpt2] = savings.rows;
+    expect(own?.savedTokens).toBe(0);
+    expect((gpt2?.tokens ?? 0) * (gpt2?.bytesPerToken ?? 0)).toBeCloseTo(savings.textBytes, 0);
+    expect(gpt2?.savedTokens).toBeCloseTo(1 - (own?.bytesPerToken ?? 0) / (gpt2?.bytesPerToken ?? 1));
+    expect(gpt2?.gpuHours).toBeCloseTo((gpt2?.flops ?? 0) / (312e12 * 0.4) / 3600);
+  });
+});
+
+describe("the laboratory's handlers", () => {
+  it("compare, explain a word, search and lay over", async () => {
+    const { requests, streams } = createTokenizerHandlers({ workspace: () => folder });
+    const context = { signal: new AbortController().signal };
+    const compared = await streams["tokenizers.compare"](
+      { tokenizers: ["gpt2"], inputs: [input], terms: [" metformin"], iobFiles: [], topEntities: 0 },
+      () => undefined,
+      context,
+    );
+    expect(compared).toMatchObject({ tokenizers: ["gpt2"], entities: null, terms: [{ term: " metformin" }] });
+    const explained = await requests["tokenizers.explain-word"]({ tokenizer: "gpt2", word: " metformin" }, context);
+    expect(explained?.pieces.join("")).toBe(" metformin");
+    const found = await requests["tokenizers.vocabulary"]({ tokenizer: "gpt2", search: "zebra", limit: 5 }, context);
+    expect(found.total).toBe(found.entries.length);
+    const overlap = await requests["tokenizers.overlap"](
+      { first: "gpt2", second: "gpt2", ignoreMarks: false },
+      context,
+    );
+    expect(overlap).toMatchObject({ onlyFirst: [], onlySecond: [] });
+    const stopped = new AbortController();
+    stopped.abort();
+    await expect(
+      streams["tokenizers.compare"](
+        { tokenizers: ["gpt2"], inputs: [input], terms: [], iobFiles: [], topEntities: 0 },
+        () => undefined,
+        { signal: stopped.signal },
+      ),
+    ).rejects.toMatchObject({ code: "CANCELLED" });
   });
 });

@@ -112,6 +112,7 @@ run_name: tiny
 seed: 17
 max_seq_len: 32
 threads: 1
+device: ${process.env["ASSAY_TEST_DEVICE"] ?? "cpu"}
 model: {name: gpt2, n_layers: 2, n_heads: 2, d_model: 32, dropout: 0.1}
 tokenizer: {train: {type: byte-bpe, vocab_size: 300}}
 data: {train: ${JSON.stringify(corpus)}, eval: {fraction: 0.1}}

@@ -55,6 +55,10 @@ void CpuBackend::attention_backward(const AttentionBackward& call) {
   const std::int64_t seq_len = call.seq_len;
   const std::int64_t channels = call.heads * call.head_size;
   const std::int64_t row_stride = 3 * channels;
+  const float* const all_qkv = floats(call.qkv);
+  const float* const all_outputs = floats(call.output);
+  const float* const all_d_outputs = floats(call.d_output);
+  float* const d_qkv = floats(call.d_qkv);
   const float scale = attention_scale(call.head_size);
   const std::int64_t scratch_count = scratch_count_of(seq_len);
   const std::int64_t all_heads = call.batch * call.heads;
@@ -72,13 +76,13 @@ void CpuBackend::attention_backward(const AttentionBackward& call) {
     float* corrections = d_scores + kBackwardQueries * kBackwardKeys;
     const std::int64_t qkv_at = sample * seq_len * row_stride + head * call.head_size;
     const std::int64_t output_at = sample * seq_len * channels + head * call.head_size;
-    const float* query = call.qkv + qkv_at;
+    const float* query = all_qkv + qkv_at;
     const float* key = query + channels;
     const float* value = key + channels;
-    const float* d_output = call.d_output + output_at;
-    float* d_key = call.d_qkv + qkv_at + channels;
+    const float* d_output = all_d_outputs + output_at;
+    float* d_key = d_qkv + qkv_at + channels;
     float* d_value = d_key + channels;
-    float* d_query = part == 0 ? call.d_qkv + qkv_at : partials + ((part - 1) * all_heads + item) * partial_count;
+    float* d_query = part == 0 ? d_qkv + qkv_at : partials + ((part - 1) * all_heads + item) * partial_count;
     const std::int64_t d_query_stride = part == 0 ? row_stride : call.head_size;
     const float* log_sum_exp = call.log_sum_exp + item * seq_len;
     const VisibleKeys visible = visible_keys(seq_len, call.causal, call.key_begin, call.key_end, sample);
@@ -87,7 +91,7 @@ void CpuBackend::attention_backward(const AttentionBackward& call) {
 
     // Σ_k p_k dp_k of each query, dropout included, equals its d_output · output.
     for (std::int64_t i = 0; i < seq_len; ++i) {
-      corrections[i] = kernels_.dot(d_output + i * channels, call.output + output_at + i * channels, call.head_size);
+      corrections[i] = kernels_.dot(d_output + i * channels, all_outputs + output_at + i * channels, call.head_size);
     }
     const auto multiply_with = [&](bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
                                    const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride,
@@ -150,7 +154,7 @@ void CpuBackend::attention_backward(const AttentionBackward& call) {
     return;
   }
   parallel_items(parts * call.batch * seq_len * channels, all_heads, [&](std::int64_t item, int) {
-    float* d_query = call.d_qkv + item / call.heads * seq_len * row_stride + item % call.heads * call.head_size;
+    float* d_query = d_qkv + item / call.heads * seq_len * row_stride + item % call.heads * call.head_size;
     for (std::int64_t part = 1; part < parts; ++part) {
       const float* partial = partials + ((part - 1) * all_heads + item) * partial_count;
       for (std::int64_t row = 0; row < seq_len; ++row) {

@@ -27,18 +27,21 @@ std::int64_t attention_cached_count(std::int64_t rows, std::int64_t context, std
 }
 
 void CpuBackend::attention_cached(const AttentionCached& call) {
-  const auto sequences = static_cast<std::int64_t>(call.past.size());
+  const std::int64_t sequences = call.sequences;
   const std::int64_t channels = call.heads * call.head_size;
+  const float* const qkv = floats(call.qkv);
+  float* const key_cache = floats(call.key_cache);
+  float* const value_cache = floats(call.value_cache);
+  float* const output = floats(call.output);
   parallel_items(sequences * call.count * channels, sequences * call.heads, [&](std::int64_t item, int) {
     const std::int64_t sequence = item / call.heads;
     const std::int64_t head = item % call.heads;
     for (std::int64_t i = 0; i < call.count; ++i) {
-      const float* source = call.qkv + (sequence * call.count + i) * 3 * channels + head * call.head_size;
-      const std::int64_t at =
-          (item * call.capacity + call.past[static_cast<std::size_t>(sequence)] + i) * call.head_size;
+      const float* source = qkv + (sequence * call.count + i) * 3 * channels + head * call.head_size;
+      const std::int64_t at = (item * call.capacity + call.past[sequence] + i) * call.head_size;
       const auto bytes = static_cast<std::size_t>(call.head_size) * sizeof(float);
-      std::memcpy(call.key_cache + at, source + channels, bytes);
-      std::memcpy(call.value_cache + at, source + 2 * channels, bytes);
+      std::memcpy(key_cache + at, source + channels, bytes);
+      std::memcpy(value_cache + at, source + 2 * channels, bytes);
     }
   });
   if (call.count <= kFewPositions) {
@@ -48,23 +51,23 @@ void CpuBackend::attention_cached(const AttentionCached& call) {
   const std::int64_t blocks = (call.count + kQueryBlock - 1) / kQueryBlock;
   float* workspace = operation_workspace(threads_ * kForwardScratch);
   std::int64_t work = 0;
-  for (const std::int64_t past : call.past) {
-    work += call.count * (past + call.count) * channels / 8;
+  for (std::int64_t sequence = 0; sequence < sequences; ++sequence) {
+    work += call.count * (call.past[sequence] + call.count) * channels / 8;
   }
   parallel_items(work, sequences * call.heads * blocks, [&](std::int64_t item, int thread) {
     const std::int64_t block = blocks - 1 - item / (sequences * call.heads);
     const std::int64_t sequence = item % (sequences * call.heads) / call.heads;
     const std::int64_t head = item % call.heads;
-    const std::int64_t past = call.past[static_cast<std::size_t>(sequence)];
+    const std::int64_t past = call.past[sequence];
     const std::int64_t first = sequence * call.count + block * kQueryBlock;
     const std::int64_t cache_at = (sequence * call.heads + head) * call.capacity * call.head_size;
     QueryBlock b{};
-    b.query = call.qkv + first * 3 * channels + head * call.head_size;
+    b.query = qkv + first * 3 * channels + head * call.head_size;
     b.query_stride = 3 * channels;
-    b.key = call.key_cache + cache_at;
-    b.value = call.value_cache + cache_at;
+    b.key = key_cache + cache_at;
+    b.value = value_cache + cache_at;
     b.key_stride = b.value_stride = call.head_size;
-    b.output = call.output + first * channels + head * call.head_size;
+    b.output = output + first * channels + head * call.head_size;
     b.output_stride = channels;
     b.first_query = past + block * kQueryBlock;
     b.queries = std::min(kQueryBlock, call.count - block * kQueryBlock);
@@ -77,12 +80,10 @@ void CpuBackend::attention_cached(const AttentionCached& call) {
 
 // A row is one new position of one sequence. In fp32 also where bf16 products are asked for: they would save no time.
 void CpuBackend::attend_few(const AttentionCached& call) const {
-  const std::int64_t rows = static_cast<std::int64_t>(call.past.size()) * call.count;
+  const std::int64_t rows = call.sequences * call.count;
   const std::int64_t channels = call.heads * call.head_size;
   const float scale = attention_scale(call.head_size);
-  const auto keys_of = [&](std::int64_t row) {
-    return call.past[static_cast<std::size_t>(row / call.count)] + row % call.count + 1;
-  };
+  const auto keys_of = [&](std::int64_t row) { return call.past[row / call.count] + row % call.count + 1; };
   std::int64_t longest = 0;
   for (std::int64_t row = 0; row < rows; ++row) {
     longest = std::max(longest, keys_of(row));
@@ -106,12 +107,13 @@ void CpuBackend::attend_few(const AttentionCached& call) const {
       }
       float* scores = workspace + thread * kForwardScratch;
       const std::int64_t cache_at = ((row / call.count * call.heads + head) * call.capacity + key) * call.head_size;
-      const float* query = call.qkv + row * 3 * channels + head * call.head_size;
-      kernels_.row_dots(scores, query, call.key_cache + cache_at, keys, call.head_size);
+      const float* query = call.qkv.f32() + row * 3 * channels + head * call.head_size;
+      kernels_.row_dots(scores, query, call.key_cache.f32() + cache_at, keys, call.head_size);
       maxima[item] = -std::numeric_limits<float>::infinity();
       totals[item] = 0.0F;
       kernels_.softmax_block(scores, keys, scale, maxima + item, totals + item);
-      kernels_.weighted_rows(sums + item * call.head_size, scores, call.value_cache + cache_at, keys, call.head_size);
+      kernels_.weighted_rows(sums + item * call.head_size, scores, call.value_cache.f32() + cache_at, keys,
+                             call.head_size);
     });
     parallel_items(here * pieces * channels, here * call.heads, [&](std::int64_t item, int) {
       const std::int64_t row = first + item / call.heads;
@@ -120,7 +122,7 @@ void CpuBackend::attend_few(const AttentionCached& call) const {
       const float* own_totals = totals + item * pieces;
       const float* own_sums = sums + item * pieces * call.head_size;
       const float maximum = *std::max_element(own_maxima, own_maxima + own_pieces);
-      float* output = call.output + row * channels + item % call.heads * call.head_size;
+      float* output = call.output.f32() + row * channels + item % call.heads * call.head_size;
       std::fill(output, output + call.head_size, 0.0F);
       float total = 0.0F;
       for (std::int64_t piece = 0; piece < own_pieces; ++piece) {

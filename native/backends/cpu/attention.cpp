@@ -99,6 +99,8 @@ void CpuBackend::attention_forward(const AttentionForward& call) {
   const std::int64_t channels = call.heads * call.head_size;
   const std::int64_t blocks = (call.seq_len + kQueryBlock - 1) / kQueryBlock;
   float* workspace = operation_workspace(threads_ * kForwardScratch);
+  const float* const all_qkv = floats(call.qkv);
+  float* const output = floats(call.output);
   parallel_items(attention_work(call.batch, call.seq_len, channels), call.batch * call.heads * blocks,
                  [&](std::int64_t item, int thread) {
                    // The last block sees the most keys: long items first keeps the threads even at the end.
@@ -106,13 +108,13 @@ void CpuBackend::attention_forward(const AttentionForward& call) {
                    const std::int64_t sample = item % (call.batch * call.heads) / call.heads;
                    const std::int64_t head = item % call.heads;
                    const std::int64_t first = block * kQueryBlock;
-                   const float* qkv = call.qkv + sample * call.seq_len * 3 * channels + head * call.head_size;
+                   const float* qkv = all_qkv + sample * call.seq_len * 3 * channels + head * call.head_size;
                    QueryBlock b{};
                    b.query = qkv + first * 3 * channels;
                    b.key = qkv + channels;
                    b.value = qkv + 2 * channels;
                    b.query_stride = b.key_stride = b.value_stride = 3 * channels;
-                   b.output = call.output + (sample * call.seq_len + first) * channels + head * call.head_size;
+                   b.output = output + (sample * call.seq_len + first) * channels + head * call.head_size;
                    b.output_stride = channels;
                    b.log_sum_exp = call.log_sum_exp != nullptr
                                        ? call.log_sum_exp + (sample * call.heads + head) * call.seq_len + first

@@ -42,14 +42,14 @@ std::int64_t classifier_workspace_count(std::int64_t rows, std::int64_t vocab_si
   return chunk * vocab_size + (chunk + 15) / 16 * 16;
 }
 
-void CpuBackend::logits(const float* hidden, const WeightView& weight, const float* bias, float* output,
+void CpuBackend::logits(ConstValues hidden, const WeightView& weight, const float* bias, float* output,
                         std::int64_t rows, std::int64_t channels, std::int64_t vocab_size, bool bf16) {
   Product product;
   product.transpose_b = true;
   product.m = rows;
   product.n = vocab_size;
   product.k = channels;
-  product.a = hidden;
+  product.a = floats(hidden);
   product.a_stride = channels;
   set_weight(product, weight, true);
   product.bf16 = bf16;
@@ -64,7 +64,7 @@ void CpuBackend::logits(const float* hidden, const WeightView& weight, const flo
   parallel(work_of(product), [&](int part) { multiply(tile_of(product, part).product); });
 }
 
-double CpuBackend::classifier_evaluate(const Classifier& call) {
+void CpuBackend::classifier_evaluate(const Classifier& call) {
   const std::int64_t chunk = classifier_chunk_rows(call.rows, call.vocab_size);
   float* chunk_logits = operation_workspace(classifier_workspace_count(call.rows, call.vocab_size));
   float* losses = chunk_logits + chunk * call.vocab_size;
@@ -82,10 +82,10 @@ double CpuBackend::classifier_evaluate(const Classifier& call) {
       total += static_cast<double>(losses[row]);
     }
   }
-  return total;
+  *call.loss += total;
 }
 
-double CpuBackend::classifier_train(const Classifier& call) {
+void CpuBackend::classifier_train(const Classifier& call) {
   const std::int64_t vocab_size = call.vocab_size;
   const std::int64_t channels = call.channels;
   const std::int64_t chunk = classifier_chunk_rows(call.rows, vocab_size);
@@ -94,7 +94,7 @@ double CpuBackend::classifier_train(const Classifier& call) {
   double total = 0.0;
   for (std::int64_t first = 0; first < call.rows; first += chunk) {
     const std::int64_t rows = std::min(chunk, call.rows - first);
-    const float* hidden = call.hidden + first * channels;
+    const float* hidden = floats(call.hidden) + first * channels;
     logits(hidden, call.weight, call.bias, chunk_logits, rows, channels, vocab_size, call.bf16);
     parallel_items(rows * vocab_size, rows, [&](std::int64_t row, int) {
       const std::int32_t target = call.targets[first + row];
@@ -128,7 +128,7 @@ double CpuBackend::classifier_train(const Classifier& call) {
     set_weight(to_hidden, call.weight, true);
     to_hidden.bf16 = call.bf16;
     to_hidden.b_stride = channels;
-    to_hidden.c = call.d_hidden + first * channels;
+    to_hidden.c = floats(call.d_hidden) + first * channels;
     to_hidden.c_stride = channels;
 
     Product to_weight;
@@ -158,7 +158,7 @@ double CpuBackend::classifier_train(const Classifier& call) {
       }
     });
   }
-  return total;
+  *call.loss += total;
 }
 
 } // namespace assay

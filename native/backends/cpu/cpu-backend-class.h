@@ -32,7 +32,7 @@ public:
   void release(void* memory) noexcept override;
   void copy_to_backend(void* target, const void* host_source, std::size_t size_bytes) override;
   void copy_to_host(void* host_target, const void* source, std::size_t size_bytes) override;
-  void zero(float* values, std::int64_t count) override;
+  void zero(void* values, std::size_t size_bytes) override;
   std::size_t workspace_bytes(const WorkspaceRequest& request) const override;
   void reserve_workspace(std::size_t size_bytes) override;
   std::size_t reserved_workspace_bytes() const override { return workspace_bytes_; }
@@ -46,25 +46,25 @@ public:
   void attention_forward(const AttentionForward& call) override;
   void attention_backward(const AttentionBackward& call) override;
   void attention_cached(const AttentionCached& call) override;
-  double classifier_train(const Classifier& call) override;
-  double classifier_evaluate(const Classifier& call) override;
-  void logits(const float* hidden, const WeightView& weight, const float* bias, float* output, std::int64_t rows,
+  void classifier_train(const Classifier& call) override;
+  void classifier_evaluate(const Classifier& call) override;
+  void logits(ConstValues hidden, const WeightView& weight, const float* bias, float* output, std::int64_t rows,
               std::int64_t channels, std::int64_t vocab_size, bool bf16) override;
-  void add(float* target, const float* values, std::int64_t count) override;
-  void dropout(float* values, std::int64_t rows, std::int64_t channels, std::int64_t rows_per_sample,
+  void add(Values target, ConstValues values, std::int64_t count) override;
+  void dropout(Values values, std::int64_t rows, std::int64_t channels, std::int64_t rows_per_sample,
                const Dropout& dropout) override;
-  void copy_columns(float* target, std::int64_t target_stride, const float* source, std::int64_t source_stride,
+  void copy_columns(Values target, std::int64_t target_stride, ConstValues source, std::int64_t source_stride,
                     std::int64_t rows, std::int64_t columns, bool add) override;
-  void activation_forward(float* output, const float* input, std::int64_t count, Activation activation) override;
-  void activation_backward(float* gradient, const float* pre_activation, std::int64_t count,
+  void activation_forward(Values output, ConstValues input, std::int64_t count, Activation activation) override;
+  void activation_backward(Values gradient, ConstValues pre_activation, std::int64_t count,
                            Activation activation) override;
-  void gather_rows(const float* source, const std::int32_t* indices, float* output, std::int64_t rows,
+  void gather_rows(ConstValues source, const std::int32_t* indices, Values output, std::int64_t rows,
                    std::int64_t channels) override;
-  void scatter_add_rows(const float* values, const std::int32_t* indices, float* target, std::int64_t rows,
+  void scatter_add_rows(ConstValues values, const std::int32_t* indices, Values target, std::int64_t rows,
                         std::int64_t channels) override;
-  void convert(const float* source, std::int64_t count, DataType type, void* target) override;
-  double cross_entropy(const CrossEntropy& call) override;
-  double square_sum(const float* values, std::int64_t count) override;
+  void convert(ConstValues source, Values target, std::int64_t count) override;
+  void cross_entropy(const CrossEntropy& call) override;
+  void square_sum(const float* values, std::int64_t count, double* sum) override;
   void adamw_step(const AdamWStep& call) override;
 
 private:
@@ -207,6 +207,15 @@ inline void set_weight(Product& product, const WeightView& weight, bool is_embed
                                                     : NarrowType::kInt8;
   product.b_scales = weight.scales;
   product.b_scales_by_row = is_embedding;
+}
+
+// Activations are fp32 here; another type is the caller's mistake, and must not be read as floats.
+[[noreturn]] void fail_activation_type();
+template <class Pointer> auto* floats(const Pointer& values) {
+  if (values.type != DataType::kF32 && values) {
+    fail_activation_type();
+  }
+  return values.f32();
 }
 
 // What a dropout call needs for one sample.

@@ -114,7 +114,7 @@ void* CpuBackend::allocate(std::size_t size_bytes) {
     fail_allocation(size_bytes, available);
   }
   // Touches every page now, on the threads that will use it, and never during a step.
-  zero(static_cast<float*>(memory), static_cast<std::int64_t>(rounded / sizeof(float)));
+  zero(memory, rounded);
   return memory;
 }
 
@@ -167,10 +167,11 @@ void CpuBackend::copy_to_host(void* host_target, const void* source, std::size_t
   }
 }
 
-void CpuBackend::zero(float* values, std::int64_t count) {
-  parallel(count, [&](int part) {
-    const Range range = share(count, threads_, part, 16);
-    std::memset(values + range.begin, 0, static_cast<std::size_t>(range.count()) * sizeof(float));
+void CpuBackend::zero(void* values, std::size_t size_bytes) {
+  const auto count = static_cast<std::int64_t>(size_bytes);
+  parallel(count / 4, [&](int part) {
+    const Range range = share(count, threads_, part, 64);
+    std::memset(static_cast<std::byte*>(values) + range.begin, 0, static_cast<std::size_t>(range.count()));
   });
 }
 
@@ -215,6 +216,11 @@ CpuBackend::Tile CpuBackend::tile_of(const Product& product, int part) const {
 
 void CpuBackend::multiply(const Product& product) const {
   product_.run(product, product_scratch(omp_get_thread_num()));
+}
+
+void fail_activation_type() {
+  throw Error("NOT_SUPPORTED", "The CPU backend keeps activations in fp32 and was given another type; ask "
+                               "activation_type() what it takes.");
 }
 
 DropoutRow dropout_row(const Dropout& dropout, std::int64_t sample_in_call) {

@@ -14,7 +14,7 @@ namespace {
 //   loss = (1 − ε) w_y nll_y + ε/classes Σ_k w_k nll_k,
 //   d loss / d logit_k = p_k ((1 − ε) w_y + ε/classes Σ_j w_j) − ε/classes w_k − (1 − ε) w_y [k = y].
 double row_loss(const CrossEntropy& call, std::int64_t row, std::int64_t classes) {
-  const float* logits = call.logits + row * call.row_stride;
+  const float* logits = call.logits.f32() + row * call.row_stride;
   const std::int64_t target = call.targets[row];
   const auto logit = [&](std::int64_t k) { return static_cast<double>(logits[k * call.class_stride]); };
   const auto weight = [&](std::int64_t k) {
@@ -38,7 +38,7 @@ double row_loss(const CrossEntropy& call, std::int64_t row, std::int64_t classes
     factor += share * weight(k);
   }
   if (call.d_logits != nullptr) {
-    float* gradient = call.d_logits + row * call.row_stride;
+    float* gradient = call.d_logits.f32() + row * call.row_stride;
     for (std::int64_t k = 0; k < classes; ++k) {
       const double slope =
           factor * std::exp(logit(k) - log_sum_exp) - share * weight(k) - (k == target ? target_weight : 0.0);
@@ -55,7 +55,9 @@ std::int64_t cross_entropy_workspace_count(std::int64_t rows) {
   return 2 * rows;
 }
 
-double CpuBackend::cross_entropy(const CrossEntropy& call) {
+void CpuBackend::cross_entropy(const CrossEntropy& call) {
+  float* const d_logits = floats(call.d_logits);
+  floats(call.logits);
   auto* losses = reinterpret_cast<double*>(operation_workspace(cross_entropy_workspace_count(call.rows)));
   parallel(4 * call.rows * call.classes, [&](int part) {
     const Range rows = share(call.rows, threads_, part);
@@ -65,9 +67,9 @@ double CpuBackend::cross_entropy(const CrossEntropy& call) {
       // A target among the classes that do not count is not scored either.
       const bool is_scored = call.targets[row] >= 0 && call.targets[row] < classes;
       losses[row] = is_scored ? row_loss(call, row, classes) : 0.0;
-      if (call.d_logits != nullptr) {
+      if (d_logits != nullptr) {
         for (std::int64_t k = is_scored ? classes : 0; k < call.classes; ++k) {
-          call.d_logits[row * call.row_stride + k * call.class_stride] = 0.0F;
+          d_logits[row * call.row_stride + k * call.class_stride] = 0.0F;
         }
       }
     }
@@ -76,7 +78,7 @@ double CpuBackend::cross_entropy(const CrossEntropy& call) {
   for (std::int64_t row = 0; row < call.rows; ++row) {
     total += losses[row];
   }
-  return total;
+  *call.loss += total;
 }
 
 } // namespace assay

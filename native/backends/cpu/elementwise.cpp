@@ -3,6 +3,7 @@
 #include "backends/cpu/cpu-backend-class.h"
 
 #include "engine/base/error.h"
+#include "engine/optim/stochastic-rounding.h"
 
 #include <cstring>
 #include <string>
@@ -10,15 +11,14 @@
 namespace assay {
 
 void CpuBackend::embedding_forward(const EmbeddingForward& call) {
+  float* const outputs = floats(call.output);
   const std::int64_t channels = call.channels;
   parallel(call.batch * call.seq_len * channels, [&](int part) {
     const Range rows = share(call.batch * call.seq_len, threads_, part);
     for (std::int64_t row = rows.begin; row < rows.end; ++row) {
       const std::int64_t position = row % call.seq_len;
-      float* output = call.output + row * channels;
-      const std::int64_t past =
-          call.past.empty() ? call.first_position : call.past[static_cast<std::size_t>(row / call.seq_len)];
-      const std::int64_t place = call.positions != nullptr ? call.positions[row] : past + position;
+      float* output = outputs + row * channels;
+      const std::int64_t place = call.positions != nullptr ? call.positions[row] : call.first_position + position;
       const float* place_row = call.position_weight + place * channels;
       const std::int64_t at = call.tokens[row] * channels;
       if (call.token_weight.type == DataType::kF32) {
@@ -46,12 +46,13 @@ void CpuBackend::embedding_forward(const EmbeddingForward& call) {
 void CpuBackend::embedding_backward(const EmbeddingBackward& call) {
   // Several rows may hold the same token: a thread owns columns, and takes the rows in order.
   const std::int64_t channels = call.channels;
+  const float* const d_output = floats(call.d_output);
   float* masked = operation_workspace(threads_ * channels);
   parallel(call.batch * call.seq_len * channels, [&](int part) {
     const Range columns = share(channels, threads_, part, 16);
     for (std::int64_t row = 0; row < call.batch * call.seq_len && columns.count() > 0; ++row) {
       const std::int64_t position = row % call.seq_len;
-      const float* gradient = call.d_output + row * channels + columns.begin;
+      const float* gradient = d_output + row * channels + columns.begin;
       if (call.dropout.probability > 0.0F) {
         float* own = masked + part * channels;
         kernels_.dropout(own, gradient, static_cast<std::uint64_t>(position * channels + columns.begin),
@@ -74,14 +75,18 @@ void CpuBackend::embedding_backward(const EmbeddingBackward& call) {
 
 void CpuBackend::layer_norm_forward(const LayerNormForward& call) {
   const std::int64_t channels = call.channels;
+  const float* const residuals = floats(call.residual);
+  const float* const branches = floats(call.branch);
+  float* const sums = floats(call.residual_output);
+  float* const outputs = floats(call.output);
   parallel(call.rows * channels, [&](int part) {
     const Range rows = share(call.rows, threads_, part);
     for (std::int64_t row = rows.begin; row < rows.end; ++row) {
-      const float* input = call.residual + row * channels;
-      float* output = call.output + row * channels;
-      if (call.branch != nullptr) {
-        const float* branch = call.branch + row * channels;
-        float* sum = call.residual_output + row * channels;
+      const float* input = residuals + row * channels;
+      float* output = outputs + row * channels;
+      if (branches != nullptr) {
+        const float* branch = branches + row * channels;
+        float* sum = sums + row * channels;
         if (call.dropout.probability > 0.0F) {
           // `output` holds the masked branch until the norm overwrites it.
           kernels_.dropout(output, branch, static_cast<std::uint64_t>(row % call.rows_per_sample * channels), channels,
@@ -100,6 +105,12 @@ void CpuBackend::layer_norm_forward(const LayerNormForward& call) {
 
 void CpuBackend::layer_norm_backward(const LayerNormBackward& call) {
   const std::int64_t channels = call.channels;
+  const float* const d_output = floats(call.d_output);
+  const float* const d_output_2 = floats(call.d_output_2);
+  const float* const input = floats(call.input);
+  const float* const d_residual = floats(call.d_residual);
+  float* const d_residual_output = floats(call.d_residual_output);
+  float* const d_branch = floats(call.d_branch);
   const bool is_frozen = call.d_weight == nullptr;
   float* partials = is_frozen ? nullptr : operation_workspace(2 * threads_ * channels);
   parallel(call.rows * channels, [&](int part) {
@@ -111,21 +122,19 @@ void CpuBackend::layer_norm_backward(const LayerNormBackward& call) {
     const Range rows = share(call.rows, threads_, part);
     for (std::int64_t row = rows.begin; row < rows.end; ++row) {
       const std::int64_t at = row * channels;
-      kernels_.layer_norm_backward({call.d_residual_output + at,
-                                    call.d_residual != nullptr ? call.d_residual + at : nullptr, d_weight, d_bias,
-                                    call.d_output + at, call.d_output_2 != nullptr ? call.d_output_2 + at : nullptr,
-                                    call.input + at, call.weight, call.mean[row], call.inverse_deviation[row]},
+      kernels_.layer_norm_backward({d_residual_output + at, d_residual != nullptr ? d_residual + at : nullptr, d_weight,
+                                    d_bias, d_output + at, d_output_2 != nullptr ? d_output_2 + at : nullptr,
+                                    input + at, call.weight, call.mean[row], call.inverse_deviation[row]},
                                    channels);
-      if (call.d_branch == nullptr) {
+      if (d_branch == nullptr) {
         continue;
       }
       if (call.dropout.probability > 0.0F) {
-        kernels_.dropout(call.d_branch + at, call.d_residual_output + at,
+        kernels_.dropout(d_branch + at, d_residual_output + at,
                          static_cast<std::uint64_t>(row % call.rows_per_sample * channels), channels,
                          dropout_row(call.dropout, row / call.rows_per_sample));
       } else {
-        std::memcpy(call.d_branch + at, call.d_residual_output + at,
-                    static_cast<std::size_t>(channels) * sizeof(float));
+        std::memcpy(d_branch + at, d_residual_output + at, static_cast<std::size_t>(channels) * sizeof(float));
       }
     }
   });
@@ -156,77 +165,89 @@ ActivationKernels activation_kernels(const KernelTable& kernels, Activation acti
   return {nullptr, nullptr};
 }
 
-void CpuBackend::add(float* target, const float* values, std::int64_t count) {
+void CpuBackend::add(Values target, ConstValues values, std::int64_t count) {
+  float* const to = floats(target);
+  const float* const from = floats(values);
   parallel(count, [&](int part) {
     const Range range = share(count, threads_, part, 16);
-    kernels_.add_to(target + range.begin, values + range.begin, range.count());
+    kernels_.add_to(to + range.begin, from + range.begin, range.count());
   });
 }
 
-void CpuBackend::dropout(float* values, std::int64_t rows, std::int64_t channels, std::int64_t rows_per_sample,
+void CpuBackend::dropout(Values values, std::int64_t rows, std::int64_t channels, std::int64_t rows_per_sample,
                          const Dropout& dropout) {
   if (dropout.probability <= 0.0F) {
     return;
   }
+  float* const all = floats(values);
   parallel(rows * channels, [&](int part) {
     const Range own = share(rows, threads_, part);
     for (std::int64_t row = own.begin; row < own.end; ++row) {
-      kernels_.dropout(values + row * channels, values + row * channels,
+      kernels_.dropout(all + row * channels, all + row * channels,
                        static_cast<std::uint64_t>(row % rows_per_sample * channels), channels,
                        dropout_row(dropout, row / rows_per_sample));
     }
   });
 }
 
-void CpuBackend::activation_backward(float* gradient, const float* pre_activation, std::int64_t count,
+void CpuBackend::activation_backward(Values gradient, ConstValues pre_activation, std::int64_t count,
                                      Activation activation) {
   const auto backward = activation_kernels(kernels_, activation).backward;
   if (backward == nullptr) {
     return;
   }
+  float* const to = floats(gradient);
+  const float* const sums = floats(pre_activation);
   parallel(count, [&](int part) {
     const Range range = share(count, threads_, part, 16);
-    backward(gradient + range.begin, pre_activation + range.begin, range.count());
+    backward(to + range.begin, sums + range.begin, range.count());
   });
 }
 
-void CpuBackend::gather_rows(const float* source, const std::int32_t* indices, float* output, std::int64_t rows,
+void CpuBackend::gather_rows(ConstValues source, const std::int32_t* indices, Values output, std::int64_t rows,
                              std::int64_t channels) {
+  const float* const from = floats(source);
+  float* const to = floats(output);
   parallel(rows * channels, [&](int part) {
     const Range own = share(rows, threads_, part);
     for (std::int64_t row = own.begin; row < own.end; ++row) {
-      std::memcpy(output + row * channels, source + indices[row] * channels,
+      std::memcpy(to + row * channels, from + indices[row] * channels,
                   static_cast<std::size_t>(channels) * sizeof(float));
     }
   });
 }
 
-void CpuBackend::scatter_add_rows(const float* values, const std::int32_t* indices, float* target, std::int64_t rows,
+void CpuBackend::scatter_add_rows(ConstValues values, const std::int32_t* indices, Values target, std::int64_t rows,
                                   std::int64_t channels) {
+  const float* const from = floats(values);
+  float* const to = floats(target);
   parallel(rows * channels, [&](int part) {
     const Range own = share(rows, threads_, part);
     for (std::int64_t row = own.begin; row < own.end; ++row) {
-      kernels_.add_to(target + indices[row] * channels, values + row * channels, channels);
+      kernels_.add_to(to + indices[row] * channels, from + row * channels, channels);
     }
   });
 }
 
-void CpuBackend::convert(const float* source, std::int64_t count, DataType type, void* target) {
-  if (type == DataType::kInt8) {
+void CpuBackend::convert(ConstValues source, Values target, std::int64_t count) {
+  if (source.type == DataType::kInt8 || target.type == DataType::kInt8) {
     throw Error("NOT_SUPPORTED", "Values cannot be converted to int8 without scales; quantize them by channel.");
   }
   parallel(count, [&](int part) {
     const Range range = share(count, threads_, part, 32);
-    if (type == DataType::kBf16) {
-      kernels_.narrow_bf16(static_cast<std::uint16_t*>(target) + range.begin, source + range.begin, range.count());
+    const ConstValues from = source + range.begin;
+    const Values to = target + range.begin;
+    if (source.type == target.type) {
+      std::memcpy(to.data, from.data, static_cast<std::size_t>(range.count()) * size_of(source.type));
+    } else if (target.type == DataType::kBf16) {
+      kernels_.narrow_bf16(to.bf16(), from.f32(), range.count());
     } else {
-      std::memcpy(static_cast<float*>(target) + range.begin, source + range.begin,
-                  static_cast<std::size_t>(range.count()) * sizeof(float));
+      kernels_.widen_bf16(to.f32(), from.bf16(), range.count());
     }
   });
 }
 
-double CpuBackend::square_sum(const float* values, std::int64_t count) {
+void CpuBackend::square_sum(const float* values, std::int64_t count, double* sum) {
   parallel(count, [&](int part) {
     const Range range = share(count, threads_, part, 4096);
     partial_sums_[static_cast<std::size_t>(part)] = kernels_.square_sum(values + range.begin, range.count());
@@ -235,7 +256,7 @@ double CpuBackend::square_sum(const float* values, std::int64_t count) {
   for (const double partial : partial_sums_) {
     total += partial;
   }
-  return total;
+  *sum += total;
 }
 
 void CpuBackend::adamw_step(const AdamWStep& call) {
@@ -271,6 +292,11 @@ void CpuBackend::adamw_step(const AdamWStep& call) {
       } else {
         kernels_.adamw(call.parameters + at, call.gradients + at, call.first_moment + at, call.second_moment + at, copy,
                        range.count(), own);
+      }
+      if (copy != nullptr && call.stochastic_rounding) {
+        const auto count = static_cast<std::size_t>(range.count());
+        round_stochastically({call.parameters + at, count}, {copy, count}, call.first_parameter + at, call.seed,
+                             call.step);
       }
     }
   });

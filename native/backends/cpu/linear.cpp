@@ -7,13 +7,14 @@
 namespace assay {
 
 void CpuBackend::linear_forward(const LinearForward& call) {
-  float* sums = call.pre_activation != nullptr ? call.pre_activation : call.output;
+  float* const output = floats(call.output);
+  float* const sums = call.pre_activation != nullptr ? floats(call.pre_activation) : output;
   const auto activate = activation_kernels(kernels_, call.activation).forward;
   Product product;
   product.m = call.rows;
   product.n = call.out;
   product.k = call.in;
-  product.a = call.input;
+  product.a = floats(call.input);
   product.a_stride = call.in;
   set_weight(product, call.weight, false);
   product.bf16 = call.bf16;
@@ -25,7 +26,7 @@ void CpuBackend::linear_forward(const LinearForward& call) {
   product.c_stride = call.out;
   const auto activate_block = [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
     for (std::int64_t r = row; r < row + rows; ++r) {
-      activate(call.output + r * call.out + column, sums + r * call.out + column, columns);
+      activate(output + r * call.out + column, sums + r * call.out + column, columns);
     }
   };
   if (activate != nullptr && !call.add) {
@@ -65,20 +66,23 @@ void CpuBackend::multiply_few(const Product& product, const Range& columns) cons
 }
 
 void CpuBackend::linear_backward(const LinearBackward& call) {
+  const float* const d_output = floats(call.d_output);
+  float* const d_input = floats(call.d_input);
+  const float* const pre_activation = floats(call.input_pre_activation);
   const auto activate_backward = activation_kernels(kernels_, call.input_activation).backward;
   Product to_input;
   to_input.transpose_b = true;
   to_input.m = call.rows;
   to_input.n = call.in;
   to_input.k = call.out;
-  to_input.a = call.d_output;
+  to_input.a = d_output;
   to_input.alpha = call.scale;
   to_input.beta = call.add_to_d_input ? 1.0F : 0.0F;
   to_input.a_stride = call.out;
   set_weight(to_input, call.weight, false);
   to_input.bf16 = call.bf16;
   to_input.b_stride = call.out;
-  to_input.c = call.d_input;
+  to_input.c = d_input;
   to_input.c_stride = call.in;
 
   Product to_weight;
@@ -86,9 +90,9 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
   to_weight.m = call.in;
   to_weight.n = call.out;
   to_weight.k = call.rows;
-  to_weight.a = call.input;
+  to_weight.a = floats(call.input);
   to_weight.a_stride = call.in;
-  to_weight.b = call.d_output;
+  to_weight.b = d_output;
   to_weight.alpha = call.scale;
   to_weight.bf16 = call.bf16;
   to_weight.b_stride = call.out;
@@ -98,16 +102,16 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
 
   const auto activate_block = [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
     for (std::int64_t at = row * call.in + column; at < (row + rows) * call.in; at += call.in) {
-      activate_backward(call.d_input + at, call.input_pre_activation + at, columns);
+      activate_backward(d_input + at, pre_activation + at, columns);
     }
   };
-  if (call.input_pre_activation != nullptr && activate_backward != nullptr) {
+  if (pre_activation != nullptr && activate_backward != nullptr) {
     to_input.finish = Finish(activate_block);
   }
 
   // The three results need each other's inputs only, so one team computes them without a barrier between.
   parallel(2 * work_of(to_weight), [&](int part) {
-    if (call.d_input != nullptr) {
+    if (d_input != nullptr) {
       multiply(tile_of(to_input, part).product);
     }
     if (call.d_bias != nullptr) {
@@ -115,8 +119,7 @@ void CpuBackend::linear_backward(const LinearBackward& call) {
       if (!call.accumulate) {
         std::memset(call.d_bias + columns.begin, 0, static_cast<std::size_t>(columns.count()) * sizeof(float));
       }
-      kernels_.column_sum(call.d_bias + columns.begin, call.d_output + columns.begin, call.rows, columns.count(),
-                          call.out);
+      kernels_.column_sum(call.d_bias + columns.begin, d_output + columns.begin, call.rows, columns.count(), call.out);
     }
     if (call.d_weight != nullptr) {
       multiply(tile_of(to_weight, part).product);

@@ -4,6 +4,7 @@
 #include "engine/model/forward-pass.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 
 namespace assay {
@@ -26,44 +27,56 @@ DecodingOptions checked_options(const ModelConfig& c, DecodingOptions options) {
   return options;
 }
 
+// Work over a context is divided by its length rounded up to this, so that a recorded pass serves many positions.
+constexpr std::int64_t kContextStep = 256;
+
+std::uint64_t next_identity() {
+  static std::atomic<std::uint64_t> last = 0;
+  return ++last;
+}
+
 } // namespace
 
 DecodingSession::DecodingSession(TransformerModel& model, const DecodingOptions& options)
-    : model_(model), options_(checked_options(model.config(), options)),
-      positions_(static_cast<std::size_t>(options_.sequences), 0) {
+    : model_(model), options_(checked_options(model.config(), options)), identity_(next_identity()),
+      bf16_(model.inference_precision() == Precision::kAmpBf16 || model.config().weight_type != DataType::kF32),
+      type_(model.backend().activation_type(bf16_)), positions_(static_cast<std::size_t>(options_.sequences), 0) {
   const ModelConfig& c = model.config();
   const std::int64_t rows = options_.rows;
   const std::int64_t widest = std::max(3 * c.d_model, c.d_inner);
   ArenaPlan plan;
+  const auto place = [&](std::int64_t count) { return plan.place(static_cast<std::size_t>(count) * size_of(type_)); };
   const std::size_t tokens = plan.place_values(rows);
+  const std::size_t past = plan.place_values(options_.sequences);
   const std::size_t token_positions = plan.place_values(rows);
   const std::size_t logit_indices = plan.place_values(options_.logit_rows);
-  const std::size_t residual = plan.place_values(rows * c.d_model);
-  const std::size_t norm = plan.place_values(rows * c.d_model);
-  const std::size_t branch = plan.place_values(rows * c.d_model);
-  const std::size_t attention = plan.place_values(rows * c.d_model);
-  const std::size_t wide = plan.place_values(rows * widest);
-  const std::size_t gathered = plan.place_values(options_.logit_rows * c.d_model);
+  const std::size_t residual = place(rows * c.d_model);
+  const std::size_t norm = place(rows * c.d_model);
+  const std::size_t branch = place(rows * c.d_model);
+  const std::size_t attention = place(rows * c.d_model);
+  const std::size_t wide = place(rows * widest);
+  const std::size_t gathered = place(options_.logit_rows * c.d_model);
   const std::size_t logits = plan.place_values(options_.logit_rows * c.vocab_size);
-  const std::size_t adapter_low = plan.place_values(rows * c.lora.rank);
-  const std::size_t adapter_wide = plan.place_values(c.lora.rank > 0 ? rows * widest : 0);
-  const std::size_t caches = plan.place_values(c.n_layers * 2 * options_.sequences * options_.capacity * c.d_model);
+  const std::size_t adapter_low = place(rows * c.lora.rank);
+  const std::size_t adapter_wide = place(c.lora.rank > 0 ? rows * widest : 0);
+  const std::size_t caches = place(c.n_layers * 2 * options_.sequences * options_.capacity * c.d_model);
   memory_ = Buffer(model.backend(), plan.size_bytes());
-  const auto floats = [&](std::size_t offset) { return reinterpret_cast<float*>(memory_.bytes() + offset); };
+  const auto values = [&](std::size_t offset) { return Values(memory_.bytes() + offset, type_); };
   const auto integers = [&](std::size_t offset) { return reinterpret_cast<std::int32_t*>(memory_.bytes() + offset); };
   tokens_ = integers(tokens);
+  past_ = integers(past);
   token_positions_ = integers(token_positions);
   logit_indices_ = integers(logit_indices);
-  residual_ = floats(residual);
-  norm_ = floats(norm);
-  branch_ = floats(branch);
-  attention_ = floats(attention);
-  wide_ = floats(wide);
-  gathered_ = floats(gathered);
-  logits_ = floats(logits);
-  adapter_low_ = floats(adapter_low);
-  adapter_wide_ = floats(adapter_wide);
-  caches_ = floats(caches);
+  residual_ = values(residual);
+  norm_ = values(norm);
+  branch_ = values(branch);
+  attention_ = values(attention);
+  wide_ = values(wide);
+  gathered_ = values(gathered);
+  logits_ = reinterpret_cast<float*>(memory_.bytes() + logits);
+  adapter_low_ = values(adapter_low);
+  adapter_wide_ = values(adapter_wide);
+  caches_ = values(caches);
   host_logits_.resize(static_cast<std::size_t>(options_.logit_rows * c.vocab_size));
   Backend& backend = model.backend();
   backend.reserve_workspace(backend.workspace_bytes({.rows = rows,
@@ -107,10 +120,13 @@ void DecodingSession::upload(std::span<const SequenceTokens> pieces) {
     const auto first_row = static_cast<std::int64_t>(host_tokens_.size());
     const bool joins = !groups_.empty() && groups_.back().count == count &&
                        groups_.back().sequence + groups_.back().sequences == piece.sequence;
+    const std::int64_t end = std::min(
+        (position(piece.sequence) + count + kContextStep - 1) / kContextStep * kContextStep, options_.capacity);
     if (joins) {
       ++groups_.back().sequences;
+      groups_.back().longest = std::max(groups_.back().longest, end);
     } else {
-      groups_.push_back({piece.sequence, 1, first_row, count});
+      groups_.push_back({piece.sequence, 1, first_row, count, end});
     }
     host_tokens_.insert(host_tokens_.end(), piece.tokens.begin(), piece.tokens.end());
     for (std::int64_t i = 0; i < count; ++i) {
@@ -126,14 +142,14 @@ void DecodingSession::upload(std::span<const SequenceTokens> pieces) {
   const std::size_t bytes = host_tokens_.size() * sizeof(std::int32_t);
   model_.backend().copy_to_backend(tokens_, host_tokens_.data(), bytes);
   model_.backend().copy_to_backend(token_positions_, host_positions_.data(), bytes);
+  model_.backend().copy_to_backend(past_, positions_.data(), positions_.size() * sizeof(std::int32_t));
 }
 
 void DecodingSession::append(std::span<const SequenceTokens> pieces, Pass pass) {
   upload(pieces);
-  pass_ = pass;
-  run_layers(pass);
+  run_pass(pass);
   for (const SequenceTokens& piece : pieces) {
-    positions_[static_cast<std::size_t>(piece.sequence)] += static_cast<std::int64_t>(piece.tokens.size());
+    positions_[static_cast<std::size_t>(piece.sequence)] += static_cast<std::int32_t>(piece.tokens.size());
   }
 }
 
@@ -148,18 +164,31 @@ std::span<const float> DecodingSession::logits(std::span<const std::int32_t> row
   if (count == 0) {
     return {};
   }
-  const float* hidden = norm_ + rows.front() * c.d_model;
+  const float* found = logits_;
   const bool are_neighbours = rows.back() - rows.front() == count - 1 && std::is_sorted(rows.begin(), rows.end());
-  if (!are_neighbours) {
-    backend.copy_to_backend(logit_indices_, rows.data(), rows.size_bytes());
-    backend.gather_rows(norm_, logit_indices_, gathered_, count, c.d_model);
-    hidden = gathered_;
+  if (has_logits_ && are_neighbours) {
+    found += rows.front() * c.vocab_size;
+  } else {
+    ConstValues hidden = norm_ + rows.front() * c.d_model;
+    if (!are_neighbours) {
+      backend.copy_to_backend(logit_indices_, rows.data(), rows.size_bytes());
+      backend.gather_rows(norm_, logit_indices_, gathered_, count, c.d_model);
+      hidden = gathered_;
+    }
+    has_logits_ = false;
+    compute_logits(hidden, count);
   }
-  // In fp32 whatever the pass: so few rows cost the reading of the weights.
-  backend.logits(hidden, model_.weights().token_embedding, nullptr, logits_, count, c.d_model, c.vocab_size, false);
   const auto values = static_cast<std::size_t>(count * c.vocab_size);
-  backend.copy_to_host(host_logits_.data(), logits_, values * sizeof(float));
+  backend.copy_to_host(host_logits_.data(), found, values * sizeof(float));
   return std::span<const float>(host_logits_).first(values);
+}
+
+// In fp32 whatever the pass, where activations are: so few rows cost the reading of the weights.
+void DecodingSession::compute_logits(ConstValues hidden, std::int64_t count) {
+  const ModelConfig& c = model_.config();
+  const bool bf16 = type_ == DataType::kBf16;
+  model_.backend().logits(hidden, model_.weights_for(bf16).token_embedding, nullptr, logits_, count, c.d_model,
+                          c.vocab_size, bf16);
 }
 
 std::span<const float> DecodingSession::feed(std::span<const std::int32_t> tokens) {
@@ -179,16 +208,17 @@ std::span<const float> DecodingSession::feed(std::span<const std::int32_t> token
 void DecodingSession::attend(std::size_t layer, bool bf16) {
   const ModelConfig& c = model_.config();
   const std::int64_t sequence_count = options_.capacity * c.d_model;
-  float* keys = caches_ + static_cast<std::int64_t>(layer) * 2 * options_.sequences * sequence_count;
-  float* values = keys + options_.sequences * sequence_count;
+  const Values keys = caches_ + static_cast<std::int64_t>(layer) * 2 * options_.sequences * sequence_count;
+  const Values values = keys + options_.sequences * sequence_count;
   for (const Group& group : groups_) {
     AttentionCached call{};
     call.qkv = wide_ + group.first_row * 3 * c.d_model;
     call.key_cache = keys + group.sequence * sequence_count;
     call.value_cache = values + group.sequence * sequence_count;
     call.output = attention_ + group.first_row * c.d_model;
-    call.past = std::span(positions_)
-                    .subspan(static_cast<std::size_t>(group.sequence), static_cast<std::size_t>(group.sequences));
+    call.past = past_ + group.sequence;
+    call.sequences = group.sequences;
+    call.longest = group.longest;
     call.count = group.count;
     call.capacity = options_.capacity;
     call.heads = c.n_heads;
@@ -198,13 +228,44 @@ void DecodingSession::attend(std::size_t layer, bool bf16) {
   }
 }
 
+// One token of each text is a pass like the last one, and short: what it takes to start its many operations is recorded
+// where the backend can, logits included.
+void DecodingSession::run_pass(Pass pass) {
+  const bool is_bf16 = type_ == DataType::kBf16;
+  const bool bf16 = bf16_ && (pass == Pass::kPrompt || is_bf16);
+  // Outside the pass: copies of the weights are made once.
+  model_.weights_for(is_bf16);
+  const bool is_repeated = pass == Pass::kDecode && row_count_ <= options_.logit_rows &&
+                           std::all_of(groups_.begin(), groups_.end(), [](const Group& g) { return g.count == 1; });
+  has_logits_ = is_repeated;
+  if (!is_repeated) {
+    run_layers(bf16);
+    return;
+  }
+  model_.backend().repeat(key_of_pass(), [&] {
+    run_layers(bf16);
+    compute_logits(norm_, row_count_);
+  });
+}
+
+// FNV-1a over all that the operations of a pass and their arguments follow from.
+std::uint64_t DecodingSession::key_of_pass() const {
+  std::uint64_t key = 0xCBF29CE484222325ULL;
+  const auto add = [&key](std::uint64_t value) { key = (key ^ value) * 0x100000001B3ULL; };
+  add(identity_);
+  for (const Group& group : groups_) {
+    for (const std::int64_t value : {group.sequence, group.sequences, group.longest}) {
+      add(static_cast<std::uint64_t>(value));
+    }
+  }
+  return key;
+}
+
 // Leaves the final norm's output of the new positions in norm_.
-void DecodingSession::run_layers(Pass pass) {
+void DecodingSession::run_layers(bool bf16) {
   const ModelConfig& c = model_.config();
-  const ModelWeights& weights = model_.weights();
+  const ModelWeights& weights = model_.weights_for(type_ == DataType::kBf16);
   Backend& backend = model_.backend();
-  const bool bf16 =
-      pass == Pass::kPrompt && (model_.inference_precision() == Precision::kAmpBf16 || c.weight_type != DataType::kF32);
   PhaseSeconds phases;
   OuterActivations outer{};
   outer.branch = branch_;
@@ -218,11 +279,11 @@ void DecodingSession::run_layers(Pass pass) {
   PassContext context{backend, c, weights, batch, outer, phases};
   context.bf16 = bf16;
   const ForwardPass forward(context);
-  const auto norm = [&](const float* branch, const NormPointers& w) {
+  const auto norm = [&](ConstValues branch, const NormPointers& w) {
     LayerNormForward call{};
     call.residual = residual_;
     call.branch = branch;
-    call.residual_output = branch != nullptr ? residual_ : nullptr;
+    call.residual_output = branch ? residual_ : Values();
     call.weight = w.weight;
     call.bias = w.bias;
     call.output = norm_;
@@ -234,7 +295,7 @@ void DecodingSession::run_layers(Pass pass) {
   };
 
   forward.embed(residual_);
-  const float* branch = nullptr;
+  ConstValues branch;
   for (std::size_t layer = 0; layer < weights.blocks.size(); ++layer) {
     const BlockWeights& block = weights.blocks[layer];
     norm(branch, block.norm_1);

@@ -58,35 +58,45 @@ private:
   // Neighbouring sequences that append equally many tokens: one call of attention.
   struct Group {
     std::int64_t sequence, sequences, first_row, count;
+    std::int64_t longest; // no fewer positions than any of them has then, rounded up
   };
 
   void check(const SequenceTokens& piece) const;
   void upload(std::span<const SequenceTokens> pieces);
-  void run_layers(Pass pass);
+  void run_pass(Pass pass);
+  std::uint64_t key_of_pass() const;
+  void run_layers(bool bf16);
   void attend(std::size_t layer, bool bf16);
+  ConstValues hidden_of(std::span<const std::int32_t> rows);
+  void compute_logits(ConstValues hidden, std::int64_t count);
 
   TransformerModel& model_;
   DecodingOptions options_;
-  std::vector<std::int64_t> positions_; // of each sequence: where it goes on
+  std::uint64_t identity_; // of this session among all that ever were
+  // Products of bf16, for prompts; where activations are bf16 too there is no other way, and all passes take it.
+  bool bf16_;
+  DataType type_;                       // of activations and caches
+  std::vector<std::int32_t> positions_; // of each sequence: where it goes on
   std::vector<Group> groups_;
   std::int64_t row_count_ = 0;
-  Pass pass_ = Pass::kPrompt;
+  bool has_logits_ = false; // of every row, in logits_
   std::vector<std::int32_t> host_tokens_, host_positions_;
 
   Buffer memory_;
   std::int32_t* tokens_ = nullptr;          // (rows)
+  std::int32_t* past_ = nullptr;            // (sequences): positions_ before the pass
   std::int32_t* token_positions_ = nullptr; // (rows)
   std::int32_t* logit_indices_ = nullptr;   // (logit rows)
-  float* residual_ = nullptr;               // (rows, C)
-  float* norm_ = nullptr;                   // (rows, C)
-  float* branch_ = nullptr;                 // (rows, C)
-  float* attention_ = nullptr;              // (rows, C)
-  float* wide_ = nullptr;                   // (rows, 3C or inner)
-  float* gathered_ = nullptr;               // (logit rows, C)
+  Values residual_;                         // (rows, C)
+  Values norm_;                             // (rows, C)
+  Values branch_;                           // (rows, C)
+  Values attention_;                        // (rows, C)
+  Values wide_;                             // (rows, 3C or inner)
+  Values gathered_;                         // (logit rows, C)
   float* logits_ = nullptr;                 // (logit rows, V)
-  float* adapter_low_ = nullptr;            // (rows, rank)
-  float* adapter_wide_ = nullptr;           // (rows, 3C or inner)
-  float* caches_ = nullptr;                 // (L, keys and values, sequences, H, capacity, D)
+  Values adapter_low_;                      // (rows, rank)
+  Values adapter_wide_;                     // (rows, 3C or inner)
+  Values caches_;                           // (L, keys and values, sequences, H, capacity, D)
   std::vector<float> host_logits_;
 };
 

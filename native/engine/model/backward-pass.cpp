@@ -20,8 +20,8 @@ bool trains_embeddings(const ModelGradients& g) {
 
 } // namespace
 
-void BackwardPass::linear(const LinearWeights& w, const LinearGradients& g, const float* d_output, const float* input,
-                          float* d_input, const float* input_pre_activation, std::uint32_t first_site) const {
+void BackwardPass::linear(const LinearWeights& w, const LinearGradients& g, ConstValues d_output, ConstValues input,
+                          Values d_input, ConstValues input_pre_activation, std::uint32_t first_site) const {
   const PhaseTimer timer(p_.phases.linear_backward);
   LinearBackward call{};
   call.d_output = d_output;
@@ -45,10 +45,10 @@ void BackwardPass::linear(const LinearWeights& w, const LinearGradients& g, cons
   const std::int64_t rank = p_.config.lora.rank;
   const bool drops = p_.drops && p_.config.lora.dropout > 0.0F;
   for (std::size_t i = 0; i < w.adapters.size(); ++i) {
-    const AdapterPointers& adapter = w.adapters[i];
-    const AdapterPointers& d_adapter = g.adapters[i];
+    const AdapterPointers<WeightView>& adapter = w.adapters[i];
+    const AdapterPointers<float*>& d_adapter = g.adapters[i];
     const Dropout dropout = p_.dropout(p_.config.lora.dropout, first_site + static_cast<std::uint32_t>(i));
-    const float* seen = input;
+    ConstValues seen = input;
     if (drops) {
       p_.backend.copy_columns(p_.outer.adapter_input, w.in, input, w.in, rows_, w.in, false);
       p_.backend.dropout(p_.outer.adapter_input, rows_, w.in, p_.batch.seq_len, dropout);
@@ -64,7 +64,7 @@ void BackwardPass::linear(const LinearWeights& w, const LinearGradients& g, cons
     down.out = rank;
     down.bf16 = p_.bf16;
     p_.backend.linear_forward(down);
-    const float* d_slice = d_output;
+    ConstValues d_slice = d_output;
     if (adapter.columns != w.out) {
       p_.backend.copy_columns(p_.outer.adapter_wide, adapter.columns, d_output + adapter.first_column, w.out, rows_,
                               adapter.columns, false);
@@ -110,9 +110,9 @@ void BackwardPass::linear(const LinearWeights& w, const LinearGradients& g, cons
 
 // d_norm (and d_output_2) through the norm, plus d_residual, becomes d_residual; d_branch is what of that reaches the
 // branch of the norm's sum.
-void BackwardPass::norm(const NormPointers& weights, const NormPointers& gradients, const float* input,
-                        const float* mean, const float* inverse_deviation, const float* d_output_2,
-                        const float* d_residual, bool has_branch, std::uint32_t site) const {
+void BackwardPass::norm(const NormPointers& weights, const NormPointers& gradients, ConstValues input,
+                        const float* mean, const float* inverse_deviation, ConstValues d_output_2,
+                        ConstValues d_residual, bool has_branch, std::uint32_t site) const {
   const PhaseTimer timer(p_.phases.layer_norm);
   LayerNormBackward call{};
   call.d_output = d_norm_;
@@ -137,9 +137,12 @@ void BackwardPass::norm(const NormPointers& weights, const NormPointers& gradien
 }
 
 // From d_branch, the gradient of the block's branch, to d_norm, that of the inner layers' input.
-void BackwardPass::feed_forward(std::size_t layer, const BlockActivations& a, const float* inner_input) const {
+void BackwardPass::feed_forward(std::size_t layer, const BlockActivations& a, ConstValues inner_input) const {
   const BlockWeights& w = p_.weights.blocks[layer];
   const BlockGradients& g = g_.blocks[layer];
+  if (is_selective_) {
+    forward_.feed_forward_again(layer, a);
+  }
   linear(w.down, g.down, b_.d_branch, a.inner, b_.d_wide, a.inner_sum,
          adapter_site(p_.config, layer, LinearPlace::kDown, 0));
   linear(w.up, g.up, b_.d_wide, inner_input, d_norm_, nullptr, adapter_site(p_.config, layer, LinearPlace::kUp, 0));
@@ -176,8 +179,11 @@ void BackwardPass::block_norms_before(std::size_t layer, const BlockActivations&
   norm(w.norm_2, g.norm_2, a.middle, a.mean_2, a.inverse_deviation_2, nullptr, b_.d_residual, true,
        attention_residual_site(layer));
   attention(layer, a);
+  if (is_selective_) {
+    forward_.norm_1_again(layer, a);
+  }
   const bool needs_norm = needs_d_input || g.norm_1.weight != nullptr;
-  linear(w.qkv, g.qkv, b_.d_wide, a.norm_1, needs_norm ? d_norm_ : nullptr, nullptr,
+  linear(w.qkv, g.qkv, b_.d_wide, a.norm_1, needs_norm ? d_norm_ : Values(), nullptr,
          adapter_site(p_.config, layer, LinearPlace::kQkv, 0));
   if (needs_norm) {
     norm(w.norm_1, g.norm_1, a.input, a.mean_1, a.inverse_deviation_1, nullptr, b_.d_residual, layer > 0,
@@ -190,7 +196,7 @@ void BackwardPass::block_norms_before(std::size_t layer, const BlockActivations&
 void BackwardPass::block_norms_after(std::size_t layer, const BlockActivations& a, bool has_residual_gradient) const {
   const BlockWeights& w = p_.weights.blocks[layer];
   const BlockGradients& g = g_.blocks[layer];
-  norm(w.norm_2, g.norm_2, a.last, a.mean_2, a.inverse_deviation_2, has_residual_gradient ? b_.d_residual : nullptr,
+  norm(w.norm_2, g.norm_2, a.last, a.mean_2, a.inverse_deviation_2, has_residual_gradient ? b_.d_residual : Values(),
        nullptr, true, mlp_residual_site(layer));
   feed_forward(layer, a, a.norm_1);
   norm(w.norm_1, g.norm_1, a.middle, a.mean_1, a.inverse_deviation_1, b_.d_residual, nullptr, true,
@@ -211,8 +217,9 @@ bool BackwardPass::is_trained_below(std::size_t layer) const {
   return false;
 }
 
-void BackwardPass::run(const std::vector<float*>& inputs, const std::vector<BlockActivations>& blocks,
-                       bool recompute) const {
+void BackwardPass::run(const std::vector<Values>& inputs, const std::vector<BlockActivations>& blocks,
+                       Recompute recompute) {
+  is_selective_ = recompute == Recompute::kSelective;
   const bool norms_after = p_.config.norms_come_after();
   if (!norms_after) {
     norm(p_.weights.final_norm, g_.final_norm, inputs.back(), p_.outer.mean_f, p_.outer.inverse_deviation_f, nullptr,
@@ -223,7 +230,7 @@ void BackwardPass::run(const std::vector<float*>& inputs, const std::vector<Bloc
     if (!is_trained_below(i + 1)) {
       return;
     }
-    if (recompute) {
+    if (recompute == Recompute::kFull) {
       // Computing the block again takes d_norm's memory; d_wide's is free between blocks.
       const std::int64_t channels = p_.config.d_model;
       if (norms_after) {
@@ -259,6 +266,7 @@ void BackwardPass::embed() const {
   EmbeddingBackward call{};
   call.tokens = p_.batch.tokens;
   call.d_output = b_.d_residual;
+  call.token_order = p_.batch.token_order;
   call.d_token_weight = g_.token_embedding;
   call.d_position_weight = g_.position_embedding;
   call.batch = p_.batch.batch;

@@ -1,6 +1,7 @@
 // A batch cut into microbatches and brought to the backend.
 #include "engine/model/activations.h"
 
+#include <numeric>
 #include <vector>
 
 namespace assay {
@@ -13,6 +14,20 @@ std::span<const std::int32_t> slice(std::span<const std::int32_t> values, std::i
 
 std::size_t bytes_of(std::span<const std::int32_t> values) {
   return values.size_bytes();
+}
+
+// The rows by their tokens, rows of one token ascending: a counting sort.
+std::vector<std::int32_t> rows_by_token(std::span<const std::int32_t> tokens, std::int64_t vocab_size) {
+  std::vector<std::int32_t> next(static_cast<std::size_t>(vocab_size) + 1, 0);
+  for (const std::int32_t token : tokens) {
+    ++next[static_cast<std::size_t>(token) + 1];
+  }
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<std::int32_t> order(tokens.size());
+  for (std::size_t row = 0; row < tokens.size(); ++row) {
+    order[static_cast<std::size_t>(next[static_cast<std::size_t>(tokens[row])]++)] = static_cast<std::int32_t>(row);
+  }
+  return order;
 }
 
 } // namespace
@@ -70,6 +85,11 @@ DeviceBatch upload(Backend& backend, const ModelConfig& config, const Batch& bat
   device.seq_len = batch.seq_len;
   backend.copy_to_backend(to.tokens, batch.tokens.data(), bytes_of(batch.tokens));
   device.tokens = to.tokens;
+  if (to.token_order != nullptr) {
+    const std::vector<std::int32_t> order = rows_by_token(batch.tokens, config.vocab_size);
+    backend.copy_to_backend(to.token_order, order.data(), bytes_of(order));
+    device.token_order = to.token_order;
+  }
   const auto rows = static_cast<std::size_t>(batch.batch * batch.seq_len);
   if (config.has_token_types()) {
     if (batch.token_types.empty()) {

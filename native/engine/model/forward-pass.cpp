@@ -2,7 +2,7 @@
 
 namespace assay {
 
-void ForwardPass::linear(const LinearWeights& w, const float* input, float* output, float* pre_activation,
+void ForwardPass::linear(const LinearWeights& w, ConstValues input, Values output, Values pre_activation,
                          Activation activation, std::uint32_t first_site) const {
   const PhaseTimer timer(p_.phases.linear_forward);
   LinearForward call{};
@@ -20,13 +20,13 @@ void ForwardPass::linear(const LinearWeights& w, const float* input, float* outp
     p_.backend.linear_forward(call);
     return;
   }
-  float* sum = pre_activation != nullptr ? pre_activation : output;
+  const Values sum = pre_activation != nullptr ? pre_activation : output;
   call.output = sum;
   p_.backend.linear_forward(call);
   const std::int64_t rank = p_.config.lora.rank;
   for (std::size_t i = 0; i < w.adapters.size(); ++i) {
-    const AdapterPointers& adapter = w.adapters[i];
-    const float* seen = input;
+    const AdapterPointers<WeightView>& adapter = w.adapters[i];
+    ConstValues seen = input;
     if (p_.drops && p_.config.lora.dropout > 0.0F) {
       p_.backend.copy_columns(p_.outer.adapter_input, w.in, input, w.in, rows_, w.in, false);
       p_.backend.dropout(p_.outer.adapter_input, rows_, w.in, p_.batch.seq_len,
@@ -64,13 +64,15 @@ void ForwardPass::linear(const LinearWeights& w, const float* input, float* outp
   }
 }
 
-void ForwardPass::norm(const NormPointers& weights, const float* residual, bool with_branch, float* sum, float* output,
+void ForwardPass::norm(const NormPointers& weights, ConstValues residual, bool with_branch, Values sum, Values output,
                        float* mean, float* inverse_deviation, std::uint32_t site) const {
   const PhaseTimer timer(p_.phases.layer_norm);
   LayerNormForward call{};
   call.residual = residual;
-  call.branch = with_branch ? p_.outer.branch : nullptr;
-  call.residual_output = with_branch ? sum : nullptr;
+  if (with_branch) {
+    call.branch = p_.outer.branch;
+    call.residual_output = sum;
+  }
   call.weight = weights.weight;
   call.bias = weights.bias;
   call.output = output;
@@ -86,7 +88,7 @@ void ForwardPass::norm(const NormPointers& weights, const float* residual, bool 
   p_.backend.layer_norm_forward(call);
 }
 
-void ForwardPass::embed(float* input) const {
+void ForwardPass::embed(Values input) const {
   const bool norms_after = p_.config.norms_come_after();
   const Dropout dropout = p_.dropout(p_.config.embd_pdrop, kEmbeddingSite);
   EmbeddingForward call{};
@@ -114,7 +116,7 @@ void ForwardPass::embed(float* input) const {
   }
 }
 
-void ForwardPass::run_block(std::size_t layer, const BlockActivations& block, const float* residual) const {
+void ForwardPass::run_block(std::size_t layer, const BlockActivations& block, ConstValues residual) const {
   run_to_inner(layer, block, residual);
   run_from_inner(layer, block);
 }
@@ -127,6 +129,21 @@ void ForwardPass::run_block_again(std::size_t layer, const BlockActivations& blo
   }
 }
 
+void ForwardPass::norm_1_again(std::size_t layer, const BlockActivations& a) const {
+  // The statistics come out as they were.
+  norm(p_.weights.blocks[layer].norm_1, p_.config.norms_come_after() ? a.middle : a.input, false, nullptr, a.norm_1,
+       a.mean_1, a.inverse_deviation_1, 0);
+}
+
+void ForwardPass::feed_forward_again(std::size_t layer, const BlockActivations& a) const {
+  if (p_.config.norms_come_after()) {
+    norm_1_again(layer, a);
+  } else {
+    norm(p_.weights.blocks[layer].norm_2, a.middle, false, nullptr, a.norm_2, a.mean_2, a.inverse_deviation_2, 0);
+  }
+  p_.backend.activation_forward(a.inner, a.inner_sum, rows_ * p_.config.d_inner, p_.config.activation);
+}
+
 void ForwardPass::run_from_inner(std::size_t layer, const BlockActivations& a) const {
   const BlockWeights& w = p_.weights.blocks[layer];
   linear(w.down, a.inner, p_.outer.branch, nullptr, Activation::kNone,
@@ -136,14 +153,14 @@ void ForwardPass::run_from_inner(std::size_t layer, const BlockActivations& a) c
   }
 }
 
-void ForwardPass::run_to_inner(std::size_t layer, const BlockActivations& a, const float* residual) const {
+void ForwardPass::run_to_inner(std::size_t layer, const BlockActivations& a, ConstValues residual) const {
   const ModelConfig& c = p_.config;
   const BlockWeights& w = p_.weights.blocks[layer];
   const bool norms_after = c.norms_come_after();
-  const float* attention_input = a.input;
+  ConstValues attention_input = a.input;
   if (!norms_after) {
-    norm(w.norm_1, residual != nullptr ? residual : a.input, residual != nullptr, a.input, a.norm_1, a.mean_1,
-         a.inverse_deviation_1, layer > 0 ? mlp_residual_site(layer - 1) : 0);
+    norm(w.norm_1, residual != nullptr ? residual : ConstValues(a.input), residual != nullptr, a.input, a.norm_1,
+         a.mean_1, a.inverse_deviation_1, layer > 0 ? mlp_residual_site(layer - 1) : 0);
     attention_input = a.norm_1;
   }
   linear(w.qkv, attention_input, a.qkv, nullptr, Activation::kNone, adapter_site(c, layer, LinearPlace::kQkv, 0));
@@ -166,7 +183,7 @@ void ForwardPass::run_to_inner(std::size_t layer, const BlockActivations& a, con
   }
   linear(w.attention_output, a.attention, p_.outer.branch, nullptr, Activation::kNone,
          adapter_site(c, layer, LinearPlace::kAttentionOutput, 0));
-  const float* inner_input = nullptr;
+  ConstValues inner_input;
   if (norms_after) {
     norm(w.norm_1, a.input, true, a.middle, a.norm_1, a.mean_1, a.inverse_deviation_1, attention_residual_site(layer));
     inner_input = a.norm_1;
@@ -177,16 +194,16 @@ void ForwardPass::run_to_inner(std::size_t layer, const BlockActivations& a, con
   linear(w.up, inner_input, a.inner, a.inner_sum, c.activation, adapter_site(c, layer, LinearPlace::kUp, 0));
 }
 
-void ForwardPass::final_norm(const float* residual, float* sum) const {
+void ForwardPass::final_norm(ConstValues residual, Values sum) const {
   norm(p_.weights.final_norm, residual, true, sum, p_.outer.norm_f, p_.outer.mean_f, p_.outer.inverse_deviation_f,
        mlp_residual_site(p_.weights.blocks.size() - 1));
 }
 
-const float* ForwardPass::run(const std::vector<float*>& inputs, const std::vector<BlockActivations>& blocks) const {
+ConstValues ForwardPass::run(const std::vector<Values>& inputs, const std::vector<BlockActivations>& blocks) const {
   embed(inputs.front());
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const bool has_pending_branch = i > 0 && !p_.config.norms_come_after();
-    run_block(i, blocks[i], has_pending_branch ? blocks[i - 1].middle : nullptr);
+    run_block(i, blocks[i], has_pending_branch ? blocks[i - 1].middle : Values());
   }
   if (!p_.config.has_final_norm()) {
     return inputs.back();

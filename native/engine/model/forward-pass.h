@@ -54,26 +54,29 @@ public:
   explicit ForwardPass(const PassContext& context) : p_(context), rows_(context.batch.rows()) {}
 
   // Fills what enters block 0.
-  void embed(float* input) const;
+  void embed(Values input) const;
   // `residual` and the branch still to join it, or null where block.input is there already. Norms before: leaves the
   // block's branch in outer.branch, to join block.middle. Norms after: leaves the block's output in block.norm_2.
-  void run_block(std::size_t layer, const BlockActivations& block, const float* residual) const;
+  void run_block(std::size_t layer, const BlockActivations& block, ConstValues residual) const;
   // Computes again, from block.input, what backward reads.
   void run_block_again(std::size_t layer, const BlockActivations& block) const;
+  // Of these only what norms and the activation gave; they read their kept sums.
+  void norm_1_again(std::size_t layer, const BlockActivations& block) const;
+  void feed_forward_again(std::size_t layer, const BlockActivations& block) const;
   // Adds the last branch to `residual`, writing the sum to `sum`, and norms it into outer.norm_f.
-  void final_norm(const float* residual, float* sum) const;
+  void final_norm(ConstValues residual, Values sum) const;
 
   // All of it with one set of buffers a block; returns the final hidden states (M, C).
-  const float* run(const std::vector<float*>& inputs, const std::vector<BlockActivations>& blocks) const;
+  ConstValues run(const std::vector<Values>& inputs, const std::vector<BlockActivations>& blocks) const;
 
-  void linear(const LinearWeights& weights, const float* input, float* output, float* pre_activation,
+  void linear(const LinearWeights& weights, ConstValues input, Values output, Values pre_activation,
               Activation activation, std::uint32_t first_site) const;
 
 private:
-  void run_to_inner(std::size_t layer, const BlockActivations& block, const float* residual) const;
+  void run_to_inner(std::size_t layer, const BlockActivations& block, ConstValues residual) const;
   void run_from_inner(std::size_t layer, const BlockActivations& block) const;
-  void norm(const NormPointers& weights, const float* residual, bool with_branch, float* sum, float* output,
-            float* mean, float* inverse_deviation, std::uint32_t site) const;
+  void norm(const NormPointers& weights, ConstValues residual, bool with_branch, Values sum, Values output, float* mean,
+            float* inverse_deviation, std::uint32_t site) const;
 
   const PassContext& p_;
   std::int64_t rows_;

@@ -87,12 +87,12 @@ HeadTargets Heads::upload(const Batch& batch, std::span<const float> class_weigh
   return found;
 }
 
-void Heads::drop(float* values, std::int64_t rows, std::int64_t rows_per_sample) const {
+void Heads::drop(Values values, std::int64_t rows, std::int64_t rows_per_sample) const {
   p_.backend.dropout(values, rows, p_.config.d_model, rows_per_sample,
                      p_.dropout(p_.config.classifier_pdrop, head_site(p_.config)));
 }
 
-void Heads::transform(const float* input, std::int64_t rows) const {
+void Heads::transform(ConstValues input, std::int64_t rows) const {
   LinearForward dense{};
   dense.input = input;
   dense.weight = p_.weights.transform.weight;
@@ -118,13 +118,13 @@ void Heads::transform(const float* input, std::int64_t rows) const {
   p_.backend.layer_norm_forward(norm);
 }
 
-const float* Heads::transform_all(const float* hidden) const {
+ConstValues Heads::transform_all(ConstValues hidden) const {
   transform(hidden, p_.batch.rows());
   return a_.normed;
 }
 
 // What the small head of a sequence reads, (B, C).
-const float* Heads::pool(const float* hidden, std::int64_t sequences) const {
+ConstValues Heads::pool(ConstValues hidden, std::int64_t sequences) const {
   const std::int64_t channels = p_.config.d_model;
   if (!p_.config.has_pooler()) {
     p_.backend.gather_rows(hidden, a_.sequence_rows, a_.pooled, sequences, channels);
@@ -149,7 +149,7 @@ const float* Heads::pool(const float* hidden, std::int64_t sequences) const {
   return a_.pooled;
 }
 
-void Heads::small_linear(const float* input, std::int64_t rows) const {
+void Heads::small_linear(ConstValues input, std::int64_t rows) const {
   LinearForward call{};
   call.input = input;
   call.weight = p_.weights.head.weight;
@@ -162,7 +162,7 @@ void Heads::small_linear(const float* input, std::int64_t rows) const {
   p_.backend.linear_forward(call);
 }
 
-std::int64_t Heads::predict_small(const float* hidden, const Batch& batch) const {
+std::int64_t Heads::predict_small(ConstValues hidden, const Batch& batch) const {
   const std::int64_t outputs = p_.config.head_outputs();
   if (p_.config.has_sequence_head()) {
     small_linear(pool(hidden, batch.batch), batch.batch);
@@ -172,15 +172,16 @@ std::int64_t Heads::predict_small(const float* hidden, const Batch& batch) const
   return p_.batch.rows() * outputs;
 }
 
-double Heads::small_loss(const Batch& batch, float scale, bool backward) const {
+void Heads::small_loss(const Batch& batch, float scale, bool backward) const {
   const ModelConfig& c = p_.config;
   CrossEntropy call{};
   call.logits = a_.logits;
   call.targets = a_.small_targets;
   call.label_smoothing = c.head == HeadKind::kPretraining ? 0.0F : label_smoothing_;
   call.class_weights = has_class_weights_ ? a_.class_weights : nullptr;
-  call.d_logits = backward ? a_.d_logits : nullptr;
+  call.d_logits = backward ? a_.d_logits : Values();
   call.gradient_scale = scale;
+  call.loss = &(c.head == HeadKind::kPretraining ? a_.losses->sentence : a_.losses->main);
   if (c.head == HeadKind::kSpanQa) {
     // Positions are the classes; the loss is the mean of the start's and the end's.
     call.rows = batch.batch;
@@ -189,13 +190,14 @@ double Heads::small_loss(const Batch& batch, float scale, bool backward) const {
     call.class_stride = 2;
     call.valid = a_.valid;
     call.gradient_scale = scale / 2;
-    const double start = p_.backend.cross_entropy(call);
-    call.logits += 1;
+    p_.backend.cross_entropy(call);
+    call.logits = call.logits + 1;
     call.targets += batch.batch;
     if (backward) {
-      call.d_logits += 1;
+      call.d_logits = call.d_logits + 1;
     }
-    return (start + p_.backend.cross_entropy(call)) / 2;
+    p_.backend.cross_entropy(call);
+    return;
   }
   const std::int64_t outputs = c.head_outputs();
   const std::int64_t rows = c.has_sequence_head() ? batch.batch : p_.batch.rows();
@@ -204,10 +206,10 @@ double Heads::small_loss(const Batch& batch, float scale, bool backward) const {
   call.classes = outputs * choices;
   call.row_stride = outputs * choices;
   call.class_stride = 1;
-  return p_.backend.cross_entropy(call);
+  p_.backend.cross_entropy(call);
 }
 
-void Heads::small_backward(const float* input, std::int64_t rows, float* d_input, const ModelGradients& g,
+void Heads::small_backward(ConstValues input, std::int64_t rows, Values d_input, const ModelGradients& g,
                            bool accumulate) const {
   LinearBackward call{};
   call.d_output = a_.d_logits;
@@ -224,7 +226,7 @@ void Heads::small_backward(const float* input, std::int64_t rows, float* d_input
   p_.backend.linear_backward(call);
 }
 
-Classifier Heads::classifier(const float* hidden, std::int64_t rows, const std::int32_t* targets) const {
+Classifier Heads::classifier(ConstValues hidden, std::int64_t rows, const std::int32_t* targets) const {
   Classifier call{};
   call.hidden = hidden;
   call.weight = p_.weights.token_embedding;
@@ -235,71 +237,69 @@ Classifier Heads::classifier(const float* hidden, std::int64_t rows, const std::
   call.bias = p_.weights.vocabulary_bias;
   call.label_smoothing = label_smoothing_;
   call.bf16 = p_.bf16;
+  call.loss = &a_.losses->main;
   return call;
 }
 
-HeadLoss Heads::run(const float* hidden, const Batch& batch, const HeadTargets& targets) const {
+void Heads::run(ConstValues hidden, const Batch& batch, const HeadTargets& targets) const {
   const ModelConfig& c = p_.config;
-  HeadLoss loss;
   if (c.head == HeadKind::kCausalLm) {
-    loss.main = p_.backend.classifier_evaluate(classifier(hidden, p_.batch.rows(), a_.targets));
+    p_.backend.classifier_evaluate(classifier(hidden, p_.batch.rows(), a_.targets));
   } else if (c.has_masked_lm() && targets.scored_rows > 0) {
     p_.backend.gather_rows(hidden, a_.rows, a_.gathered, targets.scored_rows, c.d_model);
     transform(a_.gathered, targets.scored_rows);
-    loss.main = p_.backend.classifier_evaluate(classifier(a_.normed, targets.scored_rows, a_.targets));
+    p_.backend.classifier_evaluate(classifier(a_.normed, targets.scored_rows, a_.targets));
   }
   if (!c.has_language_model()) {
     predict_small(hidden, batch);
-    loss.main = small_loss(batch, 0.0F, false);
+    small_loss(batch, 0.0F, false);
   } else if (c.head == HeadKind::kPretraining && targets.has_sentence_targets) {
     predict_small(hidden, batch);
-    loss.sentence = small_loss(batch, 0.0F, false);
+    small_loss(batch, 0.0F, false);
   }
-  return loss;
 }
 
-HeadLoss Heads::run_backward(const float* hidden, const Batch& batch, const HeadTargets& targets,
-                             const HeadScale& scale, const ModelGradients& g, bool accumulate) const {
+void Heads::run_backward(ConstValues hidden, const Batch& batch, const HeadTargets& targets, const HeadScale& scale,
+                         const ModelGradients& g, bool accumulate) const {
   const ModelConfig& c = p_.config;
-  float* d_hidden = p_.outer.branch;
+  const Values d_hidden = p_.outer.branch;
   const std::int64_t channels = c.d_model;
   const std::int64_t rows = p_.batch.rows();
-  HeadLoss loss;
   if (c.head == HeadKind::kCausalLm) {
     Classifier call = classifier(hidden, rows, a_.targets);
     call.d_hidden = d_hidden;
     call.d_weight = g.token_embedding;
     call.gradient_scale = scale.main;
     call.accumulate = accumulate;
-    loss.main = p_.backend.classifier_train(call);
-    return loss;
+    p_.backend.classifier_train(call);
+    return;
   }
   if (c.head == HeadKind::kTokenClassification || c.head == HeadKind::kSpanQa) {
-    const float* input = hidden;
+    ConstValues input = hidden;
     if (p_.drops && c.classifier_pdrop > 0.0F) {
       p_.backend.copy_columns(a_.gathered, channels, hidden, channels, rows, channels, false);
       drop(a_.gathered, rows, batch.seq_len);
       input = a_.gathered;
     }
     small_linear(input, rows);
-    loss.main = small_loss(batch, scale.main, true);
+    small_loss(batch, scale.main, true);
     small_backward(input, rows, d_hidden, g, accumulate);
     drop(d_hidden, rows, batch.seq_len);
-    return loss;
+    return;
   }
-  p_.backend.zero(d_hidden, rows * channels);
+  p_.backend.zero(d_hidden.data, static_cast<std::size_t>(rows * channels) * size_of(d_hidden.type));
   if (c.has_masked_lm() && targets.scored_rows > 0) {
     p_.backend.gather_rows(hidden, a_.rows, a_.gathered, targets.scored_rows, channels);
     transform(a_.gathered, targets.scored_rows);
     Classifier call = classifier(a_.normed, targets.scored_rows, a_.targets);
     // transform_sum's gradient takes the place of `normed` once that is used up; until then that of `normed` needs one.
-    float* d_normed = p_.outer.branch; // zeroed again below
+    const Values d_normed = p_.outer.branch; // zeroed again below
     call.d_hidden = d_normed;
     call.d_weight = g.token_embedding;
     call.d_bias = g.vocabulary_bias;
     call.gradient_scale = scale.main;
     call.accumulate = accumulate;
-    loss.main = p_.backend.classifier_train(call);
+    p_.backend.classifier_train(call);
     LayerNormBackward norm{};
     norm.d_output = d_normed;
     norm.input = a_.transformed;
@@ -327,20 +327,19 @@ HeadLoss Heads::run_backward(const float* hidden, const Batch& batch, const Head
     dense.accumulate = accumulate;
     dense.bf16 = p_.bf16;
     p_.backend.linear_backward(dense);
-    p_.backend.zero(d_hidden, targets.scored_rows * channels);
+    p_.backend.zero(d_hidden.data, static_cast<std::size_t>(targets.scored_rows * channels) * size_of(d_hidden.type));
     p_.backend.scatter_add_rows(a_.transformed, a_.rows, d_hidden, targets.scored_rows, channels);
   }
   if (c.has_sequence_head() && (c.head != HeadKind::kPretraining || targets.has_sentence_targets)) {
     const std::int64_t sequences = batch.batch;
     const bool is_pretraining = c.head == HeadKind::kPretraining;
     small_linear(pool(hidden, sequences), sequences);
-    const double small = small_loss(batch, is_pretraining ? scale.sentence : scale.main, true);
-    (is_pretraining ? loss.sentence : loss.main) = small;
+    small_loss(batch, is_pretraining ? scale.sentence : scale.main, true);
     small_backward(a_.pooled, sequences, a_.d_pooled, g, accumulate);
     if (!is_pretraining) {
       drop(a_.d_pooled, sequences, 1);
     }
-    const float* d_rows = a_.d_pooled;
+    ConstValues d_rows = a_.d_pooled;
     if (c.has_pooler()) {
       p_.backend.activation_backward(a_.d_pooled, a_.pooled_sum, sequences * channels, Activation::kTanh);
       LinearBackward dense{};
@@ -359,7 +358,6 @@ HeadLoss Heads::run_backward(const float* hidden, const Batch& batch, const Head
     }
     p_.backend.scatter_add_rows(d_rows, a_.sequence_rows, d_hidden, sequences, channels);
   }
-  return loss;
 }
 
 } // namespace assay

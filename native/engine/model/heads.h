@@ -6,12 +6,6 @@
 
 namespace assay {
 
-// Losses of one microbatch: summed over what it scores.
-struct HeadLoss {
-  double main = 0;     // of tokens, or of the small head's rows (weighted)
-  double sentence = 0; // pretraining: of the order of the segments
-};
-
 struct HeadScale {
   float main = 0; // what the summed losses are multiplied by, in the gradient
   float sentence = 0;
@@ -33,27 +27,29 @@ public:
   HeadTargets upload(const Batch& batch, std::span<const float> class_weights) const;
   // The rows alone, for predictions.
   void upload_rows(const Batch& batch) const;
-  const float* small_logits() const { return a_.logits; }
-  // Losses, and with `backward` the gradients of the head's parameters and of the hidden states (outer.branch).
-  HeadLoss run(const float* hidden, const Batch& batch, const HeadTargets& targets) const;
-  HeadLoss run_backward(const float* hidden, const Batch& batch, const HeadTargets& targets, const HeadScale& scale,
-                        const ModelGradients& gradients, bool accumulate) const;
+  ConstValues small_logits() const { return a_.logits; }
+  StepSums* losses() const { return a_.losses; }
+  // Adds losses to activations.losses; `run_backward` also finds the gradients of the head's parameters and of the
+  // hidden states (outer.branch).
+  void run(ConstValues hidden, const Batch& batch, const HeadTargets& targets) const;
+  void run_backward(ConstValues hidden, const Batch& batch, const HeadTargets& targets, const HeadScale& scale,
+                    const ModelGradients& gradients, bool accumulate) const;
 
   // The small head's outputs into activations.logits; returns their number.
-  std::int64_t predict_small(const float* hidden, const Batch& batch) const;
+  std::int64_t predict_small(ConstValues hidden, const Batch& batch) const;
   // Masked LM: all rows of `hidden` through the transform; returns where its output lies (M, C).
-  const float* transform_all(const float* hidden) const;
+  ConstValues transform_all(ConstValues hidden) const;
 
 private:
-  void transform(const float* input, std::int64_t rows) const;
-  const float* pool(const float* hidden, std::int64_t sequences) const;
-  void small_linear(const float* input, std::int64_t rows) const;
-  double small_loss(const Batch& batch, float scale, bool backward) const;
-  void small_backward(const float* input, std::int64_t rows, float* d_input, const ModelGradients& g,
+  void transform(ConstValues input, std::int64_t rows) const;
+  ConstValues pool(ConstValues hidden, std::int64_t sequences) const;
+  void small_linear(ConstValues input, std::int64_t rows) const;
+  void small_loss(const Batch& batch, float scale, bool backward) const;
+  void small_backward(ConstValues input, std::int64_t rows, Values d_input, const ModelGradients& g,
                       bool accumulate) const;
-  Classifier classifier(const float* hidden, std::int64_t rows, const std::int32_t* targets) const;
+  Classifier classifier(ConstValues hidden, std::int64_t rows, const std::int32_t* targets) const;
   // Dropout in place, before the small head.
-  void drop(float* values, std::int64_t rows, std::int64_t rows_per_sample) const;
+  void drop(Values values, std::int64_t rows, std::int64_t rows_per_sample) const;
 
   const PassContext& p_;
   const HeadActivations& a_;

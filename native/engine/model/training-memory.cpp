@@ -112,11 +112,14 @@ MemoryPlan TransformerModel::plan_training(const Backend& backend, const ModelCo
   plan.parameter_bytes = layout.size_bytes;
   plan.gradient_bytes = static_cast<std::size_t>(gradient_count) * sizeof(float);
   plan.optimizer_bytes = moment_bytes(options.optimizer_state, gradient_count);
-  plan.activation_bytes = Training{}.lay_out(config, options, nullptr);
+  const ArenaKind kind = arena_kind(backend, options.precision);
+  plan.weight_copy_bytes =
+      kind.type == DataType::kBf16 ? static_cast<std::size_t>(copy_count(layout)) * sizeof(std::uint16_t) : 0;
+  plan.activation_bytes = Training{}.lay_out(config, options, kind, nullptr);
   plan.workspace_bytes = backend.workspace_bytes(
       workspace_request(config, options.microbatch_size * options.seq_len, options.seq_len, true));
-  plan.total_bytes =
-      plan.parameter_bytes + plan.gradient_bytes + plan.optimizer_bytes + plan.activation_bytes + plan.workspace_bytes;
+  plan.total_bytes = plan.parameter_bytes + plan.weight_copy_bytes + plan.gradient_bytes + plan.optimizer_bytes +
+                     plan.activation_bytes + plan.workspace_bytes;
   return plan;
 }
 
@@ -125,6 +128,11 @@ MemoryPlan TransformerModel::prepare_training(const TrainingOptions& options) {
   // The old memory goes first: two plans need not fit side by side. Inference may have borrowed from it.
   training_.reset();
   inference_.reset();
+  if (plan.weight_copy_bytes == 0) {
+    copies_.reset();
+  } else {
+    weight_copies();
+  }
   auto training = std::make_unique<Training>();
   training->options = options;
   training->plan = plan;
@@ -139,7 +147,7 @@ MemoryPlan TransformerModel::prepare_training(const TrainingOptions& options) {
     // A run ends where a frozen tensor lies between: parameters then jump and gradients do not.
     const bool follows = index > 0 && trained[index - 1] && !training->runs.empty();
     if (!follows) {
-      training->runs.push_back({tensor.offset_bytes, training->gradient_count, {}});
+      training->runs.push_back({tensor.offset_bytes, training->gradient_count, index, {}});
     }
     training->gradient_offsets[index] = training->gradient_count;
     training->runs.back().segments.push_back({training->gradient_count - training->runs.back().gradient_offset,
@@ -149,7 +157,7 @@ MemoryPlan TransformerModel::prepare_training(const TrainingOptions& options) {
   training->gradients = Buffer(backend_, plan.gradient_bytes);
   training->moments = Buffer(backend_, plan.optimizer_bytes);
   training->arena = Buffer(backend_, plan.activation_bytes);
-  training->lay_out(config_, options, training->arena.bytes());
+  training->lay_out(config_, options, arena_kind(backend_, options.precision), training->arena.bytes());
   backend_.reserve_workspace(plan.workspace_bytes);
   const auto gradient_at = [&](std::size_t index) {
     const std::int64_t offset = training->gradient_offsets[index];
@@ -168,8 +176,9 @@ MemoryPlan TransformerModel::allocated_memory() const {
   held.optimizer_bytes = training.moments.size_bytes();
   held.activation_bytes = training.arena.size_bytes();
   held.workspace_bytes = backend_.reserved_workspace_bytes();
-  held.total_bytes =
-      held.parameter_bytes + held.gradient_bytes + held.optimizer_bytes + held.activation_bytes + held.workspace_bytes;
+  held.weight_copy_bytes = copies_ != nullptr ? copies_->memory.size_bytes() : 0;
+  held.total_bytes = held.parameter_bytes + held.weight_copy_bytes + held.gradient_bytes + held.optimizer_bytes +
+                     held.activation_bytes + held.workspace_bytes;
   return held;
 }
 

@@ -2,6 +2,7 @@
 // that is large enough, since the two never run at once.
 #include "engine/base/error.h"
 #include "engine/model/heads.h"
+#include "engine/model/weight-values.h"
 
 #include <algorithm>
 
@@ -16,22 +17,38 @@ std::int64_t count_scored(std::span<const std::int32_t> targets) {
   return std::count_if(targets.begin(), targets.end(), [](std::int32_t target) { return target >= 0; });
 }
 
+// Activations of either type, to the end of `all` on the host.
+void append_values(Backend& backend, ConstValues values, std::int64_t count, std::vector<float>& all) {
+  const std::size_t before = all.size();
+  const auto added = static_cast<std::size_t>(count);
+  all.resize(before + added);
+  if (values.type == DataType::kF32) {
+    backend.copy_to_host(all.data() + before, values.data, added * sizeof(float));
+    return;
+  }
+  std::vector<std::uint16_t> narrow(added);
+  backend.copy_to_host(narrow.data(), values.data, added * sizeof(std::uint16_t));
+  std::transform(narrow.begin(), narrow.end(), all.begin() + static_cast<std::ptrdiff_t>(before), from_bf16);
+}
+
 } // namespace
 
-TransformerModel::Inference& TransformerModel::inference_for(std::int64_t batch, std::int64_t seq_len) {
+TransformerModel::Inference& TransformerModel::inference_for(std::int64_t batch, std::int64_t seq_len,
+                                                             Precision precision) {
   if (inference_ == nullptr) {
     inference_ = std::make_unique<Inference>();
   }
   Inference& inference = *inference_;
-  const std::size_t wanted = inference.lay_out(config_, batch, seq_len, nullptr);
+  const ArenaKind kind = arena_kind(backend_, precision);
+  const std::size_t wanted = inference.lay_out(config_, batch, seq_len, kind, nullptr);
   if (training_ != nullptr && wanted <= training_->arena.size_bytes()) {
-    inference.lay_out(config_, batch, seq_len, training_->arena.bytes());
+    inference.lay_out(config_, batch, seq_len, kind, training_->arena.bytes());
   } else {
     if (inference.own.size_bytes() < wanted) {
       inference.own = Buffer();
       inference.own = Buffer(backend_, wanted);
     }
-    inference.lay_out(config_, batch, seq_len, inference.own.bytes());
+    inference.lay_out(config_, batch, seq_len, kind, inference.own.bytes());
   }
   backend_.reserve_workspace(
       backend_.workspace_bytes(workspace_request(config_, batch * seq_len, config_.max_seq_len, false)));
@@ -46,22 +63,19 @@ template <class Use> void TransformerModel::run_forward(const Batch& batch, cons
   if (config_.head == HeadKind::kMultipleChoice) {
     group = std::max(group / batch.choices, std::int64_t{1}) * batch.choices;
   }
-  const Inference& inference = inference_for(group, batch.seq_len);
+  const Precision precision = training_ != nullptr ? training_->options.precision : inference_precision_;
+  const bool bf16 = precision == Precision::kAmpBf16;
+  const Inference& inference = inference_for(group, batch.seq_len, precision);
+  const ModelWeights& weights = weights_for(bf16);
   PhaseSeconds phases;
   for (std::int64_t first = 0; first < batch.batch; first += group) {
     const Batch part = part_of(batch, config_.head, first, std::min(group, batch.batch - first));
-    PassContext context{
-        backend_,
-        config_,
-        weights_,
-        upload(backend_, config_, part,
-               {inference.tokens, inference.token_types, inference.positions, inference.key_begin, inference.key_end}),
-        inference.outer,
-        phases};
-    context.bf16 = (training_ != nullptr ? training_->options.precision : inference_precision_) == Precision::kAmpBf16;
-    const std::vector<float*> inputs(static_cast<std::size_t>(config_.n_layers) + 1, inference.block.input);
+    PassContext context{backend_,        config_, weights, upload(backend_, config_, part, inference.integers),
+                        inference.outer, phases};
+    context.bf16 = bf16;
+    const std::vector<Values> inputs(static_cast<std::size_t>(config_.n_layers) + 1, inference.block.input);
     const std::vector<BlockActivations> blocks(static_cast<std::size_t>(config_.n_layers), inference.block);
-    const float* hidden = ForwardPass(context).run(inputs, blocks);
+    const ConstValues hidden = ForwardPass(context).run(inputs, blocks);
     use(part, context, Heads(context, inference.head), hidden, first);
   }
 }
@@ -69,14 +83,19 @@ template <class Use> void TransformerModel::run_forward(const Batch& batch, cons
 Evaluation TransformerModel::evaluate(const Batch& batch) {
   check_batch(batch, true);
   Evaluation evaluation;
-  run_forward(batch, [&](const Batch& part, const PassContext&, const Heads& heads, const float* hidden, std::int64_t) {
-    const HeadLoss loss = heads.run(hidden, part, heads.upload(part, {}));
-    evaluation.nats += loss.main;
-    evaluation.sentence_nats += loss.sentence;
-    evaluation.token_count +=
-        config_.head == HeadKind::kSpanQa ? (count_scored_ends(part) + 1) / 2 : count_scored(part.targets);
-    evaluation.sentence_count += count_scored(part.sentence_targets);
-  });
+  run_forward(batch,
+              [&](const Batch& part, const PassContext&, const Heads& heads, ConstValues hidden, std::int64_t first) {
+                if (first == 0) {
+                  backend_.zero(heads.losses(), sizeof(StepSums));
+                }
+                heads.run(hidden, part, heads.upload(part, {}));
+                evaluation.token_count +=
+                    config_.head == HeadKind::kSpanQa ? (count_scored_ends(part) + 1) / 2 : count_scored(part.targets);
+                evaluation.sentence_count += count_scored(part.sentence_targets);
+              });
+  const StepSums sums = read_sums(inference_->head);
+  evaluation.nats = sums.main_loss(config_.head);
+  evaluation.sentence_nats = sums.sentence;
   return evaluation;
 }
 
@@ -93,19 +112,17 @@ Evaluation TransformerModel::evaluate(std::span<const std::int32_t> inputs, std:
 std::vector<float> TransformerModel::predict(const Batch& batch) {
   check_batch(batch, false);
   std::vector<float> all;
-  run_forward(batch, [&](const Batch& part, const PassContext& context, const Heads& heads, const float* hidden,
+  run_forward(batch, [&](const Batch& part, const PassContext& context, const Heads& heads, ConstValues hidden,
                          std::int64_t) {
     Batch without_targets = part;
     without_targets.targets = {};
     if (!config_.has_language_model()) {
       heads.upload_rows(without_targets);
       const std::int64_t count = heads.predict_small(hidden, without_targets);
-      const std::size_t before = all.size();
-      all.resize(before + static_cast<std::size_t>(count));
-      backend_.copy_to_host(all.data() + before, heads.small_logits(), static_cast<std::size_t>(count) * sizeof(float));
+      append_values(backend_, heads.small_logits(), count, all);
       return;
     }
-    const float* rows = config_.has_masked_lm() ? heads.transform_all(hidden) : hidden;
+    const ConstValues rows = config_.has_masked_lm() ? heads.transform_all(hidden) : hidden;
     const std::int64_t count = context.batch.rows();
     // In groups of rows, so that a device needs no memory for all of them.
     const std::int64_t group = std::min<std::int64_t>(count, 64);
@@ -114,7 +131,7 @@ std::vector<float> TransformerModel::predict(const Batch& batch) {
     all.resize(at + static_cast<std::size_t>(count * config_.vocab_size));
     for (std::int64_t first = 0; first < count; first += group) {
       const std::int64_t here = std::min(group, count - first);
-      backend_.logits(rows + first * config_.d_model, weights_.token_embedding, weights_.vocabulary_bias,
+      backend_.logits(rows + first * config_.d_model, context.weights.token_embedding, context.weights.vocabulary_bias,
                       rows_on_backend.floats(), here, config_.d_model, config_.vocab_size, context.bf16);
       const auto values = static_cast<std::size_t>(here * config_.vocab_size);
       backend_.copy_to_host(all.data() + at, rows_on_backend.floats(), values * sizeof(float));
@@ -130,11 +147,10 @@ std::vector<float> TransformerModel::predict_sentence_order(const Batch& batch) 
   }
   check_batch(batch, false);
   std::vector<float> all;
-  run_forward(batch, [&](const Batch& part, const PassContext&, const Heads& heads, const float* hidden, std::int64_t) {
+  run_forward(batch, [&](const Batch& part, const PassContext&, const Heads& heads, ConstValues hidden, std::int64_t) {
     heads.upload_rows(part);
-    const auto count = static_cast<std::size_t>(heads.predict_small(hidden, part));
-    all.resize(all.size() + count);
-    backend_.copy_to_host(all.data() + all.size() - count, heads.small_logits(), count * sizeof(float));
+    const std::int64_t count = heads.predict_small(hidden, part);
+    append_values(backend_, heads.small_logits(), count, all);
   });
   return all;
 }

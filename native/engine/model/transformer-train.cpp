@@ -105,36 +105,32 @@ double TransformerModel::scored_weight(const Batch& batch, std::span<const float
   return sum;
 }
 
-void TransformerModel::run_microbatch(const Microbatch& micro, HeadLossSum& total, PhaseSeconds& phases) {
+void TransformerModel::run_microbatch(const Microbatch& micro, PhaseSeconds& phases) {
   Training& training = *training_;
   const TrainingOptions& options = training.options;
-  const DeviceBatch device =
-      upload(backend_, config_, micro.batch,
-             {training.tokens, training.token_types, training.positions, training.key_begin, training.key_end});
-  PassContext context{backend_, config_, weights_, device, training.outer, phases};
-  context.bf16 = options.precision == Precision::kAmpBf16;
+  const DeviceBatch device = upload(backend_, config_, micro.batch, training.integers);
+  const bool bf16 = options.precision == Precision::kAmpBf16;
+  PassContext context{backend_, config_, weights_for(bf16), device, training.outer, phases};
+  context.bf16 = bf16;
   context.drops = micro.with_dropout;
   context.seed = options.seed;
   context.step = micro.step;
   context.first_sample = micro.first_sample;
-  const float* hidden = ForwardPass(context).run(training.inputs, training.blocks);
+  const ConstValues hidden = ForwardPass(context).run(training.inputs, training.blocks);
   {
     const PhaseTimer timer(phases.classifier);
     const Heads heads(context, training.head, options.label_smoothing, !options.class_weights.empty());
     const HeadTargets targets = heads.upload(micro.batch, options.class_weights);
-    const HeadLoss loss =
-        heads.run_backward(hidden, micro.batch, targets,
-                           {static_cast<float>(1.0 / micro.scored), static_cast<float>(1.0 / micro.scored_sentences)},
-                           training.table, micro.accumulate);
-    total.main += loss.main;
-    total.sentence += loss.sentence;
+    heads.run_backward(hidden, micro.batch, targets,
+                       {static_cast<float>(1.0 / micro.scored), static_cast<float>(1.0 / micro.scored_sentences)},
+                       training.table, micro.accumulate);
   }
   BackwardPass(context, training.table, {training.d_residual, training.d_branch, training.d_wide}, micro.accumulate)
       .run(training.inputs, training.blocks, options.recompute);
 }
 
-double TransformerModel::forward_backward(const Batch& batch, std::uint32_t step, bool with_dropout,
-                                          PhaseSeconds& phases) {
+void TransformerModel::forward_backward(const Batch& batch, std::uint32_t step, bool with_dropout,
+                                        PhaseSeconds& phases) {
   Training& training = prepared();
   const TrainingOptions& options = training.options;
   if (batch.seq_len > options.seq_len) {
@@ -163,22 +159,33 @@ double TransformerModel::forward_backward(const Batch& batch, std::uint32_t step
   // where something may be left out all start from zero.
   const bool writes_first = config_.head == HeadKind::kCausalLm && training.trains_everything;
   if (writes_first) {
-    backend_.zero(training.table.position_embedding, config_.max_seq_len * config_.d_model);
+    backend_.zero(training.table.position_embedding,
+                  static_cast<std::size_t>(config_.max_seq_len * config_.d_model) * sizeof(float));
   } else {
-    backend_.zero(training.gradients.floats(), training.gradient_count);
+    backend_.zero(training.gradients.floats(), static_cast<std::size_t>(training.gradient_count) * sizeof(float));
   }
-  HeadLossSum total;
+  backend_.zero(training.head.losses, sizeof(StepSums));
+  training.scored = micro.scored;
+  training.scored_sentences = micro.scored_sentences;
   for (std::int64_t first = 0; first < batch.batch; first += group) {
     micro.batch = part_of(batch, config_.head, first, std::min(group, batch.batch - first));
     micro.first_sample = static_cast<std::uint32_t>(first);
     micro.accumulate = first > 0 || !writes_first;
-    run_microbatch(micro, total, phases);
+    run_microbatch(micro, phases);
   }
-  return total.main / micro.scored + total.sentence / micro.scored_sentences;
 }
 
-StepResult TransformerModel::update(double loss, bool loss_is_known, std::int64_t step, double learning_rate,
-                                    PhaseSeconds& phases) {
+StepSums TransformerModel::read_sums(const HeadActivations& head) const {
+  StepSums sums{};
+  backend_.copy_to_host(&sums, head.losses, sizeof sums);
+  return sums;
+}
+
+double TransformerModel::mean_loss(const StepSums& sums) const {
+  return sums.main_loss(config_.head) / training_->scored + sums.sentence / training_->scored_sentences;
+}
+
+StepResult TransformerModel::update(bool loss_is_known, std::int64_t step, double learning_rate, PhaseSeconds& phases) {
   Training& training = prepared();
   if (step < 1 || !std::isfinite(learning_rate) || learning_rate < 0) {
     throw Error("TRAINING_OPTIONS_INVALID", "Update " + std::to_string(step) + " at learning rate " +
@@ -186,12 +193,14 @@ StepResult TransformerModel::update(double loss, bool loss_is_known, std::int64_
                                                 " cannot be applied; steps count from 1 and the rate is at least 0.");
   }
   StepResult result;
-  result.loss = loss;
   const PhaseTimer timer(phases.optimizer);
   // The padding between tensors is zero from the start and nobody writes it.
-  const double squares = backend_.square_sum(training.gradients.floats(), training.gradient_count);
-  result.gradient_norm = std::sqrt(squares);
-  if (!std::isfinite(result.gradient_norm) || (loss_is_known && !std::isfinite(loss))) {
+  backend_.zero(&training.head.losses->squares, sizeof(double));
+  backend_.square_sum(training.gradients.floats(), training.gradient_count, &training.head.losses->squares);
+  const StepSums sums = read_sums(training.head);
+  result.loss = loss_is_known ? mean_loss(sums) : std::numeric_limits<double>::quiet_NaN();
+  result.gradient_norm = std::sqrt(sums.squares);
+  if (!std::isfinite(result.gradient_norm) || (loss_is_known && !std::isfinite(result.loss))) {
     return result;
   }
   const double scale = training.options.gradient_clipping
@@ -200,6 +209,10 @@ StepResult TransformerModel::update(double loss, bool loss_is_known, std::int64_
   AdamWStep call = adamw_scalars(training.options.optimizer, step, learning_rate, scale);
   const bool is_8bit = training.options.optimizer_state == OptimizerStateType::k8Bit;
   const std::int64_t moment_count = is_8bit ? training.gradient_count / kMomentBlock : training.gradient_count;
+  const bool writes_copies = wants_copies(training.options.precision == Precision::kAmpBf16);
+  call.stochastic_rounding = training.options.stochastic_rounding;
+  call.seed = training.options.seed;
+  call.step = static_cast<std::uint32_t>(step);
   for (const Training::Run& run : training.runs) {
     const std::int64_t at = run.gradient_offset;
     const std::int64_t moment_at = is_8bit ? at / kMomentBlock : at;
@@ -212,8 +225,17 @@ StepResult TransformerModel::update(double loss, bool loss_is_known, std::int64_
       call.first_codes = codes + at;
       call.second_codes = codes + training.gradient_count + at;
     }
+    if (writes_copies) {
+      call.bf16_parameters = weight_copies().at(run.first_tensor);
+      call.first_parameter = static_cast<std::int64_t>(run.parameter_offset_bytes / sizeof(float));
+    }
     call.segments = run.segments;
     backend_.adamw_step(call);
+  }
+  if (writes_copies) {
+    copies_->rounded_step = call.stochastic_rounding ? step : 0;
+  } else {
+    forget_trained_copies();
   }
   result.applied = true;
   return result;
@@ -222,8 +244,11 @@ StepResult TransformerModel::update(double loss, bool loss_is_known, std::int64_
 StepResult TransformerModel::train_batch(const Batch& batch, std::int64_t step, double learning_rate) {
   const auto start = std::chrono::steady_clock::now();
   PhaseSeconds phases;
-  const double loss = forward_backward(batch, static_cast<std::uint32_t>(step), true, phases);
-  StepResult result = update(loss, true, step, learning_rate, phases);
+  if (training_ != nullptr && training_->options.stochastic_rounding) {
+    round_copies_as_after(step - 1);
+  }
+  forward_backward(batch, static_cast<std::uint32_t>(step), true, phases);
+  StepResult result = update(true, step, learning_rate, phases);
   result.tokens = batch.segments.empty() ? batch.batch * batch.seq_len : count_scored(batch.segments);
   result.phases = phases;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -258,7 +283,8 @@ StepResult TransformerModel::train_step(std::span<const std::int32_t> tokens, st
 
 double TransformerModel::compute_gradients(const Batch& batch) {
   PhaseSeconds phases;
-  return forward_backward(batch, 0, false, phases);
+  forward_backward(batch, 0, false, phases);
+  return mean_loss(read_sums(training_->head));
 }
 
 double TransformerModel::compute_gradients(std::span<const std::int32_t> tokens, std::int64_t batch,
@@ -268,7 +294,7 @@ double TransformerModel::compute_gradients(std::span<const std::int32_t> tokens,
 
 StepResult TransformerModel::apply_update(std::int64_t step, double learning_rate) {
   PhaseSeconds phases;
-  return update(std::numeric_limits<double>::quiet_NaN(), false, step, learning_rate, phases);
+  return update(false, step, learning_rate, phases);
 }
 
 bool TransformerModel::read_stored_moments(std::size_t index, std::vector<float>& first,

@@ -59,13 +59,13 @@ void put(const ParameterTensor& tensor, const StoredTensor& stored, std::span<co
 TransformerModel::TransformerModel(Backend& backend, const ModelConfig& config)
     : backend_(backend), config_(checked(config)), layout_(parameter_layout(config_)),
       parameter_memory_(backend, layout_.size_bytes) {
-  const auto matrix = [&](std::size_t index) {
-    const StoredTensor& tensor = layout_.stored[index];
-    const auto* scales = reinterpret_cast<const float*>(parameter_memory_.bytes() + tensor.scales_offset_bytes);
-    return WeightView(stored_bytes(index), tensor.type, tensor.type == DataType::kInt8 ? scales : nullptr);
-  };
-  weights_ =
-      bind_pointers<WeightView>(config_, layout_, matrix, [&](std::size_t index) { return stored_floats(index); });
+  weights_ = weight_table([this](std::size_t index) { return stored_matrix(index); });
+}
+
+WeightView TransformerModel::stored_matrix(std::size_t index) const {
+  const StoredTensor& tensor = layout_.stored[index];
+  const auto* scales = reinterpret_cast<const float*>(parameter_memory_.bytes() + tensor.scales_offset_bytes);
+  return WeightView(stored_bytes(index), tensor.type, tensor.type == DataType::kInt8 ? scales : nullptr);
 }
 
 TransformerModel::~TransformerModel() = default;
@@ -94,6 +94,10 @@ void TransformerModel::read_stored(std::size_t index, std::vector<float>& values
 }
 
 void TransformerModel::write_stored(std::size_t index, std::span<const float> values) {
+  if (copies_ != nullptr) {
+    copies_->is_stale[index] = true;
+    copies_->rounded_step = 0;
+  }
   const StoredTensor& tensor = layout_.stored[index];
   if (tensor.type == DataType::kF32) {
     backend_.copy_to_backend(stored_bytes(index), values.data(), values.size_bytes());

@@ -29,6 +29,10 @@ enum class Precision : std::uint8_t {
 
 enum class OptimizerStateType : std::uint8_t { kFp32, k8Bit };
 
+// What backward computes again instead of keeping it: nothing; what norms and the activation gave, which their kept
+// sums give cheaply; or all of a block but its input (Chen et al. 2016).
+enum class Recompute : std::uint8_t { kNone, kSelective, kFull };
+
 struct TrainingOptions {
   std::int64_t microbatch_size = 1;
   std::int64_t seq_len = 0;
@@ -37,8 +41,10 @@ struct TrainingOptions {
   DecoupledAdamWOptions optimizer;
   std::optional<double> gradient_clipping;
   Precision precision = Precision::kFp32;
-  // Keeps only the input of each block and computes the rest again in backward (Chen et al. 2016).
-  bool recompute = false;
+  Recompute recompute = Recompute::kNone;
+  // Where the backend wants bf16 copies of the weights: an update rounds them up or down by chance, so that the mean is
+  // exact, instead of to the nearest.
+  bool stochastic_rounding = false;
   OptimizerStateType optimizer_state = OptimizerStateType::kFp32;
   std::vector<std::string> frozen; // patterns over tensor names; under LoRA the base is frozen besides
   float label_smoothing = 0.0F;
@@ -47,6 +53,7 @@ struct TrainingOptions {
 
 struct MemoryPlan {
   std::size_t parameter_bytes = 0;
+  std::size_t weight_copy_bytes = 0; // weights rounded to bf16, for backends that want them so
   std::size_t gradient_bytes = 0;
   std::size_t optimizer_bytes = 0;
   std::size_t activation_bytes = 0;
@@ -75,6 +82,9 @@ struct Evaluation {
   std::int64_t sentence_count = 0;
 };
 
+struct StepSums;
+struct HeadActivations;
+
 class TransformerModel {
 public:
   // Allocates the parameters (zero until initialize() or writing). `backend` outlives the model.
@@ -86,7 +96,9 @@ public:
   Backend& backend() const noexcept { return backend_; }
   const ModelConfig& config() const noexcept { return config_; }
   const ParameterLayout& parameters() const noexcept { return layout_; }
-  const ModelWeights& weights() const noexcept { return weights_; }
+  // What a pass reads: the weights as stored, or bf16 copies of the fp32 ones where the backend wants those. Valid
+  // until weights are written or training is prepared.
+  const ModelWeights& weights_for(bool bf16);
 
   // Normal 0.02 (GPT-2: residual projections 0.02 / √(2 · layers)), biases 0, norms 1 and 0; adapters A normal
   // 1/√in and B 0, so that they change nothing yet. A function of the seed alone. `heads_only` leaves the rest.
@@ -164,10 +176,19 @@ private:
     double scored_sentences = 1.0; // pretraining
   };
 
-  struct HeadLossSum {
-    double main = 0;
-    double sentence = 0;
-  };
+  // Copies of the weights in bf16; transformer-copies.cpp.
+  struct WeightCopies;
+  static std::int64_t copy_count(const ParameterLayout& layout);
+  bool wants_copies(bool bf16) const;
+  WeightCopies& weight_copies();
+  void forget_trained_copies();
+  WeightView stored_matrix(std::size_t index) const;
+  template <class Matrix> ModelWeights weight_table(const Matrix& matrix) const {
+    return bind_pointers<WeightView>(config_, layout_, matrix,
+                                     [this](std::size_t index) { return stored_floats(index); });
+  }
+  // The trained tensors' copies as update `step` leaves them, 0: as they are before the first.
+  void round_copies_as_after(std::int64_t step);
 
   std::byte* stored_bytes(std::size_t index) const;
   // Whole stored tensors as (rows, columns) floats on the host.
@@ -185,11 +206,15 @@ private:
   Training& prepared() const;
   void check_batch(const Batch& batch, bool needs_targets) const;
   double scored_weight(const Batch& batch, std::span<const float> class_weights) const;
-  void run_microbatch(const Microbatch& micro, HeadLossSum& total, PhaseSeconds& phases);
+  void run_microbatch(const Microbatch& micro, PhaseSeconds& phases);
   Batch windows(std::span<const std::int32_t> tokens, std::int64_t batch, std::int64_t seq_len);
-  double forward_backward(const Batch& batch, std::uint32_t step, bool with_dropout, PhaseSeconds& phases);
-  StepResult update(double loss, bool loss_is_known, std::int64_t step, double learning_rate, PhaseSeconds& phases);
-  Inference& inference_for(std::int64_t batch, std::int64_t seq_len);
+  // Leaves gradients, and the sums of the losses on the backend.
+  void forward_backward(const Batch& batch, std::uint32_t step, bool with_dropout, PhaseSeconds& phases);
+  StepResult update(bool loss_is_known, std::int64_t step, double learning_rate, PhaseSeconds& phases);
+  StepSums read_sums(const HeadActivations& head) const;
+  // Of the latest gradients.
+  double mean_loss(const StepSums& sums) const;
+  Inference& inference_for(std::int64_t batch, std::int64_t seq_len, Precision precision);
   // Runs groups of sequences forward; `use` gets each group's part of the batch and its final hidden states.
   template <class Use> void run_forward(const Batch& batch, const Use& use);
 
@@ -199,6 +224,7 @@ private:
   Buffer parameter_memory_;
   ModelWeights weights_;
   Precision inference_precision_ = Precision::kFp32;
+  std::unique_ptr<WeightCopies> copies_;
   std::unique_ptr<Training> training_;
   std::unique_ptr<Inference> inference_;
   struct PendingMoments {

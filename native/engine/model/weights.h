@@ -15,21 +15,21 @@ struct NormPointers {
   float* bias = nullptr;
 };
 
-// A low-rank adapter on some columns of a linear layer: A (in, rank), B (rank, columns).
-struct AdapterPointers {
-  float* a = nullptr;
-  float* b = nullptr;
+// A low-rank adapter on some columns of a linear layer: A (in, rank), B (rank, columns). Matrix is WeightView for
+// weights and float* for gradients.
+template <class Matrix> struct AdapterPointers {
+  Matrix a = {};
+  Matrix b = {};
   std::int64_t first_column = 0;
   std::int64_t columns = 0;
 };
 
-// Matrix is WeightView for weights and float* for gradients.
 template <class Matrix> struct LinearPointers {
   Matrix weight = {};
   float* bias = nullptr;
   std::int64_t in = 0;
   std::int64_t out = 0;
-  std::vector<AdapterPointers> adapters;
+  std::vector<AdapterPointers<Matrix>> adapters;
 };
 
 template <class Matrix> struct BlockPointers {
@@ -74,7 +74,7 @@ ModelPointers<Matrix> bind_pointers(const ModelConfig& config, const ParameterLa
     pointers.in = weight.rows();
     pointers.out = weight.columns();
     for (const LinearPlaces::Adapter& adapter : places.adapters) {
-      pointers.adapters.push_back({values(adapter.a), values(adapter.b), adapter.first_column, adapter.columns});
+      pointers.adapters.push_back({matrix(adapter.a), matrix(adapter.b), adapter.first_column, adapter.columns});
     }
     return pointers;
   };

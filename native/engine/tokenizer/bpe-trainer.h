@@ -7,13 +7,11 @@
 
 #include "engine/tokenizer/merge-learner.h"
 #include "engine/tokenizer/tokenizer.h"
-#include "engine/tokenizer/word-counter.h"
-#include "engine/tokenizer/word-runs.h"
+#include "engine/tokenizer/word-statistics.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,22 +19,17 @@
 
 namespace assay {
 
-struct BpeTrainerOptions {
-  // A word of more bytes (a sequence, base64) is counted in pieces of this size: its merges would cost more than they
-  // tell.
-  std::size_t max_word_bytes = 256;
-  std::uint64_t max_memory_bytes = std::uint64_t{2} << 30;
-  unsigned threads = 1;
-};
-
 struct BpeTrainOptions {
   // Bytes, merges and special tokens together.
   std::uint32_t vocab_size = 0;
   std::uint64_t min_frequency = 2;
   // They take the last ids, in this order.
-  std::vector<std::string> special_tokens;
+  std::vector<std::string> special_tokens = {};
+  // Words that become single tokens whatever their frequency, each as pre-tokenization leaves it (its leading space
+  // counts): merges that join what is left of them are learned last. BAD_ARGUMENT for one that is no single word.
+  std::vector<std::string> protected_words = {};
   // (merges so far, merges wanted), now and then, on the calling thread.
-  std::function<void(std::size_t, std::size_t)> on_progress;
+  std::function<void(std::size_t, std::size_t)> on_progress = {};
 };
 
 struct BpeTrainResult {
@@ -50,40 +43,20 @@ struct BpeTrainResult {
 class BpeTrainer {
 public:
   // Throws BAD_ARGUMENT.
-  explicit BpeTrainer(const BpeTrainerOptions& options);
+  explicit BpeTrainer(const WordStatisticsOptions& options);
 
   // Words do not reach across texts. After an exception (a full disk) the trainer must not be used further.
-  void add(std::span<const std::string_view> texts);
+  void add(std::span<const std::string_view> texts) { words_.add(texts); }
+  const WordStatistics& words() const noexcept { return words_; }
 
-  std::uint64_t word_count() const noexcept { return word_count_; }
-  std::uint64_t byte_count() const noexcept { return byte_count_; }
-  // Reads the temporary file through where there is one.
-  std::uint64_t distinct_words() const;
-  // What the counts take in memory, the temporary file not included.
-  std::uint64_t memory_bytes() const noexcept { return counter_.memory_bytes(); }
-  std::uint64_t temporary_file_bytes() const noexcept { return runs_.file_bytes(); }
-
-  // Can be called again with other options. Throws CORPUS_EMPTY, BAD_ARGUMENT,
-  // BAD_ARGUMENT or OUT_OF_MEMORY.
-  BpeTrainResult train(const BpeTrainOptions& options);
+  // Can be called again with other options. Throws CORPUS_EMPTY, BAD_ARGUMENT or OUT_OF_MEMORY.
+  BpeTrainResult train(const BpeTrainOptions& options) const;
 
 private:
-  struct Tally {
-    std::uint64_t words = 0;
-    std::uint64_t bytes = 0;
-  };
-
-  Tally count_text(std::string_view text, WordCounter& counter) const;
-  void absorb(WordCounter& local);
-  void for_each_word_count(const std::function<void(std::string_view, std::uint64_t)>& take) const;
-  WordList gather_words(std::uint64_t& min_word_count, std::uint64_t& words_left_out) const;
-
-  BpeTrainerOptions options_;
-  WordCounter counter_;
-  WordRuns runs_;
-  std::mutex mutex_;
-  std::uint64_t word_count_ = 0;
-  std::uint64_t byte_count_ = 0;
+  WordStatistics words_;
 };
+
+// Shared by the trainers. Throws BAD_ARGUMENT where one is empty or given twice.
+void check_special_tokens(const std::vector<std::string>& tokens);
 
 } // namespace assay

@@ -5,13 +5,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_map>
 
 namespace assay {
 
 namespace {
 
-constexpr std::uint32_t kByteCount = 256;
 constexpr std::uint32_t kNone = ~std::uint32_t{0};
+constexpr std::uint32_t kArrayBase = 1024;
 constexpr std::size_t kProgressInterval = 256;
 
 struct Pair {
@@ -38,9 +39,9 @@ class MergeLearner {
 public:
   MergeLearner(WordList words, const LearnOptions& options)
       : words_(std::move(words)), options_(options), min_count_(std::max<std::uint64_t>(options.min_frequency, 1)),
-        pair_with_new_on_right_(kByteCount + options.max_merges, kNone),
-        pair_with_new_on_left_(kByteCount + options.max_merges, kNone) {
-    count_byte_pairs();
+        pair_with_new_on_right_(words_.base() + options.max_merges, kNone),
+        pair_with_new_on_left_(words_.base() + options.max_merges, kNone) {
+    count_first_pairs();
   }
 
   std::vector<LearnedMerge> learn() {
@@ -57,7 +58,7 @@ public:
         }
         continue;
       }
-      const auto made = static_cast<std::uint32_t>(kByteCount + merges.size());
+      const auto made = static_cast<std::uint32_t>(words_.base() + merges.size());
       merges.push_back({{pair.left, pair.right, made}, pair.count});
       apply(pair, made);
       pairs_[best.pair].count = 0;
@@ -133,13 +134,19 @@ private:
     sightings_.clear();
   }
 
-  void count_byte_pairs() {
-    std::vector<std::uint32_t> slots(static_cast<std::size_t>(kByteCount) * kByteCount, kNone);
+  void count_first_pairs() {
+    std::unordered_map<std::uint64_t, std::uint32_t> slots;
+    // An alphabet of bytes has few enough pairs for an array.
+    const std::uint32_t base = words_.base();
+    std::vector<std::uint32_t> array(base <= kArrayBase ? static_cast<std::size_t>(base) * base : 0, kNone);
     for (std::uint32_t word = 0; word < words_.size(); ++word) {
       const WordList::Word& place = words_.words()[word];
       const std::uint32_t* symbols = words_.symbols().data() + place.begin;
       for (std::uint32_t i = 0; i + 1 < place.length; ++i) {
-        sight(slots[symbols[i] * kByteCount + symbols[i + 1]], symbols[i], symbols[i + 1], word, words_.counts()[word]);
+        std::uint32_t& slot = array.empty()
+                                  ? slots.try_emplace(pair_key(symbols[i], symbols[i + 1]), kNone).first->second
+                                  : array[static_cast<std::size_t>(symbols[i]) * base + symbols[i + 1]];
+        sight(slot, symbols[i], symbols[i + 1], word, words_.counts()[word]);
       }
     }
     admit_new_pairs();
@@ -220,6 +227,12 @@ void WordList::add(std::string_view word, std::uint64_t count) {
   for (const char byte : word) {
     symbols_.push_back(kIdOfByte[static_cast<unsigned char>(byte)]);
   }
+}
+
+void WordList::add(std::span<const std::uint32_t> symbols, std::uint64_t count) {
+  words_.push_back({symbols_.size(), static_cast<std::uint32_t>(symbols.size())});
+  counts_.push_back(count);
+  symbols_.insert(symbols_.end(), symbols.begin(), symbols.end());
 }
 
 std::vector<LearnedMerge> learn_merges(WordList words, const LearnOptions& options) {

@@ -1,6 +1,7 @@
 // The heart of BPE training: from distinct words with counts to merges. Each step takes the most frequent pair of
 // adjacent symbols (ties: the smaller left id, then the smaller right id, as Hugging Face's trainer), makes it a symbol
-// and updates only the words that hold it. Ids 0 to 255 are the bytes in GPT-2's order; merge k makes id 256 + k.
+// and updates only the words that hold it. Words are given in symbols 0 to base − 1 (for byte-level BPE the bytes in
+// GPT-2's order, base 256); merge k makes symbol base + k.
 #pragma once
 
 #include "engine/tokenizer/tokenizer.h"
@@ -8,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -22,8 +24,12 @@ public:
     return 32 + 24 * static_cast<std::uint64_t>(length);
   }
 
-  // The word must not be in the list yet (it would only count as two words).
+  explicit WordList(std::uint32_t base = 256) : base_(base) {}
+
+  // Bytes in GPT-2's order, where the base is 256. A word must not be in the list yet (it would only count as two).
   void add(std::string_view word, std::uint64_t count);
+  void add(std::span<const std::uint32_t> symbols, std::uint64_t count);
+  std::uint32_t base() const noexcept { return base_; }
   std::size_t size() const noexcept { return counts_.size(); }
 
   struct Word {
@@ -35,6 +41,7 @@ public:
   const std::vector<std::uint64_t>& counts() const noexcept { return counts_; }
 
 private:
+  std::uint32_t base_;
   std::vector<std::uint32_t> symbols_;
   std::vector<Word> words_;
   std::vector<std::uint64_t> counts_;

@@ -1,5 +1,6 @@
 // assay eval --task lm: held-out loss, perplexity and bits per byte of a checkpoint on any text.
 import { writeFile } from "node:fs/promises";
+import { readDevice } from "#core/engine/device";
 import { evaluateTexts } from "#core/evaluate/language-model";
 import { loadModel } from "#core/models/load";
 import { workspacePath } from "#core/paths";
@@ -21,6 +22,7 @@ export const evalCommand: CommandSpec = {
       value: "N",
       help: "tokens from one window to the next (default: the context, no overlap)",
     },
+    device: { type: "string", value: "DEVICE", help: "cpu, cuda:0 or auto: a GPU where one can be used (default)" },
     threads: { type: "string", value: "N", help: "threads (default: the physical cores)" },
     out: { type: "string", value: "FILE", help: "write the result as JSON there too" },
   },
@@ -38,6 +40,7 @@ export const evalCommand: CommandSpec = {
     const threads = call.number("threads", { min: 1, max: 1024, integer: true });
     const loaded = await loadModel(source, {
       workspace: workspacePath(call.workspace),
+      device: readDevice(call.text("device") ?? "auto"),
       ...(threads === undefined ? {} : { threads }),
     });
     try {

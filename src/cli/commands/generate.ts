@@ -1,5 +1,6 @@
 // assay generate: continues prompts with a model, token by token as they come.
 import process from "node:process";
+import { readDevice } from "#core/engine/device";
 import {
   type GeneratedPiece,
   type GenerationReport,
@@ -181,6 +182,7 @@ export const generateCommand: CommandSpec = {
     stop: { type: "string", value: "TEXT", multiple: true, help: "end before this text" },
     seed: { type: "string", value: "N", help: "the same seed gives the same text (default 17)" },
     weights: { type: "string", value: "TYPE", help: "fp32, or half and a quarter of the memory: bf16, int8" },
+    device: { type: "string", value: "DEVICE", help: "cpu, cuda:0 or auto: a GPU where one can be used (default)" },
     threads: { type: "string", value: "N", help: "threads (default: the physical cores)" },
     logprobs: { type: "boolean", help: "the log-probability of every token" },
     "top-logprobs": { type: "string", value: "N", help: "with --logprobs: the N likeliest tokens in each place" },
@@ -204,6 +206,7 @@ export const generateCommand: CommandSpec = {
     }
     const loaded = await loadGenerator(source, {
       workspace: workspacePath(call.workspace),
+      device: readDevice(call.text("device") ?? "auto"),
       ...(threads === undefined ? {} : { threads }),
       ...(weights === undefined ? {} : { weights }),
     });

@@ -32,6 +32,7 @@ const variantTitles: Readonly<Record<MemoryVariant, string>> = {
 function partsJson(parts: MemoryParts): Readonly<Record<string, number>> {
   return {
     weights: parts.parameterBytes,
+    weight_copies: parts.weightCopyBytes,
     gradients: parts.gradientBytes,
     optimizer: parts.optimizerBytes,
     activations: parts.activationBytes,

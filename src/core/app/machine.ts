@@ -11,6 +11,6 @@ export function machineFacts(): z.infer<typeof machineSchema> {
     isa: [...machine.isa],
     gemm: machine.gemm,
     memoryBytes: machine.memoryBytes,
-    gpus: [],
+    gpus: machine.cuda.problem === null ? machine.cuda.gpus.map(({ name }) => name) : [],
   };
 }

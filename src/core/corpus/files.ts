@@ -64,11 +64,19 @@ async function walk(folder: string, relative: string, into: string[]): Promise<v
   }
 }
 
+/** The files below a folder in the order of their names' bytes. */
+export async function listFolder(folder: string): Promise<readonly string[]> {
+  const names: string[] = [];
+  await walk(folder, "", names);
+  return names.toSorted(byBytes);
+}
+
 function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-async function notFound(source: string): Promise<AppError> {
+/** The sentence for a path that is not there, with what was probably meant. */
+export async function notFound(source: string): Promise<AppError> {
   if (source.split(path.sep).join("/").includes(`/${PATH_TO_REPLACE}`)) {
     return new AppError(
       "CORPUS_NOT_FOUND",
@@ -99,9 +107,7 @@ async function fileAt(file: string, name: string, format: CorpusFile["format"] |
 }
 
 async function collect(base: string, matches: (relative: string) => boolean, forced: "txt" | "jsonl" | "auto") {
-  const names: string[] = [];
-  await walk(base, "", names);
-  const wanted = names.filter(matches).toSorted(byBytes);
+  const wanted = (await listFolder(base)).filter(matches);
   const found = await Promise.all(
     wanted.map((name) => fileAt(path.join(base, name), name, forcedFormat(name, forced))),
   );

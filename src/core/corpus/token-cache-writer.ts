@@ -65,6 +65,7 @@ export class TokenCacheWriter {
   readonly #isWide: boolean;
   readonly #tokens: BufferedFile;
   readonly #documents: BufferedFile;
+  readonly #ids: BufferedFile;
   tokenCount = 0;
   documentCount = 0;
   textBytes = 0;
@@ -74,6 +75,7 @@ export class TokenCacheWriter {
     facts: { vocabSize: number; endOfTextId: number; tokenizerSha256: string },
     tokens: BufferedFile,
     documents: BufferedFile,
+    ids: BufferedFile,
   ) {
     this.directory = directory;
     this.#vocabSize = facts.vocabSize;
@@ -82,6 +84,7 @@ export class TokenCacheWriter {
     this.#isWide = facts.vocabSize > 65_536;
     this.#tokens = tokens;
     this.#documents = documents;
+    this.#ids = ids;
   }
 
   /** Makes the folder, which must be new. */
@@ -93,14 +96,21 @@ export class TokenCacheWriter {
       await mkdir(directory, { recursive: true });
       const tokens = await open(path.join(directory, "tokens.bin"), "wx");
       const documents = await open(path.join(directory, "documents.idx"), "wx");
-      return new TokenCacheWriter(directory, facts, new BufferedFile(tokens), new BufferedFile(documents));
+      const ids = await open(path.join(directory, "documents.ids"), "wx");
+      return new TokenCacheWriter(
+        directory,
+        facts,
+        new BufferedFile(tokens),
+        new BufferedFile(documents),
+        new BufferedFile(ids),
+      );
     } catch (error) {
       throw asFileError(error, `write the token cache ${directory}`);
     }
   }
 
-  /** One document's ids, without end-of-text, which is added. */
-  async add(ids: Uint32Array, textBytes: number): Promise<void> {
+  /** One document's token ids, without end-of-text, which is added; and its own id, by which it can be traced. */
+  async add(ids: Uint32Array, textBytes: number, documentId: string | null = null): Promise<void> {
     const stored = this.#isWide ? new Uint32Array(ids.length + 1) : new Uint16Array(ids.length + 1);
     stored.set(ids);
     stored[ids.length] = this.#endOfTextId;
@@ -108,6 +118,7 @@ export class TokenCacheWriter {
     try {
       // Typed arrays have the byte order of the machine; Node runs on little-endian ones only.
       await this.#documents.append(new Uint8Array(offset.buffer));
+      await this.#ids.append(Buffer.from(`${JSON.stringify(documentId)}\n`));
       await this.#tokens.append(new Uint8Array(stored.buffer));
     } catch (error) {
       throw asFileError(error, `write the token cache ${this.directory}`);
@@ -133,6 +144,7 @@ export class TokenCacheWriter {
       await this.#documents.append(new Uint8Array(new BigUint64Array([BigInt(this.tokenCount)]).buffer));
       await this.#tokens.finish();
       await this.#documents.finish();
+      await this.#ids.finish();
       await this.close();
       await writeFileDurably(path.join(this.directory, "meta.json"), `${JSON.stringify(meta, null, 1)}\n`);
       await syncFolder(this.directory);
@@ -145,5 +157,6 @@ export class TokenCacheWriter {
   async close(): Promise<void> {
     await this.#tokens.close();
     await this.#documents.close();
+    await this.#ids.close();
   }
 }

@@ -206,7 +206,8 @@ async function tokenize(
   const write = async (batch: readonly Document[], encoding: ReturnType<NativeTokenizer["encodeBatch"]>) => {
     const { ids, offsets, textBytes } = await encoding;
     for (const [index, document] of batch.entries()) {
-      await choose(document)?.add(ids.subarray(offsets[index] ?? 0, offsets[index + 1] ?? 0), textBytes[index] ?? 0);
+      const own = ids.subarray(offsets[index] ?? 0, offsets[index + 1] ?? 0);
+      await choose(document)?.add(own, textBytes[index] ?? 0, document.id);
     }
   };
   let writing: Promise<void> = Promise.resolve();

@@ -1,11 +1,11 @@
 // What this machine has, what is missing, and the one command that mends it: `assay doctor`. Every check looks at the
 // real thing (loads the addon, writes to the workspace) and says what it found; none of them changes anything.
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
-import { loadAddon } from "#core/engine/addon";
+import { loadAddon, type NativeCuda } from "#core/engine/addon";
 import { programRoot } from "#core/paths";
 import { toErrorEnvelope } from "#shared/errors";
 
@@ -63,42 +63,40 @@ function checkEngine(): readonly DoctorCheck[] {
   }
 }
 
-function sharedLibrary(names: readonly string[]): string | null {
-  const cache = spawnSync("ldconfig", ["-p"], {
-    encoding: "utf8",
-    env: { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/sbin:/usr/sbin` },
-  });
-  const lines = (cache.stdout ?? "").split("\n");
-  for (const name of names) {
-    const line = lines.find((each) => each.trim().startsWith(`${name} `));
-    if (line !== undefined) {
-      return line.split("=>").at(-1)?.trim() ?? name;
-    }
-  }
-  return null;
-}
-
+/** Asked of the engine, which finds driver and libraries as training will. */
 function checkGpu(): readonly DoctorCheck[] {
-  const driverFile = "/proc/driver/nvidia/version";
-  const hasDriver = existsSync(driverFile);
-  const driver = hasDriver ? (readFileSync(driverFile, "utf8").split("\n")[0] ?? "present") : "no NVIDIA driver";
-  const cublas = sharedLibrary(["libcublasLt.so.13", "libcublasLt.so.12"]);
-  const notYet = "this version trains on the CPU only; a CUDA backend is not built yet";
+  let cuda: NativeCuda;
+  try {
+    ({ cuda } = loadAddon().machine());
+  } catch (error) {
+    const found = toErrorEnvelope(error).message;
+    return ["driver", "gpu", "cublaslt"].map((name) => check(name, false, false, found, "npm run build:native"));
+  }
+  const gpus = cuda.gpus.map(
+    ({ id, name, memoryBytes, freeBytes, computeCapability }) =>
+      `${id} ${name}, compute capability ${computeCapability}, ${(memoryBytes / 1e9).toFixed(1)} GB, ${(freeBytes / 1e9).toFixed(1)} GB free`,
+  );
   return [
-    check("driver", hasDriver, false, driver, "install NVIDIA's driver if this machine has a GPU"),
+    check(
+      "driver",
+      cuda.driverVersion !== null,
+      false,
+      cuda.driverVersion === null ? "no NVIDIA driver" : `NVIDIA driver for CUDA ${cuda.driverVersion}`,
+      "install NVIDIA's driver if this machine has a GPU; without one recipes train on the processor",
+    ),
     check(
       "gpu",
+      gpus.length > 0 && cuda.problem === null,
       false,
-      false,
-      hasDriver ? `${driver}; ${notYet}` : notYet,
-      "nothing to do today: recipes use device: cpu",
+      gpus.length > 0 ? gpus.join("; ") : "no GPU that the driver knows",
+      cuda.problem ?? "nothing to do without a GPU: recipes train on the processor",
     ),
     check(
       "cublaslt",
-      cublas !== null,
+      cuda.cublasltPath !== null,
       false,
-      cublas ?? "not found",
-      "nothing to do today: only a CUDA backend would need it",
+      cuda.cublasltPath ?? "not found",
+      "pip install nvidia-cublas, or install the CUDA toolkit; only a GPU needs it",
     ),
   ];
 }

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
+import type { Device, Recompute } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 
 export type NativeFamily = "gpt2" | "bert" | "megatron_bert";
@@ -56,6 +57,8 @@ export type NativeWeightType = "fp32" | "bf16" | "int8";
 
 export type NativeModelOptions = {
   /** 0: one for each core. */
+  /** By default the processor. */
+  readonly device?: Device;
   readonly threads: number;
   /** How linear weights and the token embedding are stored; narrower than fp32 they are frozen. */
   readonly weights?: NativeWeightType;
@@ -109,10 +112,33 @@ export type NativeMachine = {
   readonly onednnPath: string | null;
   readonly engineVersion: string;
   readonly memoryBytes: number;
+  readonly cuda: NativeCuda;
+};
+
+export type NativeGpu = {
+  readonly id: Device;
+  /** As the driver says, such as "NVIDIA H200". */
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly freeBytes: number;
+  /** Compute capability, such as "9.0". */
+  readonly computeCapability: string;
+};
+
+export type NativeCuda = {
+  /** What the driver can do, such as "13.0"; null where there is none. */
+  readonly driverVersion: string | null;
+  readonly gpus: readonly NativeGpu[];
+  readonly cublasltPath: string | null;
+  readonly backendPath: string | null;
+  /** Why none of the GPUs can be used, and what to do; null where they can. */
+  readonly problem: string | null;
 };
 
 export type NativeMemoryPlan = {
   readonly parameterBytes: number;
+  /** Weights rounded to bf16 beside those in fp32, on a device that wants them so. */
+  readonly weightCopyBytes: number;
   readonly gradientBytes: number;
   readonly optimizerBytes: number;
   readonly activationBytes: number;
@@ -137,8 +163,12 @@ export type NativeTrainingOptions = {
   readonly gradientClipping: number | null;
   /** amp_bf16: operands of matrix products rounded to bf16; weights, gradients and moments stay fp32. */
   readonly precision: "fp32" | "amp_bf16";
-  /** Keeps only the input of each block and computes the rest again. */
-  readonly recompute: boolean;
+  /**
+   * What backward computes again: nothing, what norms and the activation gave, or all of a block but its input.
+   */
+  readonly recompute: Recompute;
+  /** Copies of the weights in bf16 are rounded up or down by chance. Where there are none it changes nothing. */
+  readonly stochasticRounding: boolean;
   readonly optimizerState: "fp32" | "8bit";
   /** Glob patterns over tensor names. */
   readonly frozen: readonly string[];
@@ -433,22 +463,37 @@ export interface NativeTokenizer {
   saveVocabAndMerges(directory: string): Promise<void>;
 }
 
-export interface NativeBpeTrainer {
+/** Pieces by id, and for unigram their log probabilities (0 for special tokens). */
+export type NativeTrainedPieces = { readonly pieces: readonly string[]; readonly scores: Float64Array | null };
+
+type NativeTrainOptions = {
+  readonly vocabSize: number;
+  readonly specialTokens: readonly string[];
+  /** Become single tokens whatever their frequency. */
+  readonly protectedWords?: readonly string[];
+};
+
+export interface NativeTokenizerTrainer {
   add(texts: readonly string[]): Promise<void>;
   readonly wordCount: number;
   readonly distinctWords: number;
   readonly byteCount: number;
   memoryBytes(): number;
-  /** Special tokens take the last ids. */
+  /** Byte-level BPE; needs the cut gpt2. Special tokens take the last ids. */
   train(
-    options: {
-      readonly vocabSize: number;
-      readonly minFrequency: number;
-      readonly specialTokens: readonly string[];
-      readonly threads: number;
-    },
+    options: NativeTrainOptions & { readonly minFrequency: number; readonly threads: number },
     onProgress: (merges: number, total: number) => void,
   ): Promise<NativeTokenizer>;
+  /** Needs the cut white-space over normalized text. Special tokens take the first ids. */
+  trainWordPiece(
+    options: NativeTrainOptions & { readonly minFrequency: number },
+    onProgress: (merges: number, total: number) => void,
+  ): Promise<NativeTrainedPieces>;
+  /** As WordPiece's; the first special token is the unknown one. */
+  trainUnigram(
+    options: NativeTrainOptions & { readonly threads: number },
+    onProgress: (dropped: number, total: number) => void,
+  ): Promise<NativeTrainedPieces>;
 }
 
 export type NativeSafetensorsHeader = {
@@ -481,11 +526,13 @@ export interface NativeAddon {
     readonly from: number;
     readonly to: number;
   }): Float64Array;
-  createBpeTrainer(options: {
+  createTokenizerTrainer(options: {
     readonly maxWordBytes?: number;
+    /** How words are found: by GPT-2's pattern (the default), or between white space. */
+    readonly cut?: "gpt2" | "white-space";
     readonly maxMemoryBytes?: number;
     readonly threads: number;
-  }): NativeBpeTrainer;
+  }): NativeTokenizerTrainer;
   loadTokenizer(file: string): NativeTokenizer;
   /** BERT's; what the options leave open follows from the pieces. */
   loadVocabTxt(

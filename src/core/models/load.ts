@@ -3,6 +3,7 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Device } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 import {
   loadAddon,
@@ -13,6 +14,7 @@ import {
   type NativeTokenizer,
   type NativeWeightType,
 } from "../engine/addon.ts";
+import { resolveDevice } from "../engine/device.ts";
 import { findRunCheckpoint } from "../recipe/init-from.ts";
 import { loadTokenizer } from "../tokenizer/load.ts";
 import { isAdapterFolder, readAdapterFolder } from "./adapter.ts";
@@ -50,6 +52,8 @@ export type LoadedModel = OpenedModel & { readonly tokenizer: NativeTokenizer };
 export type LoadOptions = {
   readonly workspace: string;
   readonly threads?: number;
+  /** By default the processor; `auto` the first GPU that can be used. */
+  readonly device?: Device | "auto";
   /** Of linear weights and the token embedding. */
   readonly weights?: NativeWeightType;
   /** Another head than the model's own, which then starts untrained. */
@@ -220,8 +224,10 @@ async function openGguf(file: string, options: LoadOptions): Promise<OpenedModel
 }
 
 function modelOptions(options: LoadOptions, lora: NativeLora | null) {
+  const machine = loadAddon().machine();
   return {
-    threads: options.threads ?? loadAddon().machine().physicalCores,
+    device: resolveDevice(options.device ?? "cpu", machine.cuda).device,
+    threads: options.threads ?? machine.physicalCores,
     ...(options.weights === undefined ? {} : { weights: options.weights }),
     ...(lora === null ? {} : { lora }),
   };

@@ -4,11 +4,13 @@ import { parseDuration, type Recipe, type ShapedRecipe } from "#shared/domain/re
 import { defaultLoraTargets, trainableCount } from "#shared/domain/recipe-model";
 import { assertNever } from "#shared/errors";
 import type { Forecast } from "#shared/ipc/recipes.contract";
-import type { NativeModelConfig } from "../engine/addon.ts";
+import type { NativeGpu, NativeModelConfig } from "../engine/addon.ts";
+import type { ResolvedDevice } from "../engine/device.ts";
 import { knownShapeName } from "../models/known-shapes.ts";
 import { modelConfigOf, modelOptionsOf, plannedMasking, trainingOptionsOf } from "../recipe/engine-options.ts";
-import { largestMicrobatch } from "../recipe/microbatch.ts";
+import { largestMicrobatch, USABLE_SHARE, USABLE_SHARE_OF_GPU } from "../recipe/microbatch.ts";
 import { totalSteps } from "../runs/schedule.ts";
+import { gpuPeak } from "./gpus.ts";
 import { type MemoryParts, planMemory, totalBytes } from "./memory.ts";
 import { modelParameterCount, positionParameterCount, trainingFlopsPerToken } from "./model-size.ts";
 import { estimateRate, type MeasuredRate, type Rate, type RateMachine } from "./rate.ts";
@@ -27,6 +29,8 @@ export type ForecastFacts = {
   readonly availableBytes?: number;
   /** What training with so many windows at once takes; the formulas of memory.ts where absent. */
   readonly memoryOf?: (microbatch: number) => MemoryParts;
+  /** Where it trains; the processor where absent. */
+  readonly device?: ResolvedDevice;
   /** How fast another machine than this one is. */
   readonly rate?: Rate;
 };
@@ -69,10 +73,14 @@ function parametersHow(config: NativeModelConfig, parameters: number): string {
   return `${grouped(vocabSize)} × ${width} token embeddings (also the output layer) + ${maxSeqLen} × ${width} positions${types} + ${nLayers} blocks of ${grouped(block)} + ${grouped(rest)} besides.${name === null ? "" : ` Known as ${name}.`}`;
 }
 
+function gpuOf(facts: Pick<ForecastFacts, "device">): NativeGpu | null {
+  return facts.device?.gpu ?? null;
+}
+
 /** The number of windows at once, and the memory that goes with it. */
 export function plannedMicrobatch(
   recipe: ShapedRecipe,
-  facts: Pick<ForecastFacts, "availableBytes" | "machine" | "memoryOf" | "vocabSize" | "base">,
+  facts: Pick<ForecastFacts, "availableBytes" | "device" | "machine" | "memoryOf" | "vocabSize" | "base">,
 ): { readonly microbatch: number; readonly memory: MemoryParts } {
   const config = modelConfigOf(recipe, facts.vocabSize, facts.base);
   const memoryOf =
@@ -87,8 +95,9 @@ export function plannedMicrobatch(
     recipe.device_train_microbatch_size === "auto"
       ? largestMicrobatch(
           recipe.global_train_batch_size,
-          facts.availableBytes ?? facts.machine.memoryBytes,
+          facts.availableBytes ?? gpuOf(facts)?.memoryBytes ?? facts.machine.memoryBytes,
           (windows) => totalBytes(memoryOf(windows)),
+          gpuOf(facts) === null ? USABLE_SHARE : USABLE_SHARE_OF_GPU,
         )
       : recipe.device_train_microbatch_size;
   return { microbatch, memory: memoryOf(microbatch) };
@@ -113,7 +122,16 @@ export function forecast(recipe: ShapedRecipe, facts: ForecastFacts): Forecast {
   const parameters = modelParameterCount(config);
   const flopsPerToken = trainingFlopsPerToken(config, context);
   const threads = recipe.threads === "auto" ? facts.machine.physicalCores : recipe.threads;
-  const rate = facts.rate ?? estimateRate({ machine: facts.machine, threads, flopsPerToken, measured: facts.measured });
+  const gpu = gpuOf(facts);
+  const rate =
+    facts.rate ??
+    estimateRate({
+      machine: facts.machine,
+      threads,
+      flopsPerToken,
+      measured: facts.measured,
+      gpu: gpu === null ? null : gpuPeak(gpu.name, recipe.precision),
+    });
 
   const tokensPerStep = batch * context;
   const windows = facts.trainTokens === null ? null : Math.max(0, Math.floor((facts.trainTokens.value - 1) / context));
@@ -195,5 +213,6 @@ function trainableFigure(recipe: ShapedRecipe, config: NativeModelConfig, parame
 }
 
 export function memoryHow(memory: MemoryParts, microbatch: number): string {
-  return `Weights ${sized(memory.parameterBytes)} + gradients ${sized(memory.gradientBytes)} + optimizer ${sized(memory.optimizerBytes)} + activations of ${microbatch} ${microbatch === 1 ? "window" : "windows"} ${sized(memory.activationBytes)} + work space ${sized(memory.workspaceBytes)}.`;
+  const copies = memory.weightCopyBytes > 0 ? ` + their copies in bf16 ${sized(memory.weightCopyBytes)}` : "";
+  return `Weights ${sized(memory.parameterBytes)}${copies} + gradients ${sized(memory.gradientBytes)} + optimizer ${sized(memory.optimizerBytes)} + activations of ${microbatch} ${microbatch === 1 ? "window" : "windows"} ${sized(memory.activationBytes)} + work space ${sized(memory.workspaceBytes)}.`;
 }

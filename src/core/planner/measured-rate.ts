@@ -3,7 +3,7 @@
 import { open, readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
-import { isShaped, type Recipe, type ShapedRecipe } from "#shared/domain/recipe";
+import { type Device, isShaped, type Recipe, type ShapedRecipe } from "#shared/domain/recipe";
 import { modelConfigOf } from "../recipe/engine-options.ts";
 import { loadRecipe } from "../recipe/load.ts";
 import { trainingFlopsPerToken } from "./model-size.ts";
@@ -85,7 +85,7 @@ async function readRun(directory: string): Promise<{ recipe: ShapedRecipe; rate:
 export async function measuredRate(
   workspace: string,
   recipe: Recipe,
-  facts: { readonly vocabSize: number; readonly physicalCores: number },
+  facts: { readonly vocabSize: number; readonly physicalCores: number; readonly device: Device },
 ): Promise<MeasuredRate | null> {
   const folder = path.join(workspace, "runs");
   const names = await readdir(folder).catch((): string[] => []);
@@ -95,7 +95,8 @@ export async function measuredRate(
   for (const name of newest) {
     const run = await readRun(path.join(folder, name));
     const runVocabSize = run?.recipe.model.vocab_size;
-    if (run === null || runVocabSize === undefined) {
+    // Another device's rate says nothing of this one's.
+    if (run === null || runVocabSize === undefined || run.recipe.device !== facts.device) {
       continue;
     }
     const measured = {

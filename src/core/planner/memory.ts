@@ -1,7 +1,7 @@
 // Memory of training on the CPU, part by part. The engine's own plan is exact: it is the arithmetic by which it allocates.
 // Where the engine is not built, the formulas here serve; a test holds them to the engine's.
 import { elementCount, modelTensors, parameterCount, type TensorShape } from "#shared/domain/model-tensors";
-import type { ShapedRecipe } from "#shared/domain/recipe";
+import type { Device, ShapedRecipe } from "#shared/domain/recipe";
 import { adapterCount, matchesAny } from "#shared/domain/recipe-model";
 import { AppError } from "#shared/errors";
 import {
@@ -14,6 +14,7 @@ import { modelConfigOf, modelOptionsOf, plannedMasking, trainingOptionsOf } from
 
 export type MemoryParts = {
   readonly parameterBytes: number;
+  readonly weightCopyBytes: number;
   readonly gradientBytes: number;
   readonly optimizerBytes: number;
   readonly activationBytes: number;
@@ -22,7 +23,12 @@ export type MemoryParts = {
 
 export function totalBytes(parts: MemoryParts): number {
   return (
-    parts.parameterBytes + parts.gradientBytes + parts.optimizerBytes + parts.activationBytes + parts.workspaceBytes
+    parts.parameterBytes +
+    parts.weightCopyBytes +
+    parts.gradientBytes +
+    parts.optimizerBytes +
+    parts.activationBytes +
+    parts.workspaceBytes
   );
 }
 
@@ -35,7 +41,8 @@ const OPTIMIZER_BLOCK = 256;
  * What the backward pass needs kept, and the gradient on its way through one block. A token keeps in each block: two
  * normalised inputs, two residual streams, queries, keys and values, the attention's output, and the feed-forward layer
  * before and after its nonlinearity; and a few scalars. Attention weights and logits are never whole in memory. With
- * recomputation a block keeps only its input, and one block at a time has the rest.
+ * full recomputation a block keeps only its input, and one block at a time has the rest; with selective recomputation it
+ * keeps neither what its norms nor what its nonlinearity gave.
  */
 export function activationBytes(
   config: Pick<NativeModelConfig, "dModel" | "dInner" | "nHeads" | "nLayers" | "residPdrop">,
@@ -45,7 +52,12 @@ export function activationBytes(
   const { dModel: width, dInner: inner, nHeads: heads, nLayers: layers } = config;
   const wide = Math.max(3 * width, inner);
   const perBlock = 8 * width + 2 * inner + heads + 4;
-  const kept = training.recompute ? layers * width + perBlock : layers * perBlock;
+  const cheap = 2 * width + inner;
+  const kept = {
+    none: layers * perBlock,
+    selective: layers * (perBlock - cheap) + width + inner,
+    full: layers * width + perBlock,
+  }[training.recompute];
   const atTheEnds = 2 * width + 4;
   const inBackward = (config.residPdrop > 0 ? 3 : 2) * width + wide;
   // One adapter at a time: its input after dropout, its narrow middle and its output.
@@ -80,6 +92,7 @@ export function planMemory(
   const stateBytes = training.optimizerState === "8bit" ? 2 * (1 + 4 / OPTIMIZER_BLOCK) : 8;
   return {
     parameterBytes: 4 * (all + adapters) - 2 * shrinkable,
+    weightCopyBytes: 0,
     gradientBytes: 4 * trained,
     optimizerBytes: Math.ceil(stateBytes * trained),
     activationBytes: activationBytes(config, training, lora?.rank ?? 0),
@@ -114,9 +127,10 @@ export function recipeMemory(
   vocabSize: number,
   base: NativeModelConfig | null,
   physicalCores: number,
+  device: Device = "cpu",
 ): (microbatch: number) => MemoryParts {
   const config = modelConfigOf(recipe, vocabSize, base);
-  const options = modelOptionsOf(recipe, threadsOf(recipe, physicalCores));
+  const options = modelOptionsOf(recipe, threadsOf(recipe, physicalCores), device);
   const masking = plannedMasking(recipe, vocabSize);
   return (microbatch) => trainingMemory(config, options, trainingOptionsOf(recipe, microbatch, masking));
 }
@@ -131,6 +145,7 @@ export function int8InferenceMemory(config: NativeModelConfig): MemoryParts {
   const cache = isCausal ? 2 * config.nLayers * config.maxSeqLen * config.dModel * 4 : 0;
   return {
     parameterBytes: 4 * (all - shrinkable) + shrinkable + 4 * channels,
+    weightCopyBytes: 0,
     gradientBytes: 0,
     optimizerBytes: 0,
     activationBytes: cache + 4 * config.maxSeqLen * (6 * config.dModel + config.dInner),

@@ -5,8 +5,8 @@ import path from "node:path";
 import type { Recipe, ShapedRecipe } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 import type { NativeModelConfig } from "../engine/addon.ts";
+import { deviceMemory, plannedDevice } from "../engine/device.ts";
 import { readModelConfig } from "../models/hugging-face.ts";
-import { availableMemory } from "../recipe/available-memory.ts";
 import { findRunCheckpoint, shapeRecipe } from "../recipe/init-from.ts";
 import { loadRecipe, loadRecipeSource } from "../recipe/load.ts";
 import { splitRunStep } from "../recipe/paths.ts";
@@ -115,20 +115,23 @@ async function recipeOf({ source, overrides = [], workspace }: PlanRequest): Pro
 export async function planSource(request: PlanRequest): Promise<Plan & { readonly isModel: boolean }> {
   const { workspace } = request;
   const machine = readMachine();
-  const availableBytes = (await availableMemory()).bytes;
   const folder = await modelFolder(request.source, workspace);
   if (folder !== null) {
     const config = await readModelConfig(folder);
     const { recipe } = await shapeRecipe(recipeOfModel(folder, config), workspace);
-    const facts = { machine, vocabSize: config.vocabSize, base: config, trainTokens: null, measured: null };
+    const device = plannedDevice(recipe.device, machine);
+    const availableBytes = (await deviceMemory(device)).bytes;
+    const facts = { machine, vocabSize: config.vocabSize, base: config, trainTokens: null, measured: null, device };
     return { ...planRecipe(recipe, { ...facts, availableBytes }, request.cluster), isModel: true };
   }
   const { recipe, base } = await shapeRecipe(await recipeOf(request), workspace);
+  const device = plannedDevice(recipe.device, machine);
+  const availableBytes = (await deviceMemory(device)).bytes;
   const vocabSize = await vocabSizeOf(recipe, workspace);
   const [tokens, measured] = await Promise.all([
     tokensOf(recipe),
-    measuredRate(workspace, recipe, { vocabSize, physicalCores: machine.physicalCores }),
+    measuredRate(workspace, recipe, { vocabSize, physicalCores: machine.physicalCores, device: device.device }),
   ]);
-  const facts = { machine, vocabSize, base: base?.config ?? null, ...tokens, measured, availableBytes };
+  const facts = { machine, vocabSize, base: base?.config ?? null, ...tokens, measured, availableBytes, device };
   return { ...planRecipe(recipe, facts, request.cluster), isModel: false };
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { isShaped } from "#shared/domain/recipe";
 import { loadRecipeSource } from "../recipe/load.ts";
 import { needsText } from "./corpus-size.ts";
-import { findGpu, gpus, gpuTrainingMemory } from "./gpus.ts";
+import { findGpu, gpuPeak, gpus, gpuTrainingMemory } from "./gpus.ts";
 import { totalBytes } from "./memory.ts";
 import { type Cluster, planRecipe } from "./plan.ts";
 
@@ -88,19 +88,32 @@ describe("findGpu", () => {
   });
 });
 
+describe("gpuPeak", () => {
+  it("knows a GPU by what its driver calls it, and its best by the number format", () => {
+    expect(gpuPeak("NVIDIA H200", "amp_bf16")).toEqual({ title: "H200 141 GB", flopsPerSecond: 989e12 });
+    expect(gpuPeak("NVIDIA H200", "fp32")?.flopsPerSecond).toBe(67e12);
+    expect(gpuPeak("NVIDIA A100-SXM4-80GB", "amp_bf16")?.title).toBe("A100 80 GB");
+    expect(gpuPeak("NVIDIA GeForce RTX 4090", "amp_bf16")?.title).toBe("RTX 4090 24 GB");
+    // Others of nearly the same name are other GPUs.
+    for (const name of ["NVIDIA A10G", "NVIDIA L40", "NVIDIA GeForce RTX 3090 Ti", "NVIDIA H200 NVL", "Tesla T4"]) {
+      expect(gpuPeak(name, "amp_bf16")).toBeNull();
+    }
+  });
+});
+
 describe("gpuTrainingMemory", () => {
   const shape = { parameters: 1e9, layers: 10, width: 1000, vocabSize: 1 };
 
   it("shares 16 bytes a parameter among the GPUs", () => {
-    const training = { microbatch: 1, seqLen: 1, recompute: false };
+    const training = { microbatch: 1, seqLen: 1, recompute: "none" } as const;
     expect(gpuTrainingMemory(shape, { ...training, gpuCount: 1 }).stateBytes).toBe(16e9);
     expect(gpuTrainingMemory(shape, { ...training, gpuCount: 8 }).stateBytes).toBe(2e9);
   });
 
   it("keeps little of a block that is computed again", () => {
     const training = { microbatch: 2, seqLen: 512, gpuCount: 1 };
-    const kept = gpuTrainingMemory(shape, { ...training, recompute: false }).activationBytes;
-    const again = gpuTrainingMemory(shape, { ...training, recompute: true }).activationBytes;
+    const kept = gpuTrainingMemory(shape, { ...training, recompute: "none" }).activationBytes;
+    const again = gpuTrainingMemory(shape, { ...training, recompute: "full" }).activationBytes;
     expect(kept).toBe(34 * 10 * 1000 * 1024);
     expect(again).toBe((2 * 10 + 34) * 1000 * 1024);
   });

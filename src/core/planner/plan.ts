@@ -169,7 +169,13 @@ function timeAndPrice(seconds: Figure, cluster: Cluster | null): Pick<Plan, "day
 export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rate">, cluster: Cluster | null): Plan {
   const config = modelConfigOf(recipe, facts.vocabSize, facts.base);
   const flopsPerToken = trainingFlopsPerToken(config, recipe.max_seq_len);
-  const memoryOf = recipeMemory(recipe, facts.vocabSize, facts.base ?? null, facts.machine.physicalCores);
+  const memoryOf = recipeMemory(
+    recipe,
+    facts.vocabSize,
+    facts.base ?? null,
+    facts.machine.physicalCores,
+    cluster === null ? facts.device?.device : "cpu",
+  );
   const withMemory = { ...facts, memoryOf };
   const figures = forecast(
     recipe,

@@ -1,6 +1,7 @@
 // How fast training will go: as measured in earlier runs on this machine where there are any, otherwise from what the
 // processor could do at best. Says which, with its numbers.
 import type { NativeMachine } from "../engine/addon.ts";
+import { type GpuPeak, USUAL_MFU } from "./gpus.ts";
 
 export type MeasuredRate = {
   readonly tokensPerSecond: number;
@@ -36,8 +37,10 @@ export function estimateRate(options: {
   readonly threads: number;
   readonly flopsPerToken: number;
   readonly measured: MeasuredRate | null;
+  /** Where it is one of the planner's table, and the number format; null on the processor. */
+  readonly gpu?: GpuPeak | null;
 }): Rate {
-  const { machine, threads, flopsPerToken, measured } = options;
+  const { machine, threads, flopsPerToken, measured, gpu = null } = options;
   if (measured?.isSameShape === true) {
     return {
       tokensPerSecond: measured.tokensPerSecond,
@@ -52,6 +55,14 @@ export function estimateRate(options: {
       tokensPerSecond,
       basis: "estimated",
       how: `The run ${measured.runName}, of another shape, made ${giga(flops)} GFLOP/s on this machine; at ${giga(flopsPerToken)} GFLOP a token that is ${Math.round(tokensPerSecond)} tokens a second.`,
+    };
+  }
+  if (gpu !== null) {
+    const tokensPerSecond = (gpu.flopsPerSecond * USUAL_MFU) / flopsPerToken;
+    return {
+      tokensPerSecond,
+      basis: "estimated",
+      how: `No run has been measured on this machine's ${gpu.title} yet: ${gpu.flopsPerSecond / 1e12} TFLOP/s at best, of which ${Math.round(100 * USUAL_MFU)} % is assumed; at ${giga(flopsPerToken)} GFLOP a token that is ${Math.round(tokensPerSecond)} tokens a second.`,
     };
   }
   const cores = Math.min(threads, Math.max(1, machine.physicalCores));

@@ -5,6 +5,7 @@ import { PATH_TO_REPLACE, type Recipe } from "#shared/domain/recipe";
 import { AppError, toErrorEnvelope } from "#shared/errors";
 import type { Forecast, RecipeProblem } from "#shared/ipc/recipes.contract";
 import { listCorpusFiles } from "../corpus/files.ts";
+import { deviceMemory, plannedDevice } from "../engine/device.ts";
 import { programRoot } from "../paths.ts";
 import { estimateTokens, needsText } from "../planner/corpus-size.ts";
 import { forecast } from "../planner/forecast.ts";
@@ -12,7 +13,6 @@ import type { PlannerMachine } from "../planner/machine.ts";
 import { measuredRate } from "../planner/measured-rate.ts";
 import { recipeMemory } from "../planner/memory.ts";
 import { describeTokenizer } from "../tokenizer/load.ts";
-import { availableMemory } from "./available-memory.ts";
 import { shapeRecipe } from "./init-from.ts";
 import { loadRecipe, locateInText } from "./load.ts";
 import { withAbsolutePaths } from "./paths.ts";
@@ -102,24 +102,28 @@ export async function checkRecipeText(options: CheckOptions): Promise<RecipeChec
   if (vocabSize === null || problems.some(isInTheWay)) {
     return { problems, forecast: null, forecastProblem: null };
   }
+  const device = plannedDevice(shaped.recipe.device, machine);
   const [estimated, measured] = await Promise.all([
     isTextToCome ? { trainTokens: null, evalTokens: 0 } : estimateTokens(data),
-    measuredRate(workspace, shaped.recipe, { vocabSize, physicalCores: machine.physicalCores }),
+    measuredRate(workspace, shaped.recipe, { vocabSize, physicalCores: machine.physicalCores, device: device.device }),
   ]);
   const base = shaped.base?.config ?? null;
-  const { bytes } = await availableMemory();
+  const { bytes } = await deviceMemory(device);
+  const placeBytes = device.gpu?.memoryBytes ?? machine.memoryBytes;
+  const place = device.gpu?.name ?? "this machine";
   const figures = forecast(shaped.recipe, {
     machine,
     vocabSize,
     base,
     ...estimated,
     measured,
-    availableBytes: Math.min(bytes, machine.memoryBytes),
-    memoryOf: recipeMemory(shaped.recipe, vocabSize, base, machine.physicalCores),
+    availableBytes: Math.min(bytes, placeBytes),
+    device,
+    memoryOf: recipeMemory(shaped.recipe, vocabSize, base, machine.physicalCores, device.device),
   });
   const forecastProblem =
-    figures.memoryBytes.value > machine.memoryBytes
-      ? `This needs ${(figures.memoryBytes.value / 1e9).toFixed(1)} GB of memory and this machine has ${(machine.memoryBytes / 1e9).toFixed(1)} GB; lower device_train_microbatch_size or the model, set activation_checkpointing, or train with model.lora.`
+    figures.memoryBytes.value > placeBytes
+      ? `This needs ${(figures.memoryBytes.value / 1e9).toFixed(1)} GB of memory and ${place} has ${(placeBytes / 1e9).toFixed(1)} GB; lower device_train_microbatch_size or the model, set activation_checkpointing, or train with model.lora.`
       : null;
   return { problems, forecast: figures, forecastProblem };
 }

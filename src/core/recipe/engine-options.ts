@@ -1,6 +1,6 @@
 // A recipe in the engine's words: the model's configuration and the options of training. The planner asks with the same
 // ones as the runner, so that what is forecast is what is allocated.
-import type { Recipe, ShapedRecipe } from "#shared/domain/recipe";
+import type { Device, Recipe, ShapedRecipe } from "#shared/domain/recipe";
 import { BERT_TOKEN_TYPES, defaultLoraTargets, headOf, isCausal } from "#shared/domain/recipe-model";
 import type { NativeMasking, NativeModelConfig, NativeModelOptions, NativeTrainingOptions } from "../engine/addon.ts";
 
@@ -38,9 +38,14 @@ export function modelConfigOf(
   };
 }
 
-export function modelOptionsOf(recipe: Recipe, threads: number): NativeModelOptions {
+export function modelOptionsOf(
+  recipe: Recipe,
+  threads: number,
+  device: Device = recipe.device === "auto" ? "cpu" : recipe.device,
+): NativeModelOptions {
   const { lora, weights, name } = recipe.model;
   return {
+    device,
     threads,
     weights,
     lora: lora === undefined ? null : { ...lora, targets: lora.targets ?? defaultLoraTargets[name] },
@@ -68,6 +73,7 @@ export function trainingOptionsOf(
     gradientClipping: recipe.gradient_clipping,
     precision: recipe.precision,
     recompute: recipe.activation_checkpointing,
+    stochasticRounding: optimizer.stochastic_rounding,
     optimizerState: optimizer.state,
     frozen: model.lora === undefined ? model.freeze : [],
     labelSmoothing: 0,

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { noCuda } from "../planner/machine.ts";
 import { createRecipeHandlers } from "./handlers.ts";
 import { readPreset } from "./presets.ts";
 
@@ -12,6 +13,7 @@ const machine = () => ({
   isa: ["avx2"],
   gemm: "portable" as const,
   memoryBytes: 8e9,
+  cuda: noCuda,
   clockGhz: 3,
 });
 

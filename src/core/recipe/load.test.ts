@@ -105,7 +105,7 @@ describe("loadRecipe", () => {
 
   it("says of a value that is to come that it is not built yet", () => {
     for (const [key, value] of [
-      ["device", "cuda:0"],
+      ["device", "mps"],
       ["precision", "amp_fp16"],
       ["objective", "{name: span-qa}"],
       ["launch", "{target: slurm}"],

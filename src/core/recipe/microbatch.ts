@@ -4,6 +4,9 @@
 /** Of the memory that is available: the rest is for page cache, checkpoints on their way to the disk, and everyone else. */
 export const USABLE_SHARE = 0.8;
 
+/** Of a GPU's free memory: the rest is for libraries and for what is recorded. */
+export const USABLE_SHARE_OF_GPU = 0.92;
+
 /** The divisors of a batch, largest first. */
 export function divisorsOf(batch: number): readonly number[] {
   const small: number[] = [];
@@ -24,8 +27,9 @@ export function largestMicrobatch(
   batch: number,
   availableBytes: number,
   bytesFor: (microbatch: number) => number,
+  usableShare = USABLE_SHARE,
 ): number {
-  const budget = availableBytes * USABLE_SHARE;
+  const budget = availableBytes * usableShare;
   return divisorsOf(batch).find((divisor) => divisor === 1 || bytesFor(divisor) <= budget) ?? 1;
 }
 

@@ -3,7 +3,7 @@ import { isShaped } from "#shared/domain/recipe";
 import { loadRecipe } from "./load.ts";
 import { resolveRecipe } from "./resolve.ts";
 
-const facts = { physicalCores: 4, vocabSize: 2048, autoMicrobatch: () => 12 };
+const facts = { device: "cpu" as const, physicalCores: 4, vocabSize: 2048, autoMicrobatch: () => 12 };
 
 function aRecipe(overrides: readonly string[] = []) {
   const text = `max_seq_len: 256

@@ -1,7 +1,7 @@
 // Replaces every `auto` of a recipe by what this machine has, and the vocabulary's size by the tokenizer's. The result is
 // what a run directory keeps; resume goes by it, so that the same microbatch and threads give the same bits.
 import { stringify } from "yaml";
-import type { Recipe, ResolvedRecipe, ShapedRecipe } from "#shared/domain/recipe";
+import type { Device, Recipe, ResolvedRecipe, ShapedRecipe } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 
 /**
@@ -27,6 +27,7 @@ export function checkVocabulary(recipe: Recipe, tokenizerVocabSize: number): num
 export function resolveRecipe(
   recipe: ShapedRecipe,
   facts: {
+    readonly device: Device;
     readonly physicalCores: number;
     readonly vocabSize: number;
     /** Asked only where the recipe leaves it open. */
@@ -37,7 +38,7 @@ export function resolveRecipe(
   const threads = recipe.threads === "auto" ? Math.max(1, facts.physicalCores) : recipe.threads;
   return {
     ...recipe,
-    device: "cpu",
+    device: facts.device,
     threads,
     device_train_microbatch_size:
       recipe.device_train_microbatch_size === "auto"

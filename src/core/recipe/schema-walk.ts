@@ -7,7 +7,12 @@ type Wrapper = { readonly def: { readonly innerType: z.ZodType } };
 
 /** Takes off default, optional and nullable. */
 function unwrap(schema: z.ZodType): z.ZodType {
-  if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) {
+  if (
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodNullable
+  ) {
     // as: the three wrappers share this field, but have no common class that says so.
     return unwrap((schema as unknown as Wrapper).def.innerType);
   }

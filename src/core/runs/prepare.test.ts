@@ -9,6 +9,7 @@ import { allocateTraining, type PreparedTraining } from "./prepare.ts";
 
 const plan: NativeMemoryPlan = {
   parameterBytes: 1,
+  weightCopyBytes: 0,
   gradientBytes: 1,
   optimizerBytes: 1,
   activationBytes: 1,
@@ -54,7 +55,12 @@ global_train_batch_size: 12
   if (recipe === null || !isShaped(recipe)) {
     throw new Error("The recipe of this test is wrong.");
   }
-  const resolved = resolveRecipe(recipe, { physicalCores: 1, vocabSize: 50_257, autoMicrobatch: () => 12 });
+  const resolved = resolveRecipe(recipe, {
+    device: "cpu",
+    physicalCores: 1,
+    vocabSize: 50_257,
+    autoMicrobatch: () => 12,
+  });
   // as: what allocating does not look at is left out.
   return {
     recipe: resolved,

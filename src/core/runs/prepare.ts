@@ -16,14 +16,14 @@ import type {
   NativeTokenizer,
   NativeTrainingOptions,
 } from "../engine/addon.ts";
+import { deviceMemory, type ResolvedDevice, resolveDevice } from "../engine/device.ts";
 import { readModelConfig } from "../models/hugging-face.ts";
 import { lintBase } from "../models/lint-before-use.ts";
 import { totalBytes, trainingMemory } from "../planner/memory.ts";
-import { availableMemory } from "../recipe/available-memory.ts";
 import { modelConfigOf, modelOptionsOf, trainingOptionsOf } from "../recipe/engine-options.ts";
 import { type BaseModel, shapeRecipe } from "../recipe/init-from.ts";
 import { loadRecipe, recipeError } from "../recipe/load.ts";
-import { largestMicrobatch, nextSmallerMicrobatch } from "../recipe/microbatch.ts";
+import { largestMicrobatch, nextSmallerMicrobatch, USABLE_SHARE, USABLE_SHARE_OF_GPU } from "../recipe/microbatch.ts";
 import { checkVocabulary, resolveRecipe } from "../recipe/resolve.ts";
 import { loadTokenizer } from "../tokenizer/load.ts";
 import { maskingOf } from "../tokenizer/masking.ts";
@@ -37,6 +37,7 @@ export type PhaseListener = (phase: Phase) => void;
 
 export type PreparedTraining = {
   readonly recipe: ResolvedRecipe;
+  readonly device: ResolvedDevice;
   readonly tokenizer: NativeTokenizer;
   readonly tokenizerBytes: number;
   readonly endOfTextId: number;
@@ -100,7 +101,9 @@ export async function prepareTraining(options: {
     );
   }
   const masking = maskingOf(recipe, tokenizer);
-  const memory = await availableMemory();
+  const device = resolveDevice(recipe.device, addon.machine().cuda);
+  options.onNotice(device.how);
+  const memory = await deviceMemory(device);
   const modelConfig = modelConfigOf(recipe, checkVocabulary(recipe, tokenizer.vocabSize), base?.config);
   if (base?.described !== undefined && base.described !== null) {
     for (const sentence of await lintBase(
@@ -111,14 +114,24 @@ export async function prepareTraining(options: {
     }
   }
   const resolved = resolveRecipe(recipe, {
+    device: device.device,
     physicalCores: addon.machine().physicalCores,
     vocabSize: tokenizer.vocabSize,
     autoMicrobatch: (_, threads) => {
       const bytesFor = (microbatch: number): number =>
         totalBytes(
-          trainingMemory(modelConfig, modelOptionsOf(recipe, threads), trainingOptionsOf(recipe, microbatch, masking)),
+          trainingMemory(
+            modelConfig,
+            modelOptionsOf(recipe, threads, device.device),
+            trainingOptionsOf(recipe, microbatch, masking),
+          ),
         );
-      const chosen = largestMicrobatch(recipe.global_train_batch_size, memory.bytes, bytesFor);
+      const chosen = largestMicrobatch(
+        recipe.global_train_batch_size,
+        memory.bytes,
+        bytesFor,
+        device.gpu === null ? USABLE_SHARE : USABLE_SHARE_OF_GPU,
+      );
       options.onNotice(
         `device_train_microbatch_size: auto is ${chosen} of ${recipe.global_train_batch_size}: it takes ${gigabytes(bytesFor(chosen))} of the ${gigabytes(memory.bytes)} ${memory.how}.`,
       );
@@ -140,6 +153,7 @@ export async function prepareTraining(options: {
   const held = addon.openTokenData(caches.evalDirectory);
   return {
     recipe: resolved,
+    device,
     tokenizer,
     tokenizerBytes: await folderBytes(tokenizerFolder(options.directory)),
     endOfTextId,

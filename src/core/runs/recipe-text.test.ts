@@ -29,6 +29,7 @@ function recipeOf(source: string) {
 
 describe("recipeTextWith", () => {
   const resolved = resolveRecipe(recipeOf(text), {
+    device: "cpu",
     physicalCores: 3,
     vocabSize: 50_257,
     autoMicrobatch: () => 4,

@@ -7,10 +7,13 @@ import { inBatches } from "../corpus/batches.ts";
 import { type CorpusProgress, readDocuments } from "../corpus/documents.ts";
 import { decodeUtf8 } from "../corpus/utf8.ts";
 import type { NativeTokenizer } from "../engine/addon.ts";
-import { readMentions } from "./entities.ts";
+import { type Mention, readMentions } from "./entities.ts";
 import { loadTokenizer } from "./load.ts";
 import { pieceText } from "./pieces.ts";
+import { type PublishedBreakRate, publishedBreakRates } from "./published-break-rates.ts";
 import { countTerm } from "./term-count.ts";
+import { type FrequentName, frequentNames } from "./term-lists.ts";
+import { countWholeWords } from "./whole-words.ts";
 
 export type TokenizerComparison = {
   /** Their names, in the order given; every row below follows it. */
@@ -26,6 +29,8 @@ export type TokenizerComparison = {
       readonly bytesPerToken: number;
       /** Tokens a word. */
       readonly fertility: number;
+      /** Share of the words (runs of letters and digits) that no token border cuts. */
+      readonly wholeWords: number;
     }[];
   } | null;
   readonly terms:
@@ -33,15 +38,23 @@ export type TokenizerComparison = {
         readonly term: string;
         /** As a word of its own in the corpus; null where no corpus was given, 0 where it is absent. */
         readonly count: number | null;
+        /** How often entities bear this name; null for a term that does not come from a file of them. */
+        readonly mentions: number | null;
         readonly pieces: readonly (readonly string[])[];
       }[]
     | null;
-  readonly entities: {
-    readonly mentions: number;
-    readonly words: number;
-    /** Tokens of all mentions over their words (BioMegatron, Table 4). */
-    readonly rows: readonly { readonly tokenizer: string; readonly tokens: number; readonly breakRate: number }[];
-  } | null;
+  /** One for each file of annotated entities; null without any. */
+  readonly entities: readonly EntityBreaks[] | null;
+};
+
+export type EntityBreaks = {
+  readonly file: string;
+  readonly mentions: number;
+  readonly words: number;
+  /** Tokens of all mentions over their words (BioMegatron, Table 4). */
+  readonly rows: readonly { readonly tokenizer: string; readonly tokens: number; readonly breakRate: number }[];
+  /** Of the same data set, where somebody published them. */
+  readonly published: readonly PublishedBreakRate[];
 };
 
 export type CompareOptions = {
@@ -50,7 +63,10 @@ export type CompareOptions = {
   /** One term a line; a leading space counts. */
   readonly termsFile?: string;
   readonly terms?: readonly string[];
-  readonly iobFile?: string;
+  /** IOB2 files of annotated entities. */
+  readonly iobFiles?: readonly string[];
+  /** The most frequent names of those entities join the terms, each as a word within a sentence; 0: none. */
+  readonly topEntities?: number;
   readonly workspace?: string;
   readonly signal?: CancelSignal;
   readonly onProgress?: (progress: CorpusProgress) => void;
@@ -86,6 +102,8 @@ function countWords(text: string): number {
 
 async function overCorpus(named: readonly Named[], terms: readonly string[], options: CompareOptions) {
   const tokens = named.map(() => 0);
+  const whole = named.map(() => 0);
+  let plainWords = 0;
   const counts = terms.map(() => 0);
   let documents = 0;
   let words = 0;
@@ -97,6 +115,13 @@ async function overCorpus(named: readonly Named[], terms: readonly string[], opt
     documents += texts.length;
     for (const text of texts) {
       words += countWords(text);
+      let inText = 0;
+      for (const [index, { tokenizer }] of named.entries()) {
+        const tally = countWholeWords(text, tokenizer.encode(text).starts);
+        whole[index] = (whole[index] ?? 0) + tally.whole;
+        inText = tally.words;
+      }
+      plainWords += inText;
       bytes += Buffer.byteLength(text);
       for (const [index, term] of terms.entries()) {
         counts[index] = (counts[index] ?? 0) + countTerm(text, term);
@@ -108,13 +133,22 @@ async function overCorpus(named: readonly Named[], terms: readonly string[], opt
   }
   const rows = named.map(({ name }, index) => {
     const count = tokens[index] ?? 0;
-    return { tokenizer: name, tokens: count, bytesPerToken: bytes / count, fertility: count / words };
+    return {
+      tokenizer: name,
+      tokens: count,
+      bytesPerToken: bytes / count,
+      fertility: count / words,
+      wholeWords: (whole[index] ?? 0) / plainWords,
+    };
   });
   return { corpus: { documents, words, bytes, rows }, counts };
 }
 
-async function overEntities(named: readonly Named[], file: string): Promise<TokenizerComparison["entities"]> {
-  const mentions = await readMentions(file);
+async function overEntities(
+  named: readonly Named[],
+  file: string,
+  mentions: readonly Mention[],
+): Promise<EntityBreaks> {
   // Words as they stand within a sentence: each after a space.
   const texts = mentions.flatMap((mention) => mention.words.map((word) => ` ${word}`));
   const rows: { tokenizer: string; tokens: number; breakRate: number }[] = [];
@@ -122,7 +156,7 @@ async function overEntities(named: readonly Named[], file: string): Promise<Toke
     const { ids } = await tokenizer.encodeBatch(texts);
     rows.push({ tokenizer: name, tokens: ids.length, breakRate: ids.length / texts.length });
   }
-  return { mentions: mentions.length, words: texts.length, rows };
+  return { file, mentions: mentions.length, words: texts.length, rows, published: publishedBreakRates(file) };
 }
 
 function piecesOf(tokenizer: NativeTokenizer, term: string): readonly string[] {
@@ -139,7 +173,19 @@ export async function compareTokenizers(options: CompareOptions): Promise<Tokeni
     });
   }
   const fromFile = options.termsFile === undefined ? [] : await readTerms(options.termsFile);
-  const terms = [...fromFile, ...(options.terms ?? [])];
+  const entities: EntityBreaks[] = [];
+  const frequent: FrequentName[] = [];
+  for (const file of options.iobFiles ?? []) {
+    const mentions = await readMentions(file);
+    entities.push(await overEntities(named, file, mentions));
+    frequent.push(...frequentNames(mentions, options.topEntities ?? 0));
+  }
+  const mentionsOf = new Map<string, number>();
+  for (const { name, count } of frequent) {
+    // As within a sentence.
+    mentionsOf.set(` ${name}`, (mentionsOf.get(` ${name}`) ?? 0) + count);
+  }
+  const terms = [...new Set([...fromFile, ...(options.terms ?? []), ...mentionsOf.keys()])];
   const hasCorpus = (options.inputs ?? []).length > 0;
   const counted = hasCorpus ? await overCorpus(named, terms, options) : null;
   return {
@@ -151,8 +197,9 @@ export async function compareTokenizers(options: CompareOptions): Promise<Tokeni
         : terms.map((term, index) => ({
             term,
             count: counted === null ? null : (counted.counts[index] ?? 0),
+            mentions: mentionsOf.get(term) ?? null,
             pieces: named.map(({ tokenizer }) => piecesOf(tokenizer, term)),
           })),
-    entities: options.iobFile === undefined ? null : await overEntities(named, options.iobFile),
+    entities: entities.length === 0 ? null : entities,
   };
 }

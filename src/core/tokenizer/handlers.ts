@@ -4,11 +4,15 @@ import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { AppError, assertNever } from "#shared/errors";
 import type { Handlers } from "#shared/ipc/contract";
-import type { tokenizersContract } from "#shared/ipc/tokenizers.contract";
+import type { Comparison, tokenizersContract, WordExplanation } from "#shared/ipc/tokenizers.contract";
+import type { CorpusProgress } from "../corpus/documents.ts";
 import type { NativeTokenizer } from "../engine/addon.ts";
-import { explainToken, inspectText } from "./inspect.ts";
+import { explainWord } from "./explain-word.ts";
+import { compareTokenizers, explainToken, inspectText } from "./inspect.ts";
 import { describeTokenizer, findTokenizer, loadTokenizer, type TokenizerInfo, type TokenizerPlace } from "./load.ts";
+import { vocabularySavings } from "./savings.ts";
 import { saveTokenizer, trainTokenizer } from "./train.ts";
+import { searchVocabulary, vocabularyOverlap } from "./vocabulary.ts";
 
 const OPEN_AT_ONCE = 8;
 const PROGRESS_EVERY_MS = 100;
@@ -49,6 +53,18 @@ function fileOf(place: TokenizerPlace): string | null {
   }
 }
 
+/** Passes on what was read, ten times a second. */
+function coalesced(emit: (item: { bytesRead: number; bytesTotal: number }) => void) {
+  let lastAt = 0;
+  return (progress: CorpusProgress) => {
+    const now = performance.now();
+    if (now - lastAt >= PROGRESS_EVERY_MS) {
+      lastAt = now;
+      emit({ bytesRead: progress.bytesRead, bytesTotal: progress.bytesTotal });
+    }
+  };
+}
+
 async function foldersIn(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   return entries
@@ -84,8 +100,53 @@ export function createTokenizerHandlers(options: {
         const history = explainToken(await open.get(source, options.workspace()), id);
         return { ...history, bytes: [...history.bytes], merges: [...history.merges] };
       },
+
+      "tokenizers.explain-word": async ({ tokenizer: source, word }) =>
+        // as: the same data, which the contract spells without `readonly`.
+        explainWord(await open.get(source, options.workspace()), word) as WordExplanation | null,
+
+      "tokenizers.vocabulary": async ({ tokenizer: source, search, limit }) => {
+        const { entries, total } = searchVocabulary(await open.get(source, options.workspace()), search, limit);
+        return { total, entries: [...entries] };
+      },
+
+      "tokenizers.overlap": async ({ first, second, ignoreMarks }) => {
+        const workspace = options.workspace();
+        const overlap = vocabularyOverlap(await open.get(first, workspace), await open.get(second, workspace), {
+          ignoreMarks,
+        });
+        const [one, two] = overlap.sizes;
+        return {
+          ...overlap,
+          sizes: [one, two],
+          onlyFirst: [...overlap.onlyFirst],
+          onlySecond: [...overlap.onlySecond],
+        };
+      },
     },
     streams: {
+      "tokenizers.compare": async (request, emit, { signal }) => {
+        const comparison = await compareTokenizers({
+          ...request,
+          workspace: options.workspace(),
+          signal,
+          onProgress: coalesced(emit),
+        });
+        // as: the same data, which the contract spells without `readonly`.
+        return comparison as Comparison;
+      },
+
+      "tokenizers.savings": async ({ recipe, ...request }, emit, { signal }) => {
+        const savings = await vocabularySavings({
+          ...request,
+          source: recipe,
+          workspace: options.workspace(),
+          signal,
+          onProgress: coalesced(emit),
+        });
+        return { ...savings, rows: [...savings.rows] };
+      },
+
       "tokenizers.train": async ({ name, inputs, vocabSize, minFrequency }, emit, { signal }) => {
         if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name) || name === "gpt2") {
           throw new AppError(

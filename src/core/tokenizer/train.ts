@@ -72,7 +72,7 @@ export async function trainTokenizer(
   }
   const begin = performance.now();
   const threads = options.threads ?? availableParallelism();
-  const trainer = loadAddon().createBpeTrainer({ threads });
+  const trainer = loadAddon().createTokenizerTrainer({ threads });
   const documents =
     options.documents ??
     readDocuments([...(options.inputs ?? [])], {

@@ -16,7 +16,7 @@ const isText = (pattern: RegExp) => (value: unknown) => typeof value === "string
 export const isRemoteAddress = isText(/^[a-z][a-z0-9+.-]*:\/\//i);
 
 export const notBuilt: readonly NotBuilt[] = [
-  { path: "device", matches: isText(/^(cuda|gpu|mps)(:\d+)?$/), instead: "use cpu or auto" },
+  { path: "device", matches: isText(/^(gpu|mps)(:\d+)?$/), instead: "use cpu, cuda:0 or auto" },
   { path: "precision", matches: isText(/^(amp_)?(fp16|fp8|float16)$/), instead: "use amp_bf16 or fp32" },
   {
     path: "tokenizer.train.type",

@@ -206,6 +206,11 @@ const optimizer = z.strictObject({
     "fp32 or 8bit",
     "How the two running means are kept: `8bit` in blocks of 256 with a scale each, a quarter of the memory and nearly the same training.",
   ).default("fp32"),
+  stochastic_rounding: documented(
+    z.boolean(),
+    "true or false",
+    "On a GPU in `amp_bf16`: round the weights that products are taken of up or down by chance, exact on average, instead of to the nearest. Elsewhere it changes nothing.",
+  ).default(false),
 });
 
 const objective = z.strictObject({
@@ -268,9 +273,9 @@ export const recipeSchema = z.strictObject({
   seed: whole(0, LARGEST_SEED, "Seed of the first weights and of dropout.").default(17),
   max_seq_len: whole(8, 65_536, "Context: tokens the model sees at once."),
   device: documented(
-    z.enum(["auto", "cpu"]),
-    "auto or cpu",
-    "Where it trains; `auto` takes the best there is.",
+    z.union([z.enum(["auto", "cpu"]), z.templateLiteral(["cuda:", z.number().int().min(0).max(255)])]),
+    "auto, cpu or cuda:0",
+    "Where it trains: `cpu`, or a GPU by its number. `auto` takes the first GPU where there is one that can be used, else the processor.",
   ).default("auto"),
   threads: documented(
     z.union([auto, z.number().int().min(1).max(1024)]),
@@ -311,10 +316,10 @@ export const recipeSchema = z.strictObject({
     "Number format of training: `amp_bf16` rounds the operands of matrix products to bfloat16 and sums in fp32; weights, optimizer and loss stay fp32.",
   ).default("fp32"),
   activation_checkpointing: documented(
-    z.boolean(),
-    "true or false",
-    "Keep only each block's input and compute the rest again in the backward pass: much less memory, a third more arithmetic.",
-  ).default(false),
+    z.union([z.enum(["none", "selective", "full"]), z.boolean().transform((all) => (all ? "full" : "none"))]),
+    "none, selective or full",
+    "What the backward pass computes again instead of keeping it: `selective` what norms and the nonlinearity gave, a third less memory for hardly any arithmetic; `full` all but each block's input, much less memory for a third more arithmetic. `true` is full, `false` none.",
+  ).prefault("none"),
   log_interval: duration(["ba"], false, "Steps between lines of metrics.jsonl.").default("1ba"),
   eval_interval: duration(
     steps,
@@ -335,6 +340,10 @@ export const recipeSchema = z.strictObject({
 });
 
 /** A recipe with every default filled in. It is plain data: written as YAML it reads back as itself. */
+/** Where a model is: in a recipe that is resolved, and in the engine's options. */
+export type Device = Exclude<Recipe["device"], "auto">;
+/** What the backward pass computes again. */
+export type Recompute = Recipe["activation_checkpointing"];
 export type Recipe = z.output<typeof recipeSchema>;
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type CorpusSource = Recipe["data"]["train"];
@@ -346,7 +355,7 @@ export type ShapedRecipe = Omit<Recipe, "model"> & { readonly model: Recipe["mod
 
 /** A recipe in which nothing is left open: this is what a run directory keeps, and what resume goes by. */
 export type ResolvedRecipe = Omit<ShapedRecipe, "device" | "threads" | "device_train_microbatch_size" | "model"> & {
-  readonly device: "cpu";
+  readonly device: Device;
   readonly threads: number;
   readonly device_train_microbatch_size: number;
   readonly model: ShapedRecipe["model"] & { readonly vocab_size: number };

@@ -21,6 +21,102 @@ export const tokenizerInfoSchema = z.object({
   origin: z.enum(["workspace", "run", "built-in"]),
 });
 
+const breakRateSchema = z.object({ tokenizer: z.string(), breakRate: z.number() });
+const vocabularyEntrySchema = z.object({ id: z.number().int(), piece: z.string() });
+
+/** Several tokenizers on one corpus, list of terms, and files of annotated entities; each part null where not asked. */
+export const comparisonSchema = z.object({
+  tokenizers: z.array(z.string()),
+  corpus: z
+    .object({
+      documents: z.number(),
+      /** Separated by white space. */
+      words: z.number(),
+      bytes: z.number(),
+      rows: z.array(
+        z.object({
+          tokenizer: z.string(),
+          tokens: z.number(),
+          bytesPerToken: z.number(),
+          /** Tokens a word. */
+          fertility: z.number(),
+          /** Share of the words (runs of letters and digits) that no token border cuts. */
+          wholeWords: z.number(),
+        }),
+      ),
+    })
+    .nullable(),
+  terms: z
+    .array(
+      z.object({
+        term: z.string(),
+        /** In the corpus as a word of its own; null without a corpus. */
+        count: z.number().nullable(),
+        /** Of the entities that bear this name; null for a term from elsewhere. */
+        mentions: z.number().nullable(),
+        /** By tokenizer. */
+        pieces: z.array(z.array(z.string())),
+      }),
+    )
+    .nullable(),
+  entities: z
+    .array(
+      z.object({
+        file: z.string(),
+        mentions: z.number(),
+        words: z.number(),
+        rows: z.array(breakRateSchema.extend({ tokens: z.number() })),
+        published: z.array(breakRateSchema.extend({ source: z.string() })),
+      }),
+    )
+    .nullable(),
+});
+export type Comparison = z.infer<typeof comparisonSchema>;
+
+/** The merges of a word in order, and what is missing at each border that is left. */
+export const wordExplanationSchema = z.object({
+  word: z.string(),
+  pieces: z.array(z.string()),
+  wholeId: z.number().int().nullable(),
+  steps: z.array(
+    z.object({ rank: z.number().int(), left: z.string(), right: z.string(), pieces: z.array(z.string()) }),
+  ),
+  borders: z.array(
+    z.object({
+      left: z.string(),
+      right: z.string(),
+      crossing: z.array(vocabularyEntrySchema.extend({ rank: z.number().int().nullable() })),
+    }),
+  ),
+});
+export type WordExplanation = z.infer<typeof wordExplanationSchema>;
+
+export const overlapSchema = z.object({
+  sizes: z.tuple([z.number(), z.number()]),
+  shared: z.number(),
+  onlyFirst: z.array(vocabularyEntrySchema),
+  onlySecond: z.array(vocabularyEntrySchema),
+});
+
+export const savingsSchema = z.object({
+  plan: z.string(),
+  /** Of the text that training reads, passes counted. */
+  textBytes: z.number(),
+  rows: z.array(
+    z.object({
+      tokenizer: z.string(),
+      vocabSize: z.number().int(),
+      bytesPerToken: z.number(),
+      tokens: z.number(),
+      flops: z.number(),
+      gpuHours: z.number().nullable(),
+      /** Shares of the first row's. */
+      savedTokens: z.number(),
+      savedFlops: z.number(),
+    }),
+  ),
+});
+
 export const tokenizersContract = {
   requests: {
     "tokenizers.list": { input: z.object({}), output: z.array(tokenizerInfoSchema) },
@@ -40,9 +136,46 @@ export const tokenizersContract = {
         ),
       }),
     },
+    /** Why a word splits where it does; null for a tokenizer without merges, or for what is not one word. */
+    "tokenizers.explain-word": {
+      input: z.object({ tokenizer: z.string(), word: z.string().max(256) }),
+      output: wordExplanationSchema.nullable(),
+    },
+    /** Pieces that hold a text, or match a /regular expression/. */
+    "tokenizers.vocabulary": {
+      input: z.object({ tokenizer: z.string(), search: z.string().max(200), limit: z.number().int().min(1).max(2000) }),
+      output: z.object({ total: z.number().int(), entries: z.array(vocabularyEntrySchema) }),
+    },
+    "tokenizers.overlap": {
+      input: z.object({ first: z.string(), second: z.string(), ignoreMarks: z.boolean() }),
+      output: overlapSchema,
+    },
   },
   events: {},
   streams: {
+    /** Progress is coalesced: only the newest item waits for a slow reader. */
+    "tokenizers.compare": {
+      input: z.object({
+        tokenizers: z.array(z.string()).min(1).max(12),
+        inputs: z.array(z.string()),
+        terms: z.array(z.string().max(400)).max(5000),
+        iobFiles: z.array(z.string()),
+        topEntities: z.number().int().min(0).max(5000),
+      }),
+      item: z.object({ bytesRead: z.number(), bytesTotal: z.number() }),
+      output: comparisonSchema,
+    },
+    /** What each vocabulary costs in a planned training; the first is the one whose tokens the recipe plans. */
+    "tokenizers.savings": {
+      input: z.object({
+        recipe: z.string(),
+        tokenizers: z.array(z.string()).min(2).max(12),
+        inputs: z.array(z.string()).min(1),
+        gpu: z.object({ name: z.string(), mfu: z.number().min(0.001).max(1).nullable() }).nullable(),
+      }),
+      item: z.object({ bytesRead: z.number(), bytesTotal: z.number() }),
+      output: savingsSchema,
+    },
     /** Progress is coalesced: only the newest item waits for a slow reader. */
     "tokenizers.train": {
       input: z.object({

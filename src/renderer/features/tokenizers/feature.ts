@@ -8,8 +8,10 @@ import { TokenizerActions } from "./tokenizer-actions.tsx";
 import { tokenizerLabel, tokenizerPlace } from "./tokenizer-label.ts";
 import { TokenizersMain } from "./tokenizers-main.tsx";
 
-/** The route of the training form; every other first part is a tokenizer's source. */
+/** The route of the training form; but for the next one, every other first part is a tokenizer's source. */
 export const TRAIN_ROUTE = "train";
+/** The route of the comparison. */
+const COMPARE_ROUTE = "compare";
 
 function commands(): readonly Command[] {
   const { list, load } = useTokenizers.getState();
@@ -23,6 +25,12 @@ function commands(): readonly Command[] {
       title: "Train a tokenizer",
       keywords: "bpe vocabulary new",
       run: () => go("tokenizers", TRAIN_ROUTE),
+    },
+    {
+      id: "compare-tokenizers",
+      title: "Compare tokenizers",
+      keywords: "laboratory fertility break rate terms entities vocabulary",
+      run: () => go("tokenizers", COMPARE_ROUTE),
     },
     ...(list ?? []).map((info) => ({
       id: `tokenizer-${info.source}`,
@@ -46,11 +54,14 @@ export const tokenizersFeature: Feature = {
     if (source === undefined) {
       return [];
     }
+    if (source === COMPARE_ROUTE) {
+      return [{ label: "Compare tokenizers" }];
+    }
     const info = list?.find((known) => known.source === source);
     return [
       { label: source === TRAIN_ROUTE ? "Train a tokenizer" : info === undefined ? source : tokenizerLabel(info) },
     ];
   },
   commands,
-  hasDetails: (route) => route.rest[0] !== undefined && route.rest[0] !== TRAIN_ROUTE,
+  hasDetails: ({ rest: [source] }) => source !== undefined && source !== TRAIN_ROUTE && source !== COMPARE_ROUTE,
 };

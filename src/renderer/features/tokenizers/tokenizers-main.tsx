@@ -6,23 +6,29 @@ import { go, type Route, routeHash } from "../../app/router.ts";
 import { formatCount } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { EmptyState, ErrorState } from "../../ui/states.tsx";
+import { ComparePage } from "./compare-page.tsx";
 import { Inspector } from "./inspector.tsx";
+import { useLaboratory } from "./laboratory-store.ts";
 import { type TokenizerInfo, useTokenizers } from "./store.ts";
 import { kindLabel, tokenizerLabel, tokenizerPlace } from "./tokenizer-label.ts";
 import { TrainPanel } from "./train-panel.tsx";
+import { VocabularySection } from "./vocabulary-section.tsx";
+import { WordSection } from "./word-section.tsx";
 
 export function TokenizersMain({ route }: { readonly route: Route }) {
   const list = useTokenizers((state) => state.list);
   const listError = useTokenizers((state) => state.listError);
   const load = useTokenizers((state) => state.load);
   const select = useTokenizers((state) => state.select);
+  const clearLookups = useLaboratory((state) => state.clearLookups);
   const [source] = route.rest;
   useEffect(() => void load(), [load]);
   useEffect(() => {
-    if (source !== undefined && source !== "train") {
+    if (source !== undefined && source !== "train" && source !== "compare") {
       select(source);
+      clearLookups();
     }
-  }, [source, select]);
+  }, [source, select, clearLookups]);
 
   if (source === "train") {
     return <TrainPanel />;
@@ -41,6 +47,9 @@ export function TokenizersMain({ route }: { readonly route: Route }) {
   if (source === undefined) {
     return <TokenizerList list={list} error={listError} />;
   }
+  if (source === "compare") {
+    return <ComparePage list={list} />;
+  }
   const tokenizer = list.find((info) => info.source === source);
   return tokenizer === undefined ? (
     <EmptyState
@@ -58,6 +67,8 @@ export function TokenizersMain({ route }: { readonly route: Route }) {
         </p>
       </div>
       <Inspector tokenizer={tokenizer} />
+      <WordSection tokenizer={tokenizer.source} />
+      <VocabularySection tokenizer={tokenizer} />
     </div>
   );
 }

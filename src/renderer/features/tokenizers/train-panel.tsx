@@ -55,14 +55,13 @@ export function TrainPanel() {
                 <span className="path" title={input}>
                   {input}
                 </span>
-                <button
-                  type="button"
-                  className="small-button"
+                <Button
+                  className="small"
                   aria-label={`Remove ${input}`}
                   onClick={() => setForm({ inputs: form.inputs.filter((other) => other !== input) })}
                 >
                   Remove
-                </button>
+                </Button>
               </li>
             ))}
           </ul>

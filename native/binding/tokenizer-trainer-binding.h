@@ -1,5 +1,5 @@
-// NativeBpeTrainer: a BPE trainer as a JavaScript object. Its calls run on another thread, one after the other in the
-// order they were made, whether or not the caller waits in between.
+// NativeTokenizerTrainer: words are counted, and a tokenizer of any kind is learned from the counts. Its calls run on
+// another thread, one after the other in the order they were made, whether or not the caller waits in between.
 #pragma once
 
 #include "binding/tokenizer-binding.h"
@@ -15,16 +15,20 @@
 
 namespace assay::binding {
 
-class BpeTrainerObject : public Napi::ObjectWrap<BpeTrainerObject> {
+class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
 public:
-  // Adds createBpeTrainer to the exports.
+  // Adds createTokenizerTrainer to the exports.
   static void define(Napi::Env env, Napi::Object exports, const TokenizerObject::Constructor& tokenizers);
 
-  explicit BpeTrainerObject(const Napi::CallbackInfo& info);
+  explicit TrainerObject(const Napi::CallbackInfo& info);
 
 private:
   Napi::Value add(const Napi::CallbackInfo& info);
   Napi::Value train(const Napi::CallbackInfo& info);
+  Napi::Value train_wordpiece(const Napi::CallbackInfo& info);
+  Napi::Value train_unigram(const Napi::CallbackInfo& info);
+  // `read` makes of the options what learns on the working thread.
+  template <class Read> Napi::Value train_pieces(const Napi::CallbackInfo& info, const char* name, const Read& read);
   Napi::Value word_count(const Napi::CallbackInfo& info);
   Napi::Value distinct_words(const Napi::CallbackInfo& info);
   Napi::Value byte_count(const Napi::CallbackInfo& info);

@@ -1,0 +1,74 @@
+// What an import reads: files, folders, globs and addresses, in an order that depends on the words of the command and on
+// names alone.
+import { stat } from "node:fs/promises";
+import path from "node:path";
+import { AppError } from "#shared/errors";
+import { listFolder, notFound } from "../files.ts";
+import { globBase, globMatcher, isGlob } from "../glob.ts";
+
+export type ImportSource = {
+  /** An absolute path, or an address such as https://… */
+  readonly location: string;
+  /** Within what the command named, with slashes: part of ids and of the ledger, so that a corpus may move. */
+  readonly name: string;
+  /** Null where it is not known before it is read. */
+  readonly sizeBytes: number | null;
+  readonly modifiedMs: number | null;
+};
+
+export function isAddress(operand: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(operand);
+}
+
+async function fileSource(location: string, name: string): Promise<ImportSource> {
+  const found = await stat(location);
+  return { location, name, sizeBytes: found.size, modifiedMs: found.mtimeMs };
+}
+
+async function folderSources(folder: string, matches: (name: string) => boolean): Promise<ImportSource[]> {
+  const names = (await listFolder(folder)).filter(matches);
+  return Promise.all(names.map((name) => fileSource(path.join(folder, name), name)));
+}
+
+async function listOperand(operand: string): Promise<ImportSource[]> {
+  if (isAddress(operand)) {
+    const name = decodeURIComponent(new URL(operand).pathname.split("/").at(-1) ?? "");
+    return [{ location: operand, name: name === "" ? operand : name, sizeBytes: null, modifiedMs: null }];
+  }
+  const absolute = path.resolve(operand);
+  const found = await stat(absolute).catch(() => null);
+  if (found?.isDirectory() === true) {
+    return folderSources(absolute, () => true);
+  }
+  if (found !== null) {
+    return [await fileSource(absolute, path.basename(absolute))];
+  }
+  if (isGlob(operand)) {
+    const { base, pattern } = globBase(absolute.replaceAll(path.sep, "/"));
+    if ((await stat(base).catch(() => null))?.isDirectory() !== true) {
+      throw await notFound(base);
+    }
+    const matched = await folderSources(base, globMatcher(pattern));
+    if (matched.length === 0) {
+      throw new AppError("CORPUS_NOT_FOUND", `No file matches ${operand}; check the pattern.`);
+    }
+    return matched;
+  }
+  throw await notFound(absolute);
+}
+
+/** Operands in the order given, the files of each in the order of their names' bytes; one named twice is read once. */
+export async function listSources(operands: readonly string[]): Promise<readonly ImportSource[]> {
+  const sources = new Map<string, ImportSource>();
+  for (const operand of operands) {
+    for (const source of await listOperand(operand)) {
+      if (!sources.has(source.location)) {
+        sources.set(source.location, source);
+      }
+    }
+  }
+  if (sources.size === 0) {
+    throw new AppError("CORPUS_EMPTY", `${operands.join(", ")} holds no files; name what should be imported.`);
+  }
+  return [...sources.values()];
+}

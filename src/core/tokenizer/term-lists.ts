@@ -1,0 +1,31 @@
+// Terms to look at a tokenizer by: those BioMedLM's authors named, and the most frequent names of annotated entities.
+import type { Mention } from "./entities.ts";
+
+/** Whole in BioMedLM's vocabulary and split by GPT-2's (the model's card and the blog post that introduced it). */
+export const BIOMEDLM_TERMS: readonly string[] = [
+  "chromatography",
+  "cytotoxicity",
+  "Immunohistochemistry",
+  "photosynthesis",
+  "probiotic",
+];
+
+export type FrequentName = { readonly name: string; readonly count: number };
+
+/**
+ * The names of the mentions as they are written, most frequent first; equal counts in the order of their first mention.
+ * `type` keeps those of one kind of entity.
+ */
+export function frequentNames(mentions: readonly Mention[], top: number, type?: string): readonly FrequentName[] {
+  const counts = new Map<string, number>();
+  for (const mention of mentions) {
+    if (type === undefined || mention.type === type) {
+      const name = mention.words.join(" ");
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+  }
+  return [...counts]
+    .map(([name, count]) => ({ name, count }))
+    .toSorted((a, b) => b.count - a.count)
+    .slice(0, top);
+}
