@@ -37,6 +37,9 @@ public:
       : root_(root, "", source), model_(root_.child("model")), source_(source) {}
 
   TextTokenizerParts read() {
+    if (root_.text("version") != "1.0") {
+      root_.refuse("version", "this build reads \"1.0\"");
+    }
     root_.allow({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
                  "decoder", "model"});
     if (root_.find("normalizer") != nullptr) {
@@ -176,6 +179,21 @@ private:
       }
     }
     model.byte_fallback = model_.flag_or("byte_fallback", false);
+    // Pieces that stand for no text are not found in it, whatever score the file gives them.
+    const auto hide = [&](std::uint32_t id) { model.scores[id] = std::numeric_limits<double>::quiet_NaN(); };
+    for (const AddedToken& token : parts_.added) {
+      if (token.special) {
+        hide(token.id);
+      }
+    }
+    if (model.unknown_id.has_value()) {
+      hide(*model.unknown_id);
+    }
+    for (std::uint32_t id = 0; model.byte_fallback && id < parts_.pieces.size(); ++id) {
+      if (parts_.pieces[id].size() == 6 && parts_.pieces[id].starts_with("<0x") && parts_.pieces[id].back() == '>') {
+        hide(id);
+      }
+    }
     parts_.model = std::move(model);
   }
 
@@ -309,14 +327,16 @@ private:
 
 } // namespace
 
-std::shared_ptr<const TextTokenizer> open_tokenizer_json(const std::string& path) {
+std::shared_ptr<const TextTokenizer> open_tokenizer_json(const std::string& path, const TokenRoles& roles) {
   const MappedFile file(path);
-  return parse_any_tokenizer_json({reinterpret_cast<const char*>(file.bytes().data()), file.size()}, path);
+  return parse_any_tokenizer_json({reinterpret_cast<const char*>(file.bytes().data()), file.size()}, path, roles);
 }
 
-std::shared_ptr<const TextTokenizer> parse_any_tokenizer_json(std::string_view text, const std::string& source) {
+std::shared_ptr<const TextTokenizer> parse_any_tokenizer_json(std::string_view text, const std::string& source,
+                                                              const TokenRoles& roles) {
   const JsonValue root = parse_json(text, source);
   TextTokenizerParts parts = AnyTokenizerJsonReader(root, source).read();
+  parts.roles = roles;
   return std::make_shared<const TextTokenizer>(std::move(parts), source);
 }
 

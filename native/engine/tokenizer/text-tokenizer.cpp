@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <limits>
 
 namespace assay {
@@ -94,6 +95,10 @@ void TextTokenizer::index(const std::string& source) {
     }
   }
   special_.assign(parts_.pieces.size(), false);
+  // What a normalizer puts before a text is no part of a token within it.
+  std::vector<NormalizerStep> content_steps;
+  std::copy_if(parts_.normalizer.begin(), parts_.normalizer.end(), std::back_inserter(content_steps),
+               [](const NormalizerStep& step) { return !std::holds_alternative<PrependNormalizer>(step); });
   for (std::uint32_t index = 0; index < parts_.added.size(); ++index) {
     const AddedToken& token = parts_.added[index];
     if (token.id >= parts_.pieces.size()) {
@@ -110,7 +115,7 @@ void TextTokenizer::index(const std::string& source) {
       continue;
     }
     AlignedText content(token.content, {0, static_cast<std::uint32_t>(token.content.size())});
-    normalize(content, parts_.normalizer);
+    normalize(content, content_steps);
     if (content.size() > 0) {
       normalized_added_.insert(content.text(), index);
       has_normalized_added_ = true;

@@ -35,6 +35,9 @@ struct AddedToken {
   bool special = true;
 };
 
+// "pad", "cls", "sep", "mask", "unk", "bos", "eos": the token's text, where a file says it.
+using TokenRoles = std::map<std::string, std::string>;
+
 struct TextTokenizerParts {
   // By id, as files write them.
   std::vector<std::string> pieces;
@@ -46,8 +49,7 @@ struct TextTokenizerParts {
   std::vector<DecoderStep> decoder;
   std::optional<Truncation> truncation;
   std::optional<Padding> padding;
-  // "pad", "cls", "sep", "mask", "unk", "bos", "eos": the token's text, where a file says it.
-  std::map<std::string, std::string> roles;
+  TokenRoles roles;
 };
 
 struct EncodeOptions {
