@@ -76,6 +76,7 @@ TokenizerObject::Constructor TokenizerObject::define(Napi::Env env) {
                       InstanceAccessor<&TokenizerObject::vocab_size>("vocabSize"),
                       InstanceAccessor<&TokenizerObject::end_of_text_id>("endOfTextId"),
                       InstanceAccessor<&TokenizerObject::kind>("kind"),
+                      InstanceAccessor<&TokenizerObject::lowercases>("lowercases"),
                       InstanceMethod<&TokenizerObject::encode>("encode"),
                       InstanceMethod<&TokenizerObject::encode_text>("encodeText"),
                       InstanceMethod<&TokenizerObject::encode_texts>("encodeTexts"),
@@ -125,12 +126,13 @@ TokenizerObject::TokenizerObject(const Napi::CallbackInfo& info) : Napi::ObjectW
 }
 
 const Tokenizer& TokenizerObject::byte_level(const char* where) const {
-  if (tokenizer_->byte_level() == nullptr) {
+  const auto* tokenizer = std::get_if<std::shared_ptr<const Tokenizer>>(&tokenizer_->parts().model);
+  if (tokenizer == nullptr) {
     throw assay::Error("NOT_SUPPORTED",
                        std::string(where) +
-                           " needs byte-level BPE as GPT-2 has it, and this tokenizer is of another kind.");
+                           " needs byte-level BPE, and this tokenizer is of another kind.");
   }
-  return tokenizer_->byte_level()->tokenizer();
+  return **tokenizer;
 }
 
 Napi::Value TokenizerObject::vocab_size(const Napi::CallbackInfo& info) {
@@ -139,7 +141,11 @@ Napi::Value TokenizerObject::vocab_size(const Napi::CallbackInfo& info) {
 
 Napi::Value TokenizerObject::end_of_text_id(const Napi::CallbackInfo& info) {
   EncoderPool* const pool = tokenizer_->byte_level();
-  const auto id = pool == nullptr ? tokenizer_->role_id("eos") : pool->tokenizer().end_of_text_id();
+  auto id = pool == nullptr ? tokenizer_->role_id("eos") : pool->tokenizer().end_of_text_id();
+  if (!id.has_value() && pool == nullptr) {
+    // BERT's texts end with it.
+    id = tokenizer_->role_id("sep");
+  }
   return id.has_value() ? Napi::Number::New(info.Env(), *id) : info.Env().Null();
 }
 
@@ -175,6 +181,10 @@ Napi::Value TokenizerObject::encode(const Napi::CallbackInfo& info) {
 
 Napi::Value TokenizerObject::kind(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), kind_name(tokenizer_->kind()));
+}
+
+Napi::Value TokenizerObject::lowercases(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), tokenizer_->lowercases());
 }
 
 Napi::Value TokenizerObject::encode_text(const Napi::CallbackInfo& info) {
@@ -337,6 +347,10 @@ Napi::Value TokenizerObject::save_vocab_and_merges(const Napi::CallbackInfo& inf
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string directory = string_argument(info, 0, "saveVocabAndMerges", "directory");
     byte_level("saveVocabAndMerges");
+    if (tokenizer_->byte_level() == nullptr) {
+      throw assay::Error("NOT_SUPPORTED", "vocab.json and merges.txt cannot express this tokenizer: it does not cut text as "
+                                          "GPT-2 does; write tokenizer.json instead.");
+    }
     return queue_work(
         info,
         [directory, tokenizer = tokenizer_] {

@@ -31,6 +31,7 @@ private:
   Napi::Value end_of_text_id(const Napi::CallbackInfo& info);
   Napi::Value encode(const Napi::CallbackInfo& info);
   Napi::Value kind(const Napi::CallbackInfo& info);
+  Napi::Value lowercases(const Napi::CallbackInfo& info);
   Napi::Value encode_text(const Napi::CallbackInfo& info);
   Napi::Value encode_texts(const Napi::CallbackInfo& info);
   Napi::Value piece(const Napi::CallbackInfo& info);

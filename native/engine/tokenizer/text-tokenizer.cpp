@@ -146,6 +146,13 @@ TokenizerKind TextTokenizer::kind() const {
   return std::visit(Kinds{}, parts_.model);
 }
 
+bool TextTokenizer::lowercases() const {
+  return std::any_of(parts_.normalizer.begin(), parts_.normalizer.end(), [](const NormalizerStep& step) {
+    const auto* bert = std::get_if<BertNormalizer>(&step);
+    return std::holds_alternative<LowercaseNormalizer>(step) || (bert != nullptr && bert->lowercase);
+  });
+}
+
 const std::string& TextTokenizer::piece(std::uint32_t id) const {
   if (id >= parts_.pieces.size()) {
     throw Error("BAD_ARGUMENT", "There is no token " + std::to_string(id) + ": the vocabulary has ids 0 to " +

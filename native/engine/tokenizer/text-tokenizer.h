@@ -76,6 +76,8 @@ public:
   ~TextTokenizer();
 
   TokenizerKind kind() const;
+  // Whether a normalizer turns text into lower case.
+  bool lowercases() const;
   const TextTokenizerParts& parts() const noexcept { return parts_; }
   std::uint32_t vocab_size() const noexcept { return static_cast<std::uint32_t>(parts_.pieces.size()); }
   // Where texts are cut as GPT-2's are (whatever is put around them); null for every other.

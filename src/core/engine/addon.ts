@@ -436,6 +436,9 @@ export type NativeEncoding = {
 export interface NativeTokenizer {
   readonly kind: NativeTokenizerKind;
   readonly vocabSize: number;
+  /** Whether a normalizer turns text into lower case. */
+  readonly lowercases: boolean;
+  /** What stands between documents: <|endoftext|>, or by role the end of a text, or [SEP]. */
   readonly endOfTextId: number | null;
   /** Byte offsets into the UTF-8 text; no special tokens are recognised in the text and none are added. */
   encode(text: string): { readonly ids: Uint32Array; readonly starts: Uint32Array; readonly ends: Uint32Array };
