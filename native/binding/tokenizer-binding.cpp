@@ -8,6 +8,8 @@
 #include "binding/tokenizer-work.h"
 
 #include "engine/base/error.h"
+#include "engine/tokenizer/fast-bpe.h"
+#include "engine/tokenizer/sentencepiece-model.h"
 #include "engine/tokenizer/text-tokenizer-json.h"
 #include "engine/tokenizer/tiktoken-ranks.h"
 #include "engine/tokenizer/tokenizer-json.h"
@@ -87,6 +89,7 @@ TokenizerObject::Constructor TokenizerObject::define(Napi::Env env) {
                       InstanceMethod<&TokenizerObject::id_of_bytes>("idOfBytes"),
                       InstanceMethod<&TokenizerObject::merges>("merges"),
                       InstanceMethod<&TokenizerObject::save_tokenizer_json>("saveTokenizerJson"),
+                      InstanceMethod<&TokenizerObject::save_vocab_txt>("saveVocabTxt"),
                       InstanceMethod<&TokenizerObject::save_vocab_and_merges>("saveVocabAndMerges"),
                   });
   auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
@@ -322,6 +325,14 @@ Napi::Value TokenizerObject::save_tokenizer_json(const Napi::CallbackInfo& info)
   });
 }
 
+Napi::Value TokenizerObject::save_vocab_txt(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string file = string_argument(info, 0, "saveVocabTxt", "file");
+    return queue_work(
+        info, [file, tokenizer = tokenizer_] { write_vocab_txt(*tokenizer, file); }, resolve_undefined);
+  });
+}
+
 Napi::Value TokenizerObject::save_vocab_and_merges(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string directory = string_argument(info, 0, "saveVocabAndMerges", "directory");
@@ -374,7 +385,21 @@ void register_tokenizer(Napi::Env env, Napi::Object exports) {
                           name));
   };
   add("loadTokenizer", [](const Napi::CallbackInfo& info) {
-    return open_tokenizer_json(string_argument(info, 0, "loadTokenizer", "file"));
+    return open_tokenizer_json(string_argument(info, 0, "loadTokenizer", "file"),
+                               token_roles(info[1], "loadTokenizer"));
+  });
+  add("tokenizerFromJson", [](const Napi::CallbackInfo& info) {
+    return parse_any_tokenizer_json(string_argument(info, 0, "tokenizerFromJson", "json"),
+                                    string_argument(info, 1, "tokenizerFromJson", "source"));
+  });
+  add("loadSentencePiece", [](const Napi::CallbackInfo& info) -> TokenizerObject::SharedTokenizer {
+    const std::string file = string_argument(info, 0, "loadSentencePiece", "file");
+    return std::make_shared<const TextTokenizer>(read_sentencepiece_model(file), file);
+  });
+  add("loadFastBpe", [](const Napi::CallbackInfo& info) -> TokenizerObject::SharedTokenizer {
+    const std::string codes = string_argument(info, 0, "loadFastBpe", "codesFile");
+    return std::make_shared<const TextTokenizer>(
+        read_fast_bpe(codes, string_argument(info, 1, "loadFastBpe", "dictionaryFile")), codes);
   });
   add("loadVocabAndMerges", [](const Napi::CallbackInfo& info) {
     return read_vocab_and_merges(string_argument(info, 0, "loadVocabAndMerges", "vocabFile"),
@@ -382,7 +407,9 @@ void register_tokenizer(Napi::Env env, Napi::Object exports) {
   });
   add("loadVocabTxt", [](const Napi::CallbackInfo& info) -> TokenizerObject::SharedTokenizer {
     const std::string file = string_argument(info, 0, "loadVocabTxt", "file");
-    return std::make_shared<const TextTokenizer>(read_vocab_txt(file, bert_options(info[1])), file);
+    TextTokenizerParts parts = read_vocab_txt(file, bert_options(info[1]));
+    parts.roles = token_roles(info[1], "loadVocabTxt");
+    return std::make_shared<const TextTokenizer>(std::move(parts), file);
   });
   add("tokenizerFromRanks", read_ranks);
   TrainerObject::define(env, exports, constructor);

@@ -43,6 +43,7 @@ private:
   Napi::Value id_of_bytes(const Napi::CallbackInfo& info);
   Napi::Value merges(const Napi::CallbackInfo& info);
   Napi::Value save_tokenizer_json(const Napi::CallbackInfo& info);
+  Napi::Value save_vocab_txt(const Napi::CallbackInfo& info);
   Napi::Value save_vocab_and_merges(const Napi::CallbackInfo& info);
 
   // NOT_SUPPORTED for any other kind.
@@ -51,7 +52,8 @@ private:
   SharedTokenizer tokenizer_;
 };
 
-// Adds loadTokenizer, loadVocabTxt, loadVocabAndMerges, tokenizerFromRanks and createTokenizerTrainer to the exports.
+// Adds loadTokenizer, tokenizerFromJson, loadVocabTxt, loadSentencePiece, loadFastBpe, loadVocabAndMerges,
+// tokenizerFromRanks and createTokenizerTrainer to the exports.
 void register_tokenizer(Napi::Env env, Napi::Object exports);
 
 } // namespace assay::binding

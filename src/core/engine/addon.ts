@@ -390,6 +390,10 @@ export interface NativeModel {
 
 export type NativeTokenizerKind = "byte-bpe" | "character-bpe" | "wordpiece" | "unigram" | "word-level";
 
+export type NativeTokenRole = "pad" | "cls" | "sep" | "mask" | "unk" | "bos" | "eos";
+/** The texts of special tokens by what they are for. */
+export type NativeTokenRoles = Readonly<Partial<Record<NativeTokenRole, string>>>;
+
 export type NativeEncodeOptions = {
   /** By default true: what the tokenizer's template puts around a text. */
   readonly addSpecialTokens?: boolean;
@@ -454,12 +458,14 @@ export interface NativeTokenizer {
   piece(id: number): string;
   idOfPiece(piece: string): number | null;
   /** By what the tokenizer's files say, or by the names in use. */
-  roleId(role: "pad" | "cls" | "sep" | "mask" | "unk" | "bos" | "eos"): number | null;
+  roleId(role: NativeTokenRole): number | null;
   /** One entry a token: 1 where it begins a word. */
   wordStarts(): Uint8Array;
   /** Pairs of ids in rank order; byte-level BPE as GPT-2 has it only. */
   merges(): readonly (readonly [number, number])[];
   saveTokenizerJson(file: string): Promise<void>;
+  /** BERT's; NOT_SUPPORTED for other kinds than WordPiece. */
+  saveVocabTxt(file: string): Promise<void>;
   saveVocabAndMerges(directory: string): Promise<void>;
 }
 
@@ -524,11 +530,22 @@ export interface NativeAddon {
     readonly maxMemoryBytes?: number;
     readonly threads: number;
   }): NativeTokenizerTrainer;
-  loadTokenizer(file: string): NativeTokenizer;
+  loadTokenizer(file: string, options?: { readonly roles?: NativeTokenRoles }): NativeTokenizer;
+  /** The text of a tokenizer.json; the source names it in messages. */
+  tokenizerFromJson(json: string, source: string): NativeTokenizer;
+  /** A .model file of SentencePiece, unigram or bpe. */
+  loadSentencePiece(file: string): NativeTokenizer;
+  /** fastBPE's codes and fairseq's dictionary. */
+  loadFastBpe(codesFile: string, dictionaryFile: string): NativeTokenizer;
   /** BERT's; what the options leave open follows from the pieces. */
   loadVocabTxt(
     file: string,
-    options?: { readonly lowercase?: boolean; readonly stripAccents?: boolean; readonly handleChineseChars?: boolean },
+    options?: {
+      readonly lowercase?: boolean;
+      readonly stripAccents?: boolean;
+      readonly handleChineseChars?: boolean;
+      readonly roles?: NativeTokenRoles;
+    },
   ): NativeTokenizer;
   loadVocabAndMerges(vocabFile: string, mergesFile: string): NativeTokenizer;
   tokenizerFromRanks(tokens: readonly Uint8Array[], specialTokens: Readonly<Record<string, number>>): NativeTokenizer;
