@@ -85,7 +85,9 @@ std::vector<std::string> texts_field(const Napi::Object& object, const char* whe
   std::vector<std::string> texts;
   if (has_field(object, name)) {
     const Utf8Texts given(Utf16Texts::from_array(object.Get(name), where, name));
-    texts.assign(given.views().begin(), given.views().end());
+    for (const std::string_view text : given.views()) {
+      texts.emplace_back(text);
+    }
   }
   return texts;
 }
@@ -181,7 +183,10 @@ Napi::Value TrainerObject::train(const Napi::CallbackInfo& info) {
     state->options.on_progress = [progress](std::size_t merges, std::size_t total) { progress->send(merges, total); };
     const auto run = [state, trainer = trainer_] { state->tokenizer = trainer->train(state->options); };
     const auto settle = [state, progress, kept_listener, tokenizers = tokenizers_](Napi::Env settling) -> Napi::Value {
-      progress->finish(settling, kept_listener->Value(), state->tokenizer->vocab_size());
+      const EncoderPool* byte_level = state->tokenizer->byte_level();
+      progress->finish(settling, kept_listener->Value(),
+                       byte_level != nullptr ? byte_level->tokenizer().merges().size()
+                                             : state->tokenizer->vocab_size());
       return TokenizerObject::create(settling, tokenizers, state->tokenizer);
     };
     return enqueue(info, run, settle, [progress] { progress->release(); });
