@@ -15,6 +15,7 @@ import { quickstartCommand } from "./commands/quickstart.ts";
 import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
 import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
 import { tokenizerCompareCommand } from "./commands/tokenizer-compare.ts";
+import { tokenizerConvertCommand } from "./commands/tokenizer-convert.ts";
 import {
   tokenizerAlignCommand,
   tokenizerExplainCommand,
@@ -39,6 +40,7 @@ export const commands: readonly CommandSpec[] = [
   corpusTraceCommand,
   tokenizerTrainCommand,
   tokenizerInspectCommand,
+  tokenizerConvertCommand,
   tokenizerCompareCommand,
   tokenizerAlignCommand,
   tokenizerExplainCommand,

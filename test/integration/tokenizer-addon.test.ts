@@ -10,7 +10,7 @@ const addon = loadAddon();
 const failure = (code: string, text: string) =>
   expect.objectContaining({ code, message: expect.stringContaining(text) });
 const nothing = () => undefined;
-const options = { vocabSize: 300, minFrequency: 1, specialTokens: ["<|endoftext|>"], threads: 1 };
+const options = { vocabSize: 300, minFrequency: 1, firstTokens: [], lastTokens: ["<|endoftext|>"], threads: 1 };
 
 async function aTokenizer(): Promise<NativeTokenizer> {
   const trainer = addon.createTokenizerTrainer({ threads: 1 });
@@ -167,7 +167,7 @@ describe("NativeTokenizerTrainer", () => {
     await expect(trainer.train({ ...options, vocabSize: 256 }, nothing)).rejects.toThrow(
       failure("BAD_ARGUMENT", "257"),
     );
-    await expect(trainer.train({ ...options, specialTokens: ["<a>", "<a>"] }, nothing)).rejects.toThrow(
+    await expect(trainer.train({ ...options, lastTokens: ["<a>", "<a>"] }, nothing)).rejects.toThrow(
       failure("BAD_ARGUMENT", "given twice"),
     );
     const untyped = trainer as unknown as Record<string, (...values: unknown[]) => unknown>; // as: the point is to break the types
