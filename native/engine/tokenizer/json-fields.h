@@ -17,7 +17,7 @@ public:
   JsonFields(const JsonValue& object, std::string path, const std::string& source)
       : object_(object), path_(std::move(path)), source_(source) {
     if (!object.is_object()) {
-      fail("\"" + path_ + "\" holds " + object.kind_name() + " and should hold an object");
+      fail((path_.empty() ? "it" : "\"" + path_ + "\"") + " holds " + object.kind_name() + " and should hold an object");
     }
   }
 
