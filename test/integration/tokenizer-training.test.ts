@@ -106,14 +106,17 @@ describe("loadTokenizer", () => {
     expect([...gpt2.encode("Hello world").ids]).toEqual([15_496, 995]);
   });
 
-  it("says what is not there, not built, and not readable", async () => {
+  it("says what is not there, not a vocabulary, and not readable", async () => {
     await expect(loadTokenizer("gtp2")).rejects.toMatchObject({
       code: "TOKENIZER_NOT_FOUND",
       message: expect.stringContaining("did you mean gpt2?"),
     });
     await expect(loadTokenizer(folder)).rejects.toMatchObject({ code: "TOKENIZER_NOT_FOUND" });
     await writeFile(path.join(folder, "vocab.txt"), "[PAD]\n");
-    await expect(loadTokenizer(folder)).rejects.toMatchObject({ code: "NOT_SUPPORTED" });
+    await expect(loadTokenizer(folder)).rejects.toMatchObject({
+      code: "TOKENIZER_INVALID",
+      message: expect.stringContaining("no line is [UNK]"),
+    });
     await writeFile(path.join(folder, "tokenizer.json"), "{}");
     await expect(loadTokenizer(folder)).rejects.toMatchObject({ code: "TOKENIZER_INVALID" });
     await expect(describeTokenizer(folder)).rejects.toMatchObject({ code: "TOKENIZER_INVALID" });
