@@ -555,6 +555,12 @@ export interface NativeAddon {
   readSafetensorsHeader(file: string): NativeSafetensorsHeader;
   /** Headers only, of any size of model: a folder, a file or an index as loadWeights takes it, or a GGUF. */
   readTensorHeaders(path: string): NativeTensorHeaders;
+  /** By the system's libzstd, off this thread; ZSTD_NOT_FOUND where there is none. */
+  compressZstd(bytes: Uint8Array, level: number): Promise<Uint8Array>;
+  /** MDS_INVALID for what is damaged, or unpacks to more than `largestBytes`. */
+  decompressZstd(bytes: Uint8Array, largestBytes: number): Promise<Uint8Array>;
+  /** XXH64 with seed 0, as 16 hexadecimal digits. */
+  xxh64(bytes: Uint8Array): string;
 }
 
 const ADDON_PATH_IN_REPOSITORY = path.join("build", "native", "binding", "assay.node");
