@@ -16,6 +16,7 @@ import { quickstartCommand } from "./commands/quickstart.ts";
 import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
 import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
 import { tokenizerCompareCommand } from "./commands/tokenizer-compare.ts";
+import { tokenizerConvertCommand } from "./commands/tokenizer-convert.ts";
 import {
   tokenizerAlignCommand,
   tokenizerExplainCommand,
@@ -41,6 +42,7 @@ export const commands: readonly CommandSpec[] = [
   corpusShardCommand,
   tokenizerTrainCommand,
   tokenizerInspectCommand,
+  tokenizerConvertCommand,
   tokenizerCompareCommand,
   tokenizerAlignCommand,
   tokenizerExplainCommand,

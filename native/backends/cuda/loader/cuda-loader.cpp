@@ -123,7 +123,8 @@ CudaReport probe_cuda(const CudaOptions& options) {
       return report;
     }
     if (!has_new_device) {
-      report.missing = "The GPU " + report.devices.front().name + " is too old: Assay needs compute capability 8.0 "
+      report.missing = "The GPU " + report.devices.front().name +
+                       " is too old: Assay needs compute capability 8.0 "
                        "(Ampere) or newer; train on the CPU.";
       return report;
     }

@@ -60,10 +60,14 @@ async function listOperand(operand: string): Promise<ImportSource[]> {
 /** Operands in the order given, the files of each in the order of their names' bytes; one named twice is read once. */
 export async function listSources(operands: readonly string[]): Promise<readonly ImportSource[]> {
   const sources = new Map<string, ImportSource>();
+  const names = new Map<string, number>();
   for (const operand of operands) {
     for (const source of await listOperand(operand)) {
       if (!sources.has(source.location)) {
-        sources.set(source.location, source);
+        const count = (names.get(source.name) ?? 0) + 1;
+        names.set(source.name, count);
+        // Two files of one name in two folders: ids are made of names, so each has its own.
+        sources.set(source.location, count === 1 ? source : { ...source, name: `${source.name}~${count}` });
       }
     }
   }
