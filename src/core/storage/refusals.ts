@@ -44,7 +44,9 @@ function storeRefusal(
     );
   }
   if (code === "NoSuchBucket") {
-    return new AppError("FETCH_NOT_FOUND", `There is no bucket ${store.bucket} at ${host}; check its name.`);
+    return new AppError("FETCH_NOT_FOUND", `There is no bucket ${store.bucket} at ${host}; check its name.`, {
+      details: { bucket: store.bucket },
+    });
   }
   if (status === 401 || status === 403 || code === "InvalidAccessKeyId" || code === "SignatureDoesNotMatch") {
     const advice = store.isAnonymous

@@ -85,7 +85,7 @@ export async function findObject(location: string, options: TransferOptions): Pr
       modifiedMs: Number.isNaN(modifiedMs) ? null : modifiedMs,
     };
   } catch (error) {
-    if (error instanceof AppError && error.code === "FETCH_NOT_FOUND" && !error.message.includes("no bucket")) {
+    if (error instanceof AppError && error.code === "FETCH_NOT_FOUND" && error.details?.["bucket"] === undefined) {
       return null;
     }
     throw error;

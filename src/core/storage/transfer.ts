@@ -56,6 +56,8 @@ function send(url: URL, headers: Readonly<Record<string, string>>, options: Tran
     );
     request.once("response", (message) => {
       clearTimeout(silence);
+      // An answer may break off before anybody reads it; whoever reads it then is told.
+      message.on("error", () => undefined);
       resolve(message);
     });
     // Stays for the life of the request: an error after the answer reaches the body, but is told here too.
@@ -99,16 +101,12 @@ async function* pieces(body: IncomingMessage, silenceMs: number): AsyncGenerator
       const silence = setTimeout(() => {
         body.destroy(new Error(`nothing came for ${silenceMs / 1000} seconds`));
       }, silenceMs);
-      try {
-        const next = await iterator.next();
-        if (next.done === true) {
-          return;
-        }
-        // as: a stream without an encoding yields buffers.
-        yield next.value as Buffer;
-      } finally {
-        clearTimeout(silence);
+      const next = await iterator.next().finally(() => clearTimeout(silence));
+      if (next.done === true) {
+        return;
       }
+      // as: a stream without an encoding yields buffers.
+      yield next.value as Buffer;
     }
   } finally {
     body.destroy();
