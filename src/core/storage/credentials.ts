@@ -68,7 +68,7 @@ export async function readIdentity(): Promise<Identity> {
     return value === "" ? null : value;
   };
   const credentials =
-    own ?? keysOf(entry("aws_access_key_id"), entry("aws_secret_access_key"), entry("aws_session_token"), `${file}`);
+    own ?? keysOf(entry("aws_access_key_id"), entry("aws_secret_access_key"), entry("aws_session_token"), file);
   const region = variable("AWS_REGION") ?? variable("AWS_DEFAULT_REGION") ?? entry("region") ?? "us-east-1";
   return { credentials, region };
 }

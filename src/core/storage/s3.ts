@@ -168,7 +168,9 @@ export async function listObjects(
         `${target.url.host} does not answer as an object store does; check AWS_ENDPOINT_URL.`,
       );
     }
-    found.push(...page.objects);
+    for (const object of page.objects) {
+      found.push(object);
+    }
     if (found.length > LARGEST_OBJECT_COUNT) {
       throw new AppError("BAD_ARGUMENT", `${name} holds more than ${LARGEST_OBJECT_COUNT} objects; name a part of it.`);
     }
