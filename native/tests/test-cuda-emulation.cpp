@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/cuda/emulation/device.h"
 #include "backends/cuda/ptx.h"
 #include "tests/check.h"
 #include "tests/cuda-memory.h"
@@ -182,6 +183,26 @@ __global__ void read_unwritten(float* output) {
   fixed[5] = 1.0F;
   dynamic[255] = 1.0F;
 }
+
+template <int kStaticFloats> __global__ void write_both() {
+  __shared__ float fixed[kStaticFloats];
+  for (int i = 0; i < kStaticFloats; ++i) {
+    fixed[i] = 1.0F;
+  }
+  dynamic_shared<float>()[0] = fixed[kStaticFloats - 1];
+}
+
+const bool both_shared = add_case("static and dynamic shared memory together are asked for, and bounded", [] {
+  constexpr std::size_t kUnasked = 48 * 1024;
+  launch(KernelContext(), write_both<256>, 1, 1, kUnasked);
+  launch(KernelContext(), write_both<256>, 1, 1, kUnasked - 1024);
+  expect_error([] { launch(KernelContext(), write_both<257>, 1, 1, kUnasked - 1024); },
+               {"takes 49156 bytes", "of 49152 that it has without asking"});
+  const std::size_t limit = emulation::shared_bytes_limit();
+  launch(KernelContext(), write_both<256>, 1, 1, limit - 1024);
+  expect_error([&] { launch(KernelContext(), write_both<257>, 1, 1, limit - 1024); },
+               {"is not possible", "bytes of shared memory of " + std::to_string(limit) + "."});
+});
 
 const bool poison = add_case("shared memory holds NaNs when a block begins, whatever the block before left", [] {
   DeviceArray<float> output(8);

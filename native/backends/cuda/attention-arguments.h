@@ -117,7 +117,7 @@ template <class T> struct BackwardArguments {
   DropoutMask mask;
 };
 
-// A block may have so much on every device from sm_80 on.
+// A block may have so much on every device from sm_80 on, static and dynamic together.
 inline constexpr std::size_t kLargestSharedBytes = 99 * 1024;
 
 float softmax_scale(std::int64_t head_size);

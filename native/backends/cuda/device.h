@@ -55,8 +55,10 @@ inline void check_cuda(cudaError_t status, const std::string& what) {
   }
 }
 
-// More than this must be asked for kernel by kernel.
+// Of static and dynamic shared memory together; more must be asked for kernel by kernel.
 inline constexpr std::size_t kSharedBytesWithoutAsking = 48 * 1024;
+// What a kernel with dynamic shared memory may have of static besides.
+inline constexpr std::size_t kMostStaticSharedBytes = 1024;
 
 // Starts kernel(arguments...) on the context's stream, with the arguments converted to the kernel's parameters.
 template <class... Parameters, class... Arguments>
@@ -64,13 +66,14 @@ void launch(const LaunchPlace& place, void (*kernel)(Parameters...), dim3 grid, 
             Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments), "a kernel takes all of its parameters");
   std::tuple<std::remove_cv_t<Parameters>...> values{static_cast<Parameters>(std::forward<Arguments>(arguments))...};
+  const bool asks_for_shared = shared_bytes + kMostStaticSharedBytes > kSharedBytesWithoutAsking;
 #if defined(ASSAY_CUDA_EMULATION)
   int number = 0;
   std::apply([&](const auto&... value) { (emulation::check_argument(value, ++number, place.text()), ...); }, values);
-  emulation::launch_kernel(place.context.stream, {grid, block, shared_bytes, place.text()},
+  emulation::launch_kernel(place.context.stream, {grid, block, shared_bytes, place.text(), asks_for_shared},
                            [kernel, values] { std::apply(kernel, values); });
 #else
-  if (shared_bytes > kSharedBytesWithoutAsking) {
+  if (asks_for_shared) {
     check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                     static_cast<int>(shared_bytes)),
                "Asking for the shared memory of the kernel at " + place.text());

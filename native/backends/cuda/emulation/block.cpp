@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::size_t kSharedBytes = 256 * 1024; // no device has more for a block
 constexpr std::size_t kSharedGuardBytes = 1024 * 1024;
+constexpr std::size_t kSharedBytesUnasked = 48 * 1024; // what any kernel may have
 
 std::uint64_t g_order_seed = 0;
 
@@ -161,6 +162,22 @@ void run_block(std::minstd_rand& random) {
   }
 }
 
+// Throws where static and dynamic shared memory together are more than the launch may have.
+void check_shared_bytes(const StaticShared& static_shared) {
+  const Launch& launch = *block().launch;
+  const std::size_t limit = launch.asks_for_shared ? shared_bytes_limit() : kSharedBytesUnasked;
+  if (launch.shared_bytes == 0) {
+    return; // nvcc checks static variables alone
+  }
+  const std::size_t all_bytes = launch.shared_bytes + static_shared.written_bytes();
+  if (all_bytes > limit) {
+    throw Error("CUDA_FAILED", "The launch at " + launch.place +
+                                   " is not possible: with its static variables it takes " + std::to_string(all_bytes) +
+                                   " bytes of shared memory of " + std::to_string(limit) +
+                                   (launch.asks_for_shared ? "." : " that it has without asking."));
+  }
+}
+
 // All blocks, one after another.
 void run_blocks() {
   const FaultsOfThread faults;
@@ -179,6 +196,9 @@ void run_blocks() {
     static_shared.poison();
     run_block(random);
     check_shared_padding();
+    if (number == order.front()) {
+      check_shared_bytes(static_shared);
+    }
   }
 }
 

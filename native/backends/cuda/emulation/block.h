@@ -14,6 +14,8 @@ struct Launch {
   dim3 grid, block;
   std::size_t shared_bytes = 0;
   std::string place; // file and line
+  // Whether more shared memory was asked for than any kernel may have, 48 KiB with its static variables.
+  bool asks_for_shared = false;
 };
 
 // Runs the whole grid. Throws CUDA_FAILED with the launch, the block and the threads where threads wait for ever, meet
