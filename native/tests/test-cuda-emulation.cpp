@@ -193,15 +193,16 @@ template <int kStaticFloats> __global__ void write_both() {
 }
 
 const bool both_shared = add_case("static and dynamic shared memory together are asked for, and bounded", [] {
-  constexpr std::size_t kUnasked = 48 * 1024;
-  launch(KernelContext(), write_both<256>, 1, 1, kUnasked);
-  launch(KernelContext(), write_both<256>, 1, 1, kUnasked - 1024);
-  expect_error([] { launch(KernelContext(), write_both<257>, 1, 1, kUnasked - 1024); },
-               {"takes 49156 bytes", "of 49152 that it has without asking"});
-  const std::size_t limit = emulation::shared_bytes_limit();
-  launch(KernelContext(), write_both<256>, 1, 1, limit - 1024);
-  expect_error([&] { launch(KernelContext(), write_both<257>, 1, 1, limit - 1024); },
-               {"is not possible", "bytes of shared memory of " + std::to_string(limit) + "."});
+  launch(KernelContext(), write_both<256>, 1, 1, kSharedBytesWithoutAsking);
+  launch(KernelContext(), write_both<256>, 1, 1, kSharedBytesWithoutAsking - 1024);
+  expect_error([] { launch(KernelContext(), write_both<257>, 1, 1, kSharedBytesWithoutAsking - 1024); },
+               {"none were asked for", "has 1028 of static", "may be 49152"});
+  const int generation = emulation::device().compute_capability;
+  emulation::device().compute_capability = 86;
+  launch(KernelContext(), write_both<256>, 1, 1, kLargestSharedBytes - 1024);
+  expect_error([] { launch(KernelContext(), write_both<257>, 1, 1, kLargestSharedBytes - 1024); },
+               {"100352 were asked for", "has 1028 of static", "may be 101376"});
+  emulation::device().compute_capability = generation;
 });
 
 const bool poison = add_case("shared memory holds NaNs when a block begins, whatever the block before left", [] {

@@ -162,19 +162,22 @@ void run_block(std::minstd_rand& random) {
   }
 }
 
-// Throws where static and dynamic shared memory together are more than the launch may have.
+// Throws where a device would not take the launch for its dynamic shared memory and its static variables.
 void check_shared_bytes(const StaticShared& static_shared) {
   const Launch& launch = *block().launch;
-  const std::size_t limit = launch.asks_for_shared ? shared_bytes_limit() : kSharedBytesUnasked;
   if (launch.shared_bytes == 0) {
     return; // nvcc checks static variables alone
   }
-  const std::size_t all_bytes = launch.shared_bytes + static_shared.written_bytes();
-  if (all_bytes > limit) {
-    throw Error("CUDA_FAILED", "The launch at " + launch.place +
-                                   " is not possible: with its static variables it takes " + std::to_string(all_bytes) +
-                                   " bytes of shared memory of " + std::to_string(limit) +
-                                   (launch.asks_for_shared ? "." : " that it has without asking."));
+  const bool asks = launch.asked_shared_bytes > 0;
+  const std::size_t dynamic_bytes = asks ? launch.asked_shared_bytes : launch.shared_bytes;
+  const std::size_t all_bytes = dynamic_bytes + static_shared.written_bytes();
+  const std::size_t limit = asks ? shared_bytes_limit() : kSharedBytesUnasked;
+  if (all_bytes > limit || launch.shared_bytes > dynamic_bytes) {
+    throw Error("CUDA_FAILED", "The launch at " + launch.place + " is not possible: it takes " +
+                                   std::to_string(launch.shared_bytes) + " bytes of dynamic shared memory, of which " +
+                                   (asks ? std::to_string(dynamic_bytes) + " were asked for" : "none were asked for") +
+                                   ", and has " + std::to_string(static_shared.written_bytes()) +
+                                   " of static; together they may be " + std::to_string(limit) + ".");
   }
 }
 
