@@ -38,7 +38,11 @@ const bundles = [
   { ...node, entryPoints: { "engine-host/main": "src/engine-host/main.ts" }, outdir: "dist" },
   {
     ...node,
-    entryPoints: { "main/main": "src/main/main.ts", "main/runs-worker": "src/main/runs-worker.ts" },
+    entryPoints: {
+      "main/main": "src/main/main.ts",
+      "main/runs-worker": "src/main/runs-worker.ts",
+      "main/corpora-worker": "src/main/corpora-worker.ts",
+    },
     outdir: "dist",
   },
   // A sandboxed preload can only be CommonJS.

@@ -1,9 +1,7 @@
 #include "binding/devices.h"
 
 #include "backends/cpu/cpu-backend.h"
-#if defined(ASSAY_CUDA_LOADER)
 #include "backends/cuda/loader/cuda-loader.h"
-#endif
 #include "engine/base/error.h"
 
 #include <charconv>
@@ -31,14 +29,10 @@ int cuda_index(const std::string& device) {
   throw Error("BAD_ARGUMENT", "There is no device \"" + device + "\"; use cpu or cuda:0.");
 }
 
-#if defined(ASSAY_CUDA_LOADER)
 // 13000 as "13.0".
 std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
-#else
-constexpr const char* kNoLoader = "This build of Assay has no CUDA backend; use device: cpu.";
-#endif
 
 } // namespace
 
@@ -47,11 +41,7 @@ std::unique_ptr<Backend> create_backend(const std::string& device, int threads) 
   if (index < 0) {
     return create_cpu_backend({.threads = threads});
   }
-#if defined(ASSAY_CUDA_LOADER)
   return create_cuda_backend(index);
-#else
-  throw Error("CUDA_NOT_AVAILABLE", kNoLoader);
-#endif
 }
 
 PlanningBackend::PlanningBackend(const std::string& device, int threads) {
@@ -71,7 +61,6 @@ PlanningBackend::PlanningBackend(const std::string& device, int threads) {
   backend_ = backend.get();
 }
 
-#if defined(ASSAY_CUDA_LOADER)
 Napi::Object cuda_object(Napi::Env env) {
   const CudaReport report = probe_cuda();
   const auto text_or_null = [&](const std::string& text) {
@@ -97,16 +86,5 @@ Napi::Object cuda_object(Napi::Env env) {
   cuda.Set("gpus", gpus);
   return cuda;
 }
-#else
-Napi::Object cuda_object(Napi::Env env) {
-  Napi::Object cuda = Napi::Object::New(env);
-  cuda.Set("driverVersion", env.Null());
-  cuda.Set("gpus", Napi::Array::New(env));
-  cuda.Set("cublasltPath", env.Null());
-  cuda.Set("backendPath", env.Null());
-  cuda.Set("problem", kNoLoader);
-  return cuda;
-}
-#endif
 
 } // namespace assay::binding

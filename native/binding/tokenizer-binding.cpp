@@ -1,13 +1,15 @@
 #include "binding/tokenizer-binding.h"
 
 #include "binding/arguments.h"
-#include "binding/tokenizer-trainer-binding.h"
 #include "binding/failure.h"
 #include "binding/tokenizer-encoding.h"
 #include "binding/tokenizer-texts.h"
+#include "binding/tokenizer-trainer-binding.h"
 #include "binding/tokenizer-work.h"
 
 #include "engine/base/error.h"
+#include "engine/tokenizer/fast-bpe.h"
+#include "engine/tokenizer/sentencepiece-model.h"
 #include "engine/tokenizer/text-tokenizer-json.h"
 #include "engine/tokenizer/tiktoken-ranks.h"
 #include "engine/tokenizer/tokenizer-json.h"
@@ -74,6 +76,7 @@ TokenizerObject::Constructor TokenizerObject::define(Napi::Env env) {
                       InstanceAccessor<&TokenizerObject::vocab_size>("vocabSize"),
                       InstanceAccessor<&TokenizerObject::end_of_text_id>("endOfTextId"),
                       InstanceAccessor<&TokenizerObject::kind>("kind"),
+                      InstanceAccessor<&TokenizerObject::lowercases>("lowercases"),
                       InstanceMethod<&TokenizerObject::encode>("encode"),
                       InstanceMethod<&TokenizerObject::encode_text>("encodeText"),
                       InstanceMethod<&TokenizerObject::encode_texts>("encodeTexts"),
@@ -87,6 +90,7 @@ TokenizerObject::Constructor TokenizerObject::define(Napi::Env env) {
                       InstanceMethod<&TokenizerObject::id_of_bytes>("idOfBytes"),
                       InstanceMethod<&TokenizerObject::merges>("merges"),
                       InstanceMethod<&TokenizerObject::save_tokenizer_json>("saveTokenizerJson"),
+                      InstanceMethod<&TokenizerObject::save_vocab_txt>("saveVocabTxt"),
                       InstanceMethod<&TokenizerObject::save_vocab_and_merges>("saveVocabAndMerges"),
                   });
   auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
@@ -122,12 +126,12 @@ TokenizerObject::TokenizerObject(const Napi::CallbackInfo& info) : Napi::ObjectW
 }
 
 const Tokenizer& TokenizerObject::byte_level(const char* where) const {
-  if (tokenizer_->byte_level() == nullptr) {
+  const auto* tokenizer = std::get_if<std::shared_ptr<const Tokenizer>>(&tokenizer_->parts().model);
+  if (tokenizer == nullptr) {
     throw assay::Error("NOT_SUPPORTED",
-                       std::string(where) +
-                           " needs byte-level BPE as GPT-2 has it, and this tokenizer is of another kind.");
+                       std::string(where) + " needs byte-level BPE, and this tokenizer is of another kind.");
   }
-  return tokenizer_->byte_level()->tokenizer();
+  return **tokenizer;
 }
 
 Napi::Value TokenizerObject::vocab_size(const Napi::CallbackInfo& info) {
@@ -136,7 +140,11 @@ Napi::Value TokenizerObject::vocab_size(const Napi::CallbackInfo& info) {
 
 Napi::Value TokenizerObject::end_of_text_id(const Napi::CallbackInfo& info) {
   EncoderPool* const pool = tokenizer_->byte_level();
-  const auto id = pool == nullptr ? tokenizer_->role_id("eos") : pool->tokenizer().end_of_text_id();
+  auto id = pool == nullptr ? tokenizer_->role_id("eos") : pool->tokenizer().end_of_text_id();
+  if (!id.has_value() && pool == nullptr) {
+    // BERT's texts end with it.
+    id = tokenizer_->role_id("sep");
+  }
   return id.has_value() ? Napi::Number::New(info.Env(), *id) : info.Env().Null();
 }
 
@@ -172,6 +180,10 @@ Napi::Value TokenizerObject::encode(const Napi::CallbackInfo& info) {
 
 Napi::Value TokenizerObject::kind(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), kind_name(tokenizer_->kind()));
+}
+
+Napi::Value TokenizerObject::lowercases(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), tokenizer_->lowercases());
 }
 
 Napi::Value TokenizerObject::encode_text(const Napi::CallbackInfo& info) {
@@ -322,10 +334,23 @@ Napi::Value TokenizerObject::save_tokenizer_json(const Napi::CallbackInfo& info)
   });
 }
 
+Napi::Value TokenizerObject::save_vocab_txt(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string file = string_argument(info, 0, "saveVocabTxt", "file");
+    return queue_work(
+        info, [file, tokenizer = tokenizer_] { write_vocab_txt(*tokenizer, file); }, resolve_undefined);
+  });
+}
+
 Napi::Value TokenizerObject::save_vocab_and_merges(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string directory = string_argument(info, 0, "saveVocabAndMerges", "directory");
     byte_level("saveVocabAndMerges");
+    if (tokenizer_->byte_level() == nullptr) {
+      throw assay::Error("NOT_SUPPORTED",
+                         "vocab.json and merges.txt cannot express this tokenizer: it does not cut text as "
+                         "GPT-2 does; write tokenizer.json instead.");
+    }
     return queue_work(
         info,
         [directory, tokenizer = tokenizer_] {
@@ -374,7 +399,21 @@ void register_tokenizer(Napi::Env env, Napi::Object exports) {
                           name));
   };
   add("loadTokenizer", [](const Napi::CallbackInfo& info) {
-    return open_tokenizer_json(string_argument(info, 0, "loadTokenizer", "file"));
+    return open_tokenizer_json(string_argument(info, 0, "loadTokenizer", "file"),
+                               token_roles(info[1], "loadTokenizer"));
+  });
+  add("tokenizerFromJson", [](const Napi::CallbackInfo& info) {
+    return parse_any_tokenizer_json(string_argument(info, 0, "tokenizerFromJson", "json"),
+                                    string_argument(info, 1, "tokenizerFromJson", "source"));
+  });
+  add("loadSentencePiece", [](const Napi::CallbackInfo& info) -> TokenizerObject::SharedTokenizer {
+    const std::string file = string_argument(info, 0, "loadSentencePiece", "file");
+    return std::make_shared<const TextTokenizer>(read_sentencepiece_model(file), file);
+  });
+  add("loadFastBpe", [](const Napi::CallbackInfo& info) -> TokenizerObject::SharedTokenizer {
+    const std::string codes = string_argument(info, 0, "loadFastBpe", "codesFile");
+    return std::make_shared<const TextTokenizer>(
+        read_fast_bpe(codes, string_argument(info, 1, "loadFastBpe", "dictionaryFile")), codes);
   });
   add("loadVocabAndMerges", [](const Napi::CallbackInfo& info) {
     return read_vocab_and_merges(string_argument(info, 0, "loadVocabAndMerges", "vocabFile"),
@@ -382,7 +421,9 @@ void register_tokenizer(Napi::Env env, Napi::Object exports) {
   });
   add("loadVocabTxt", [](const Napi::CallbackInfo& info) -> TokenizerObject::SharedTokenizer {
     const std::string file = string_argument(info, 0, "loadVocabTxt", "file");
-    return std::make_shared<const TextTokenizer>(read_vocab_txt(file, bert_options(info[1])), file);
+    TextTokenizerParts parts = read_vocab_txt(file, bert_options(info[1]));
+    parts.roles = token_roles(info[1], "loadVocabTxt");
+    return std::make_shared<const TextTokenizer>(std::move(parts), file);
   });
   add("tokenizerFromRanks", read_ranks);
   TrainerObject::define(env, exports, constructor);

@@ -31,6 +31,7 @@ private:
   Napi::Value end_of_text_id(const Napi::CallbackInfo& info);
   Napi::Value encode(const Napi::CallbackInfo& info);
   Napi::Value kind(const Napi::CallbackInfo& info);
+  Napi::Value lowercases(const Napi::CallbackInfo& info);
   Napi::Value encode_text(const Napi::CallbackInfo& info);
   Napi::Value encode_texts(const Napi::CallbackInfo& info);
   Napi::Value piece(const Napi::CallbackInfo& info);
@@ -43,6 +44,7 @@ private:
   Napi::Value id_of_bytes(const Napi::CallbackInfo& info);
   Napi::Value merges(const Napi::CallbackInfo& info);
   Napi::Value save_tokenizer_json(const Napi::CallbackInfo& info);
+  Napi::Value save_vocab_txt(const Napi::CallbackInfo& info);
   Napi::Value save_vocab_and_merges(const Napi::CallbackInfo& info);
 
   // NOT_SUPPORTED for any other kind.
@@ -51,7 +53,8 @@ private:
   SharedTokenizer tokenizer_;
 };
 
-// Adds loadTokenizer, loadVocabTxt, loadVocabAndMerges, tokenizerFromRanks and createTokenizerTrainer to the exports.
+// Adds loadTokenizer, tokenizerFromJson, loadVocabTxt, loadSentencePiece, loadFastBpe, loadVocabAndMerges,
+// tokenizerFromRanks and createTokenizerTrainer to the exports.
 void register_tokenizer(Napi::Env env, Napi::Object exports);
 
 } // namespace assay::binding

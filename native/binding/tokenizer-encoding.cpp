@@ -128,6 +128,20 @@ BertOptions bert_options(const Napi::Value& value) {
   return options;
 }
 
+TokenRoles token_roles(const Napi::Value& value, const char* where) {
+  TokenRoles roles;
+  if (!value.IsObject() || !has_field(value.As<Napi::Object>(), "roles")) {
+    return roles;
+  }
+  const Napi::Object named = object_field(value.As<Napi::Object>(), "roles", where);
+  const Napi::Array names = named.GetPropertyNames();
+  for (std::uint32_t index = 0; index < names.Length(); ++index) {
+    const std::string name = names.Get(index).ToString().Utf8Value();
+    roles[name] = string_field(named, name.c_str(), where);
+  }
+  return roles;
+}
+
 unsigned thread_option(const Napi::Value& value, const char* where) {
   if (value.IsObject() && has_field(value.As<Napi::Object>(), "threads")) {
     return static_cast<unsigned>(integer_field(value.As<Napi::Object>(), "threads", where, 1, kMostThreads));

@@ -13,6 +13,8 @@ const char* kind_name(TokenizerKind kind);
 // All fields are optional; undefined counts as an empty object. BAD_ARGUMENT names the field.
 EncodeOptions encode_options(const Napi::Value& value, const char* where);
 BertOptions bert_options(const Napi::Value& value);
+// The field "roles" of an object of options, where there is one.
+TokenRoles token_roles(const Napi::Value& value, const char* where);
 unsigned thread_option(const Napi::Value& value, const char* where);
 
 Napi::Object encoding_object(Napi::Env env, const TextEncoding& encoding);

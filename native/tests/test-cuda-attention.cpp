@@ -4,7 +4,6 @@
 #include "test-support-backends.h"
 
 #include "backends/cuda/attention.h"
-#include "backends/cuda/emulation/block.h"
 #include "engine/base/error.h"
 
 #include <algorithm>
@@ -214,7 +213,7 @@ void check_training(const Shape& shape, DataType type) {
   const Result expected = on_cpu(shape, qkv, d_output, type);
   std::optional<Result> first;
   for (const std::uint64_t order : kOrders) {
-    emulation::set_order(order);
+    set_thread_order(order);
     const Result found = on_device(shape, qkv, d_output, expected, type);
     if (first.has_value()) {
       CHECK(found.output == first->output);
@@ -227,7 +226,7 @@ void check_training(const Shape& shape, DataType type) {
     check_close("d_qkv", doubled(expected.d_qkv_values), found.d_qkv_values, tolerance_of(type));
     first = found;
   }
-  emulation::set_order(0);
+  set_thread_order(0);
 }
 
 struct CachedShape {
@@ -291,7 +290,7 @@ void check_cached(const CachedShape& shape, DataType type) {
 
   std::optional<std::vector<std::byte>> first;
   for (const std::uint64_t order : kOrders) {
-    emulation::set_order(order);
+    set_thread_order(order);
     const DeviceValues device_qkv(type, qkv);
     const DeviceValues device_keys(type, keys_before);
     const DeviceValues device_values(type, values_before);
@@ -315,7 +314,7 @@ void check_cached(const CachedShape& shape, DataType type) {
     check_same("the keys' cache", keys, device_keys.floats());
     check_same("the values' cache", values, device_values.floats());
   }
-  emulation::set_order(0);
+  set_thread_order(0);
 }
 
 std::string code_of(const std::function<void()>& body) {

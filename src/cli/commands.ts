@@ -5,6 +5,7 @@ import { controlCommands } from "./commands/control.ts";
 import { convertCommand } from "./commands/convert.ts";
 import { corpusCleanCommand, corpusScanCommand } from "./commands/corpus-clean.ts";
 import { corpusImportCommand } from "./commands/corpus-import.ts";
+import { corpusShardCommand } from "./commands/corpus-shard.ts";
 import { corpusSplitCommand, corpusStatsCommand, corpusTraceCommand } from "./commands/corpus-stats.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
@@ -15,6 +16,7 @@ import { quickstartCommand } from "./commands/quickstart.ts";
 import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
 import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
 import { tokenizerCompareCommand } from "./commands/tokenizer-compare.ts";
+import { tokenizerConvertCommand } from "./commands/tokenizer-convert.ts";
 import {
   tokenizerAlignCommand,
   tokenizerExplainCommand,
@@ -37,8 +39,10 @@ export const commands: readonly CommandSpec[] = [
   corpusStatsCommand,
   corpusSplitCommand,
   corpusTraceCommand,
+  corpusShardCommand,
   tokenizerTrainCommand,
   tokenizerInspectCommand,
+  tokenizerConvertCommand,
   tokenizerCompareCommand,
   tokenizerAlignCommand,
   tokenizerExplainCommand,

@@ -10,6 +10,7 @@ import { note, say, sayJson } from "./output.ts";
 const requestCodes: ReadonlySet<ErrorCode> = new Set([
   "BAD_ARGUMENT",
   "CORPUS_NOT_FOUND",
+  "CUDA_NOT_AVAILABLE",
   "FETCH_NOT_FOUND",
   "FILE_NOT_FOUND",
   "FORMAT_VERSION_UNKNOWN",

@@ -3,6 +3,7 @@
 import process from "node:process";
 import { machineFacts } from "#core/app/machine";
 import { type ServedHandlers, serveHandlers } from "#core/app/remote";
+import { createCorpusEngineHandlers } from "#core/corpus/engine-handlers";
 import { createModelEngineHandlers } from "#core/models/engine-handlers";
 import { ModelKeeper } from "#core/models/keeper";
 import { createRecipeHandlers } from "#core/recipe/handlers";
@@ -22,6 +23,7 @@ let workspace = workspaceAtStart;
 const recipes = createRecipeHandlers({ workspace: () => workspace, userData });
 const tokenizers = createTokenizerHandlers({ workspace: () => workspace });
 const modelFiles = createModelEngineHandlers({ workspace: () => workspace });
+const corpora = createCorpusEngineHandlers({ workspace: () => workspace });
 const models = new ModelKeeper(() => workspace);
 
 const handlers = {
@@ -29,6 +31,7 @@ const handlers = {
     ...recipes.requests,
     ...tokenizers.requests,
     ...modelFiles.requests,
+    ...corpora.requests,
     "host.machine": async () => machineFacts(),
     "host.use-workspace": async (input: { readonly workspace: string }) => {
       workspace = input.workspace;
@@ -39,6 +42,7 @@ const handlers = {
     ...recipes.streams,
     ...tokenizers.streams,
     ...modelFiles.streams,
+    ...corpora.streams,
     "models.generate": models.generate,
   },
 } satisfies ServedHandlers;

@@ -7,16 +7,17 @@ import { aliveStatuses, type RunSummary } from "#shared/domain/run";
 import { AppError } from "#shared/errors";
 import type { appContract } from "#shared/ipc/app.contract";
 import type { RequestHandlers } from "#shared/ipc/contract";
-import type { EngineHost, RunsWorker } from "./hosts.ts";
+import type { EngineHost, ThreadHost } from "./hosts.ts";
 
 export function createAppHandlers(options: {
   readonly settings: SettingsStore;
   readonly engine: EngineHost;
-  readonly runs: RunsWorker;
+  readonly runs: ThreadHost;
+  readonly corpora: ThreadHost;
   readonly window: () => BrowserWindow | null;
   readonly emit: (name: string, payload: unknown) => void;
 }): RequestHandlers<typeof appContract> {
-  const { settings, engine, runs, emit } = options;
+  const { settings, engine, runs, corpora, emit } = options;
   /** Dialogs belong to the window where there is one. */
   const open = async (dialogOptions: Electron.OpenDialogOptions): Promise<readonly string[]> => {
     const window = options.window();
@@ -39,6 +40,7 @@ export function createAppHandlers(options: {
       nativeTheme.themeSource = changed.theme;
       engine.useWorkspace(changed.workspace);
       runs.useWorkspace(changed.workspace);
+      corpora.useWorkspace(changed.workspace);
       emit("app.settings-changed", changed);
       return changed;
     },

@@ -1,6 +1,5 @@
-// The two helpers of main: the engine host (a utility process, since native code may crash) and the runs worker (a
-// thread, since reading runs may take long). Either is started when first asked, and again after it has ended.
-import path from "node:path";
+// The helpers of main: the engine host (a utility process, since native code may crash) and threads for what may take
+// long: reading runs, and the corpora. Each is started when first asked, and again after it has ended.
 import { Worker } from "node:worker_threads";
 import { type UtilityProcess, utilityProcess } from "electron";
 import { RemoteCaller } from "#core/app/remote";
@@ -86,19 +85,29 @@ export class EngineHost implements Host {
   }
 }
 
-export class RunsWorker implements Host {
+export class ThreadHost implements Host {
+  readonly #file: string;
+  readonly #doing: string;
   readonly #workspace: () => string;
   readonly #onEvent: EventListener;
   #worker: Worker | null = null;
   #caller: RemoteCaller | null = null;
 
-  constructor(options: { readonly workspace: () => string; readonly onEvent: EventListener }) {
+  /** `doing` completes "… failed: its thread ended". */
+  constructor(options: {
+    readonly file: string;
+    readonly doing: string;
+    readonly workspace: () => string;
+    readonly onEvent: EventListener;
+  }) {
+    this.#file = options.file;
+    this.#doing = options.doing;
     this.#workspace = options.workspace;
     this.#onEvent = options.onEvent;
   }
 
-  call(name: string, input: unknown, context: HandlerContext): Promise<unknown> {
-    return this.#start().call(name, input, context);
+  call(name: string, input: unknown, context: HandlerContext, onItem?: (item: unknown) => void): Promise<unknown> {
+    return this.#start().call(name, input, context, onItem);
   }
 
   useWorkspace(workspace: string): void {
@@ -113,7 +122,7 @@ export class RunsWorker implements Host {
     if (this.#caller !== null) {
       return this.#caller;
     }
-    const worker = new Worker(path.join(import.meta.dirname, "runs-worker.js"), {
+    const worker = new Worker(this.#file, {
       workerData: { workspace: this.#workspace() },
     });
     const caller = new RemoteCaller(
@@ -126,7 +135,7 @@ export class RunsWorker implements Host {
         this.#worker = null;
         this.#caller = null;
       }
-      caller.lose(new AppError("BUG", `Reading runs failed: ${reason}.`));
+      caller.lose(new AppError("BUG", `${this.#doing} failed: ${reason}.`));
     };
     worker.on("error", (error: Error) => forget(error.message));
     worker.on("exit", (code) => forget(`its thread ended with code ${code}`));

@@ -7,7 +7,7 @@ import { SettingsStore } from "#core/app/settings";
 import { contract } from "#shared/ipc/index";
 import { createAppHandlers } from "./app-handlers.ts";
 import { declareAppProtocol, serveAppProtocol } from "./app-protocol.ts";
-import { EngineHost, type Host, RunsWorker } from "./hosts.ts";
+import { EngineHost, type Host, ThreadHost } from "./hosts.ts";
 import { type AnyHandler, type MainHandlers, serveWindow } from "./ipc.ts";
 import { createWindow, forbidEverythingElse, setMenu } from "./window.ts";
 
@@ -22,8 +22,19 @@ function routeFromArguments(words: readonly string[]): string | null {
 }
 
 /** Each request and stream goes to the place that answers it. */
-function route(own: Readonly<Record<string, AnyHandler>>, engine: Host, runs: Host): MainHandlers {
-  const hostOf = (name: string): Host => (name.startsWith("runs.") || name === "models.list" ? runs : engine);
+function route(
+  own: Readonly<Record<string, AnyHandler>>,
+  hosts: { readonly engine: Host; readonly runs: Host; readonly corpora: Host },
+): MainHandlers {
+  const { engine, runs, corpora } = hosts;
+  const hostOf = (name: string): Host => {
+    if (name.startsWith("runs.") || name === "models.list") {
+      return runs;
+    }
+    // What counts tokens, or reads their caches, needs the engine.
+    const isCorpora = name.startsWith("corpora.") && name !== "corpora.trace" && name !== "corpora.statistics";
+    return isCorpora ? corpora : engine;
+  };
   const requests = Object.fromEntries(
     Object.keys(contract.requests).map((name): [string, AnyHandler] => [
       name,
@@ -52,9 +63,12 @@ async function start(): Promise<void> {
     userData,
     onEvent: emit,
   });
-  const runs = new RunsWorker({ workspace, onEvent: emit });
-  const own = createAppHandlers({ settings, engine, runs, window: () => window, emit });
-  const served = serveWindow(() => window, route(own, engine, runs));
+  const thread = (file: string, doing: string) =>
+    new ThreadHost({ file: path.join(import.meta.dirname, file), doing, workspace, onEvent: emit });
+  const runs = thread("runs-worker.js", "Reading runs");
+  const corpora = thread("corpora-worker.js", "Work on a corpus");
+  const own = createAppHandlers({ settings, engine, runs, corpora, window: () => window, emit });
+  const served = serveWindow(() => window, route(own, { engine, runs, corpora }));
   serveAppProtocol(path.join(dist, "renderer"));
   setMenu();
   const open = (): void => {
@@ -89,6 +103,7 @@ async function start(): Promise<void> {
   app.on("will-quit", () => {
     engine.close();
     runs.close();
+    corpora.close();
   });
 }
 

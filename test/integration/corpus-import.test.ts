@@ -181,7 +181,7 @@ describe("an import of several files", () => {
     await writeFile(path.join(input, "4.xml"), pubmedXml(4, 1, " restored"));
     const output = newOutput();
     const report = await importCorpus({ ...plain, inputs: [input], output });
-    const titles = (await readLines(output)).map((line) => `${line.id} ${line["title"]}`);
+    const titles = (await readLines(output)).map((line) => `${line.id} ${String(line["title"])}`);
     expect(titles).toEqual(["pmid:1 Title 1", "pmid:2 Title 2 again", "pmid:4 Title 4 restored"]);
     expect(report.rules.map(({ rule, action, documents }) => [rule, action, documents])).toEqual([
       ["superseded", "dropped", 2],

@@ -6,6 +6,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { isHeldOut } from "#core/corpus/split";
 import { buildTokenCache, type TokenCacheProgress } from "#core/corpus/token-cache";
 import { TokenCacheWriter } from "#core/corpus/token-cache-writer";
+import { traceTokens } from "#core/corpus/trace";
 import { loadAddon, type NativeTokenizer } from "#core/engine/addon";
 import { loadTokenizer } from "#core/tokenizer/load";
 import { trainTokenizer } from "#core/tokenizer/train";
@@ -58,6 +59,8 @@ describe("buildTokenCache", () => {
     const train = await readCache(caches.trainDirectory);
     const held = await readCache(caches.evalDirectory);
     expect(train.texts).toEqual(records.filter(({ id }) => !isHeldOut(id, fraction)).map(({ text }) => text));
+    const { documents } = await traceTokens(caches.trainDirectory, 0, train.tokens.length);
+    expect(documents.map(({ id }) => id)).toEqual(records.flatMap(({ id }) => (isHeldOut(id, fraction) ? [] : [id])));
     expect(held.texts).toEqual(records.filter(({ id }) => isHeldOut(id, fraction)).map(({ text }) => text));
     expect(caches.train).toEqual({
       documents: train.texts.length,

@@ -60,8 +60,7 @@ template <class Ours, class Theirs>
 constexpr bool kSameParameter = (std::is_pointer_v<Ours> && std::is_pointer_v<Theirs>) ||
                                 (!std::is_pointer_v<Ours> && !std::is_pointer_v<Theirs> &&
                                  sizeof(Ours) == sizeof(Theirs));
-template <class... Ours, class R, class S, class... Theirs>
-constexpr bool same_call(R (*)(Ours...), S (*)(Theirs...)) {
+template <class... Ours, class R, class S, class... Theirs> constexpr bool same_call(R (*)(Ours...), S (*)(Theirs...)) {
   if constexpr (sizeof...(Ours) == sizeof...(Theirs)) {
     return sizeof(R) == sizeof(S) && (kSameParameter<Ours, Theirs> && ...);
   } else {

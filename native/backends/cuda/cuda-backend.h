@@ -1,5 +1,5 @@
-// The CUDA backend: one device, one stream, everything in the order of the calls. Kernels are in the .cu files, products
-// in matrix-products.h; here are memory, copies, recording, and the operations put together from those.
+// The CUDA backend: one device, one stream, everything in the order of the calls. Kernels are in the .cu files,
+// products in matrix-products.h; here are memory, copies, recording, and the operations put together from those.
 #pragma once
 
 #include <cstddef>

@@ -26,7 +26,7 @@ constexpr float kWorthwhile = 0.98F;
 
 std::string status_text(int status) {
   static constexpr std::pair<int, const char*> kNames[] = {
-      {1, "NOT_INITIALIZED"}, {3, "ALLOC_FAILED"},     {7, "INVALID_VALUE"},   {8, "ARCH_MISMATCH"},
+      {1, "NOT_INITIALIZED"}, {3, "ALLOC_FAILED"},      {7, "INVALID_VALUE"},   {8, "ARCH_MISMATCH"},
       {11, "MAPPING_ERROR"},  {13, "EXECUTION_FAILED"}, {14, "INTERNAL_ERROR"}, {15, "NOT_SUPPORTED"}};
   for (const auto& [value, name] : kNames) {
     if (value == status) {
@@ -99,8 +99,8 @@ struct MatrixProducts::Shape {
         type(p.a.type), d_type(p.d.type),
         transposes(static_cast<std::uint8_t>((p.transpose_a ? 2 : 0) + (p.transpose_b ? 1 : 0))),
         adds(p.beta != 0.0F ? 1 : 0), a_alignment(alignment_of(p.a.data)), b_alignment(alignment_of(p.b.data)),
-        d_alignment(alignment_of(p.d.data)), extra_alignment(p.auxiliary != nullptr ? alignment_of(p.auxiliary) : 0),
-        reserved{} {}
+        d_alignment(alignment_of(p.d.data)),
+        extra_alignment(p.auxiliary != nullptr ? alignment_of(p.auxiliary) : 0), reserved{} {}
   bool operator==(const Shape& other) const { return std::memcmp(this, &other, sizeof(Shape)) == 0; }
 
   std::string text() const {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <limits>
 
 namespace assay {
@@ -33,6 +34,16 @@ const std::map<std::string_view, std::vector<std::string_view>>& usual_names() {
 
 } // namespace
 
+std::vector<std::string> pieces_of(const Tokenizer& tokenizer) {
+  std::vector<std::string> pieces;
+  pieces.reserve(tokenizer.vocab_size());
+  for (std::uint32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    const std::string_view bytes = tokenizer.token_bytes(id);
+    pieces.push_back(tokenizer.is_special(id) ? std::string(bytes) : bytes_to_piece(bytes));
+  }
+  return pieces;
+}
+
 class TextTokenizer::Worker : public TextTokenizerWorker {
 public:
   using TextTokenizerWorker::TextTokenizerWorker;
@@ -40,15 +51,23 @@ public:
 
 TextTokenizer::TextTokenizer(TextTokenizerParts parts, const std::string& source) : parts_(std::move(parts)) {
   index(source);
+  if (cuts_as_gpt2()) {
+    byte_level_ = std::make_unique<EncoderPool>(std::get<std::shared_ptr<const Tokenizer>>(parts_.model));
+  }
+}
+
+bool TextTokenizer::cuts_as_gpt2() const {
+  if (kind() != TokenizerKind::kByteBpe || !parts_.normalizer.empty() || parts_.splitter.size() != 1 ||
+      std::any_of(parts_.added.begin(), parts_.added.end(), [](const AddedToken& token) { return !token.special; })) {
+    return false;
+  }
+  const auto* splitter = std::get_if<ByteLevelSplitter>(&parts_.splitter.front());
+  return splitter != nullptr && !splitter->add_prefix_space && splitter->use_regex;
 }
 
 TextTokenizer::TextTokenizer(std::shared_ptr<const Tokenizer> byte_level)
     : byte_level_(std::make_unique<EncoderPool>(byte_level)) {
-  parts_.pieces.reserve(byte_level->vocab_size());
-  for (std::uint32_t id = 0; id < byte_level->vocab_size(); ++id) {
-    const std::string_view bytes = byte_level->token_bytes(id);
-    parts_.pieces.push_back(byte_level->is_special(id) ? std::string(bytes) : bytes_to_piece(bytes));
-  }
+  parts_.pieces = pieces_of(*byte_level);
   for (const SpecialToken& special : byte_level->specials()) {
     parts_.added.push_back({special.id, parts_.pieces[special.id], special.single_word, special.lstrip, special.rstrip,
                             special.normalized, true});
@@ -71,9 +90,15 @@ void TextTokenizer::index(const std::string& source) {
   ids_.reserve(parts_.pieces.size());
   for (std::uint32_t id = 0; id < parts_.pieces.size(); ++id) {
     // Of two tokens of one text the first is the one that encoding finds.
-    ids_.emplace(parts_.pieces[id], id);
+    if (!parts_.pieces[id].empty()) {
+      ids_.emplace(parts_.pieces[id], id);
+    }
   }
   special_.assign(parts_.pieces.size(), false);
+  // What a normalizer puts before a text is no part of a token within it.
+  std::vector<NormalizerStep> content_steps;
+  std::copy_if(parts_.normalizer.begin(), parts_.normalizer.end(), std::back_inserter(content_steps),
+               [](const NormalizerStep& step) { return !std::holds_alternative<PrependNormalizer>(step); });
   for (std::uint32_t index = 0; index < parts_.added.size(); ++index) {
     const AddedToken& token = parts_.added[index];
     if (token.id >= parts_.pieces.size()) {
@@ -90,7 +115,7 @@ void TextTokenizer::index(const std::string& source) {
       continue;
     }
     AlignedText content(token.content, {0, static_cast<std::uint32_t>(token.content.size())});
-    normalize(content, parts_.normalizer);
+    normalize(content, content_steps);
     if (content.size() > 0) {
       normalized_added_.insert(content.text(), index);
       has_normalized_added_ = true;
@@ -119,6 +144,13 @@ TokenizerKind TextTokenizer::kind() const {
     TokenizerKind operator()(const std::shared_ptr<const Tokenizer>&) const { return TokenizerKind::kByteBpe; }
   };
   return std::visit(Kinds{}, parts_.model);
+}
+
+bool TextTokenizer::lowercases() const {
+  return std::any_of(parts_.normalizer.begin(), parts_.normalizer.end(), [](const NormalizerStep& step) {
+    const auto* bert = std::get_if<BertNormalizer>(&step);
+    return std::holds_alternative<LowercaseNormalizer>(step) || (bert != nullptr && bert->lowercase);
+  });
 }
 
 const std::string& TextTokenizer::piece(std::uint32_t id) const {
@@ -326,6 +358,9 @@ EncodedBatch TextTokenizer::encode_ids(std::span<const std::string_view> texts, 
 }
 
 std::string TextTokenizer::decode(std::span<const std::uint32_t> ids, bool skip_special_tokens) const {
+  if (byte_level_ != nullptr && !skip_special_tokens) {
+    return byte_level_->tokenizer().decode(ids);
+  }
   std::vector<std::string> pieces;
   pieces.reserve(ids.size());
   for (const std::uint32_t id : ids) {

@@ -35,6 +35,9 @@ struct AddedToken {
   bool special = true;
 };
 
+// "pad", "cls", "sep", "mask", "unk", "bos", "eos": the token's text, where a file says it.
+using TokenRoles = std::map<std::string, std::string>;
+
 struct TextTokenizerParts {
   // By id, as files write them.
   std::vector<std::string> pieces;
@@ -46,8 +49,7 @@ struct TextTokenizerParts {
   std::vector<DecoderStep> decoder;
   std::optional<Truncation> truncation;
   std::optional<Padding> padding;
-  // "pad", "cls", "sep", "mask", "unk", "bos", "eos": the token's text, where a file says it.
-  std::map<std::string, std::string> roles;
+  TokenRoles roles;
 };
 
 struct EncodeOptions {
@@ -57,6 +59,9 @@ struct EncodeOptions {
   std::optional<Truncation> truncation;
   std::optional<Padding> padding;
 };
+
+// Of byte-level BPE, as its files write them.
+std::vector<std::string> pieces_of(const Tokenizer& tokenizer);
 
 enum class TokenizerKind { kByteBpe, kCharacterBpe, kWordPiece, kUnigram, kWordLevel };
 
@@ -71,9 +76,11 @@ public:
   ~TextTokenizer();
 
   TokenizerKind kind() const;
+  // Whether a normalizer turns text into lower case.
+  bool lowercases() const;
   const TextTokenizerParts& parts() const noexcept { return parts_; }
   std::uint32_t vocab_size() const noexcept { return static_cast<std::uint32_t>(parts_.pieces.size()); }
-  // Of GPT-2's kind; null for every other.
+  // Where texts are cut as GPT-2's are (whatever is put around them); null for every other.
   EncoderPool* byte_level() const noexcept { return byte_level_.get(); }
 
   // As the file writes it. Throws BAD_ARGUMENT.
@@ -104,6 +111,7 @@ private:
   class Worker;
 
   void index(const std::string& source);
+  bool cuts_as_gpt2() const;
   std::unique_ptr<Worker> take() const;
   void give_back(std::unique_ptr<Worker> worker) const;
 

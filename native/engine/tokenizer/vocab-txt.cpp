@@ -1,5 +1,6 @@
 #include "engine/tokenizer/vocab-txt.h"
 
+#include "engine/base/durable-file.h"
 #include "engine/base/error.h"
 #include "engine/base/mapped-file.h"
 #include "engine/tokenizer/unicode-text.h"
@@ -113,6 +114,13 @@ std::string format_vocab_txt(const TextTokenizer& tokenizer) {
     text += '\n';
   }
   return text;
+}
+
+void write_vocab_txt(const TextTokenizer& tokenizer, const std::string& path) {
+  const std::string text = format_vocab_txt(tokenizer);
+  DurableFile file(path);
+  file.write(text);
+  file.close();
 }
 
 } // namespace assay

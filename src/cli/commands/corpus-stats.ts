@@ -1,12 +1,9 @@
 // assay corpus stats | split | trace.
 import { importFormats } from "#core/corpus/import/record";
 import { type Amount, type CorpusStatistics, corpusStatistics, statisticsGroups } from "#core/corpus/statistics";
-import { traceSequence, traceTokens } from "#core/corpus/trace";
+import { traceRun } from "#core/corpus/trace-run";
 import { writeSplit } from "#core/corpus/write-split";
 import { workspacePath } from "#core/paths";
-import { runCaches } from "#core/runs/caches";
-import { findRun } from "#core/runs/directory";
-import { readRunRecipe } from "#core/runs/prepare";
 import { loadTokenizer } from "#core/tokenizer/load";
 import { badRequest, type CommandSpec } from "../arguments.ts";
 import { formatBytes, formatCount, note, Progress, say, sayJson, table } from "../output.ts";
@@ -158,20 +155,11 @@ export const corpusTraceCommand: CommandSpec = {
         "`assay corpus trace` needs --run RUN, and either --step N (with --sequence K) or --token POSITION.",
       );
     }
-    const workspace = workspacePath(call.workspace);
-    const directory = await findRun(workspace, reference);
-    const { recipe } = await readRunRecipe(directory);
-    const caches = await runCaches(directory, { workspace });
-    const trace =
+    const place =
       step === undefined
-        ? await traceTokens(caches.train, token ?? 0, 1)
-        : await traceSequence(caches.train, {
-            sequenceLength: recipe.max_seq_len,
-            batchSize: recipe.global_train_batch_size,
-            shuffleSeed: recipe.data.shuffle_seed,
-            step,
-            sequence: call.number("sequence", { min: 1, integer: true }) ?? 1,
-          });
+        ? { token: token ?? 0 }
+        : { step, sequence: call.number("sequence", { min: 1, integer: true }) ?? 1 };
+    const trace = await traceRun(workspacePath(call.workspace), reference, place);
     if (call.json) {
       sayJson(trace);
       return;

@@ -92,6 +92,9 @@ function sayPlan(plan: Plan & { readonly isModel: boolean }): void {
     plan.trainable === forecast.parameters.value ? "" : `, ${formatCount(plan.trainable)} of them trained`;
   sayFigure("parameters", `${formatCount(forecast.parameters.value)}${known}${trained}`, forecast.parameters.how);
   sayFigure("FLOP a token", `${(forecast.flopsPerToken.value / 1e9).toPrecision(4)} G`, forecast.flopsPerToken.how);
+  if (plan.device !== null && !plan.isModel) {
+    sayFigure("device", plan.device.device, plan.device.how);
+  }
   sayFigure("memory", formatBytes(plan.memory.value), plan.memory.how);
   if (!plan.isModel) {
     sayFigure("steps", formatCount(forecast.steps.value), forecast.steps.how);

@@ -100,13 +100,16 @@ async function train(call: CommandCall): Promise<void> {
     say(
       `one step       ${formatSeconds(result.secondsPerStep)}, loss ${result.loss.toFixed(3)}, gradient norm ${result.gradNorm.toFixed(3)}`,
     );
-    say(`rate           ${formatCount(result.tokensPerSecond)} tok/s on ${result.threads} threads`);
+    say(
+      `rate           ${formatCount(result.tokensPerSecond)} tok/s on ${result.device === "cpu" ? `${result.threads} threads` : result.device}`,
+    );
     say(`parameters     ${formatCount(result.parameters)}`);
     say(
       `memory         ${formatBytes(result.plan.totalBytes)} planned by the engine, ${formatBytes(result.peakBytes)} at peak in the whole process`,
     );
     for (const [name, bytes] of Object.entries({
       parameters: result.plan.parameterBytes,
+      ...(result.plan.weightCopyBytes > 0 ? { copies: result.plan.weightCopyBytes } : {}),
       gradients: result.plan.gradientBytes,
       optimizer: result.plan.optimizerBytes,
       activations: result.plan.activationBytes,

@@ -1,13 +1,14 @@
-// A file that is written in order, a megabyte at a time.
+// A file that is written in order, through a buffer of a quarter of a megabyte: many small pieces cost neither calls of the
+// system nor memory of their own.
 import { type FileHandle, open } from "node:fs/promises";
 import { asFileError } from "../runs/durable-file.ts";
 
-const FLUSH_BYTES = 1024 * 1024;
+const BUFFER_BYTES = 256 * 1024;
 
 export class Appender {
   readonly #file: string;
   readonly #handle: FileHandle;
-  #pieces: Uint8Array[] = [];
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #pending = 0;
   /** Bytes written, those that still wait among them. */
   length: number;
@@ -31,23 +32,31 @@ export class Appender {
 
   async add(...pieces: readonly Uint8Array[]): Promise<void> {
     for (const piece of pieces) {
-      this.#pieces.push(piece);
-      this.#pending += piece.length;
+      if (this.#pending + piece.length > BUFFER_BYTES) {
+        await this.flush();
+      }
+      if (piece.length > BUFFER_BYTES) {
+        await this.#write(piece, this.length);
+      } else {
+        this.#buffer.set(piece, this.#pending);
+        this.#pending += piece.length;
+      }
       this.length += piece.length;
-    }
-    if (this.#pending >= FLUSH_BYTES) {
-      await this.flush();
     }
   }
 
   async flush(): Promise<void> {
-    const joined = Buffer.concat(this.#pieces);
-    const at = this.length - this.#pending;
-    this.#pieces = [];
-    this.#pending = 0;
+    if (this.#pending > 0) {
+      const waiting = this.#buffer.subarray(0, this.#pending);
+      await this.#write(waiting, this.length - this.#pending);
+      this.#pending = 0;
+    }
+  }
+
+  async #write(bytes: Uint8Array, at: number): Promise<void> {
     try {
-      for (let done = 0; done < joined.length; ) {
-        const { bytesWritten } = await this.#handle.write(joined, done, joined.length - done, at + done);
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, at + done);
         done += bytesWritten;
       }
     } catch (error) {

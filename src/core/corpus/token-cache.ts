@@ -230,7 +230,7 @@ async function build(
   if (endOfTextId === null) {
     throw new AppError(
       "TOKENIZER_INVALID",
-      "The tokenizer has no <|endoftext|>, which stands between documents; choose one that has it.",
+      "The tokenizer has no token that ends a text (<|endoftext|>, </s> or [SEP]), which stands between documents; choose one that has it.",
     );
   }
   const facts = { vocabSize: tokenizer.vocabSize, endOfTextId, tokenizerSha256: plan.tokenizerSha256 };

@@ -390,6 +390,10 @@ export interface NativeModel {
 
 export type NativeTokenizerKind = "byte-bpe" | "character-bpe" | "wordpiece" | "unigram" | "word-level";
 
+export type NativeTokenRole = "pad" | "cls" | "sep" | "mask" | "unk" | "bos" | "eos";
+/** The texts of special tokens by what they are for. */
+export type NativeTokenRoles = Readonly<Partial<Record<NativeTokenRole, string>>>;
+
 export type NativeEncodeOptions = {
   /** By default true: what the tokenizer's template puts around a text. */
   readonly addSpecialTokens?: boolean;
@@ -432,6 +436,9 @@ export type NativeEncoding = {
 export interface NativeTokenizer {
   readonly kind: NativeTokenizerKind;
   readonly vocabSize: number;
+  /** Whether a normalizer turns text into lower case. */
+  readonly lowercases: boolean;
+  /** What stands between documents: <|endoftext|>, or by role the end of a text, or [SEP]. */
   readonly endOfTextId: number | null;
   /** Byte offsets into the UTF-8 text; no special tokens are recognised in the text and none are added. */
   encode(text: string): { readonly ids: Uint32Array; readonly starts: Uint32Array; readonly ends: Uint32Array };
@@ -454,24 +461,16 @@ export interface NativeTokenizer {
   piece(id: number): string;
   idOfPiece(piece: string): number | null;
   /** By what the tokenizer's files say, or by the names in use. */
-  roleId(role: "pad" | "cls" | "sep" | "mask" | "unk" | "bos" | "eos"): number | null;
+  roleId(role: NativeTokenRole): number | null;
   /** One entry a token: 1 where it begins a word. */
   wordStarts(): Uint8Array;
   /** Pairs of ids in rank order; byte-level BPE as GPT-2 has it only. */
   merges(): readonly (readonly [number, number])[];
   saveTokenizerJson(file: string): Promise<void>;
+  /** BERT's; NOT_SUPPORTED for other kinds than WordPiece. */
+  saveVocabTxt(file: string): Promise<void>;
   saveVocabAndMerges(directory: string): Promise<void>;
 }
-
-/** Pieces by id, and for unigram their log probabilities (0 for special tokens). */
-export type NativeTrainedPieces = { readonly pieces: readonly string[]; readonly scores: Float64Array | null };
-
-type NativeTrainOptions = {
-  readonly vocabSize: number;
-  readonly specialTokens: readonly string[];
-  /** Become single tokens whatever their frequency. */
-  readonly protectedWords?: readonly string[];
-};
 
 export interface NativeTokenizerTrainer {
   add(texts: readonly string[]): Promise<void>;
@@ -479,21 +478,21 @@ export interface NativeTokenizerTrainer {
   readonly distinctWords: number;
   readonly byteCount: number;
   memoryBytes(): number;
-  /** Byte-level BPE; needs the cut gpt2. Special tokens take the last ids. */
+  /** Learns from what was added; fewer tokens than asked for where the text has no more. */
   train(
-    options: NativeTrainOptions & { readonly minFrequency: number; readonly threads: number },
-    onProgress: (merges: number, total: number) => void,
+    options: {
+      readonly vocabSize: number;
+      /** Of a merge; unigram has none. */
+      readonly minFrequency: number;
+      /** Special tokens with the first ids; byte-level BPE puts them before the last ones. Unigram's first is the unknown one. */
+      readonly firstTokens: readonly string[];
+      readonly lastTokens: readonly string[];
+      /** Become single tokens whatever their frequency. */
+      readonly protectedWords?: readonly string[];
+      readonly threads: number;
+    },
+    onProgress: (done: number, total: number) => void,
   ): Promise<NativeTokenizer>;
-  /** Needs the cut white-space over normalized text. Special tokens take the first ids. */
-  trainWordPiece(
-    options: NativeTrainOptions & { readonly minFrequency: number },
-    onProgress: (merges: number, total: number) => void,
-  ): Promise<NativeTrainedPieces>;
-  /** As WordPiece's; the first special token is the unknown one. */
-  trainUnigram(
-    options: NativeTrainOptions & { readonly threads: number },
-    onProgress: (dropped: number, total: number) => void,
-  ): Promise<NativeTrainedPieces>;
 }
 
 export type NativeSafetensorsHeader = {
@@ -528,22 +527,40 @@ export interface NativeAddon {
   }): Float64Array;
   createTokenizerTrainer(options: {
     readonly maxWordBytes?: number;
-    /** How words are found: by GPT-2's pattern (the default), or between white space. */
-    readonly cut?: "gpt2" | "white-space";
+    readonly type?: "byte-bpe" | "wordpiece" | "unigram";
+    /** WordPiece alone: capitals and accents go. */
+    readonly lowercase?: boolean;
     readonly maxMemoryBytes?: number;
     readonly threads: number;
   }): NativeTokenizerTrainer;
-  loadTokenizer(file: string): NativeTokenizer;
+  loadTokenizer(file: string, options?: { readonly roles?: NativeTokenRoles }): NativeTokenizer;
+  /** The text of a tokenizer.json; the source names it in messages. */
+  tokenizerFromJson(json: string, source: string): NativeTokenizer;
+  /** A .model file of SentencePiece, unigram or bpe. */
+  loadSentencePiece(file: string): NativeTokenizer;
+  /** fastBPE's codes and fairseq's dictionary. */
+  loadFastBpe(codesFile: string, dictionaryFile: string): NativeTokenizer;
   /** BERT's; what the options leave open follows from the pieces. */
   loadVocabTxt(
     file: string,
-    options?: { readonly lowercase?: boolean; readonly stripAccents?: boolean; readonly handleChineseChars?: boolean },
+    options?: {
+      readonly lowercase?: boolean;
+      readonly stripAccents?: boolean;
+      readonly handleChineseChars?: boolean;
+      readonly roles?: NativeTokenRoles;
+    },
   ): NativeTokenizer;
   loadVocabAndMerges(vocabFile: string, mergesFile: string): NativeTokenizer;
   tokenizerFromRanks(tokens: readonly Uint8Array[], specialTokens: Readonly<Record<string, number>>): NativeTokenizer;
   readSafetensorsHeader(file: string): NativeSafetensorsHeader;
   /** Headers only, of any size of model: a folder, a file or an index as loadWeights takes it, or a GGUF. */
   readTensorHeaders(path: string): NativeTensorHeaders;
+  /** By the system's libzstd, off this thread; ZSTD_NOT_FOUND where there is none. */
+  compressZstd(bytes: Uint8Array, level: number): Promise<Uint8Array>;
+  /** MDS_INVALID for what is damaged, or unpacks to more than `largestBytes`. */
+  decompressZstd(bytes: Uint8Array, largestBytes: number): Promise<Uint8Array>;
+  /** XXH64 with seed 0, as 16 hexadecimal digits. */
+  xxh64(bytes: Uint8Array): string;
 }
 
 const ADDON_PATH_IN_REPOSITORY = path.join("build", "native", "binding", "assay.node");

@@ -6,6 +6,7 @@ import type { ShapedRecipe } from "#shared/domain/recipe";
 import { defaultLoraTargets, trainableCount } from "#shared/domain/recipe-model";
 import type { Forecast } from "#shared/ipc/recipes.contract";
 import type { NativeModelConfig, NativeModelOptions } from "../engine/addon.ts";
+import type { ResolvedDevice } from "../engine/device.ts";
 import { knownShapeName } from "../models/known-shapes.ts";
 import { modelConfigOf, modelOptionsOf, plannedMasking, trainingOptionsOf } from "../recipe/engine-options.ts";
 import { divisorsOf } from "../recipe/microbatch.ts";
@@ -42,6 +43,8 @@ export type Plan = {
   readonly config: NativeModelConfig;
   readonly trainable: number;
   readonly forecast: Forecast;
+  /** Of this machine; null for a plan of other machines. */
+  readonly device: ResolvedDevice | null;
   /** Of the whole process on this machine, or of one GPU. */
   readonly memory: Figure;
   readonly microbatch: number;
@@ -201,6 +204,7 @@ export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rat
     config,
     trainable: trainableCount(config, recipe.model),
     forecast: figures,
+    device: cluster === null ? (facts.device ?? null) : null,
     ...place,
     variants: memoryVariants(recipe, config, variantWindows, threadsOf(recipe, facts.machine.physicalCores)),
     variantWindows,

@@ -6,6 +6,8 @@ import path from "node:path";
 import type { Recipe } from "#shared/domain/recipe";
 import { RUN_FORMAT_VERSION, type RunManifest } from "#shared/domain/run";
 import { AppError } from "#shared/errors";
+import { loadAddon } from "../engine/addon.ts";
+import { resolveDevice } from "../engine/device.ts";
 import { workspacePath } from "../paths.ts";
 import { asFileError, makeFolder, syncFolder, systemErrorCode, writeFileDurably } from "./durable-file.ts";
 import { manifestFile, readManifest, writeManifest } from "./manifest.ts";
@@ -27,7 +29,7 @@ function folderName(name: string): string {
 
 /**
  * Writes a queued run: recipe.yaml as given, run.json, the folders. `directory` puts it elsewhere than in the workspace;
- * it must be new or empty of a run.
+ * it must be new or empty of a run. A GPU that is asked for and cannot be used is refused before anything is written.
  */
 export async function createRun(options: {
   /** Its paths absolute, as loadRecipeSource gives it. */
@@ -45,6 +47,9 @@ export async function createRun(options: {
   readonly now?: Date;
   readonly random?: () => string;
 }): Promise<RunDirectory> {
+  if (options.recipe.device.startsWith("cuda")) {
+    resolveDevice(options.recipe.device, loadAddon().machine().cuda);
+  }
   const now = options.now ?? new Date();
   const random = options.random ?? (() => randomBytes(2).toString("hex"));
   const name = `${timeStamp(now)}-${folderName(options.recipe.run_name)}`;

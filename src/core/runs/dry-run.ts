@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { parseDuration, type Recipe } from "#shared/domain/recipe";
+import { type Device, parseDuration, type Recipe } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 import { loadAddon, type NativeMemoryPlan } from "../engine/addon.ts";
 import { loadFirstWeights } from "./first-weights.ts";
@@ -16,6 +16,7 @@ export type DryRun = {
   readonly tokensPerSecond: number;
   readonly loss: number;
   readonly gradNorm: number;
+  readonly device: Device;
   readonly threads: number;
   readonly microbatchSize: number;
   readonly parameters: number;
@@ -106,6 +107,7 @@ export async function dryRun(options: {
           tokensPerSecond: tokensPerStep / seconds,
           loss,
           gradNorm,
+          device: recipe.device,
           threads: recipe.threads,
           microbatchSize: recipe.device_train_microbatch_size,
           parameters: model

@@ -2,14 +2,14 @@
 // that a crash is an error there; elsewhere this process.
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { AppError, assertNever } from "#shared/errors";
+import { AppError } from "#shared/errors";
 import type { Handlers } from "#shared/ipc/contract";
 import type { Comparison, tokenizersContract, WordExplanation } from "#shared/ipc/tokenizers.contract";
 import type { CorpusProgress } from "../corpus/documents.ts";
 import type { NativeTokenizer } from "../engine/addon.ts";
 import { explainWord } from "./explain-word.ts";
 import { compareTokenizers, explainToken, inspectText } from "./inspect.ts";
-import { describeTokenizer, findTokenizer, loadTokenizer, type TokenizerInfo, type TokenizerPlace } from "./load.ts";
+import { describeTokenizer, fileOfPlace, findTokenizer, loadTokenizer, type TokenizerInfo } from "./load.ts";
 import { vocabularySavings } from "./savings.ts";
 import { saveTokenizer, trainTokenizer } from "./train.ts";
 import { searchVocabulary, vocabularyOverlap } from "./vocabulary.ts";
@@ -23,7 +23,7 @@ class OpenTokenizers {
 
   async get(source: string, workspace: string): Promise<NativeTokenizer> {
     const place = await findTokenizer(source, { workspace });
-    const file = fileOf(place);
+    const file = fileOfPlace(place);
     const found = file === null ? null : await stat(file);
     const stamp = found === null ? "" : `${found.mtimeMs}:${found.size}`;
     const key = file ?? "gpt2";
@@ -37,19 +37,6 @@ class OpenTokenizers {
     }
     tokenizer.catch(() => this.#open.delete(key));
     return tokenizer;
-  }
-}
-
-function fileOf(place: TokenizerPlace): string | null {
-  switch (place.kind) {
-    case "gpt2":
-      return null;
-    case "tokenizer.json":
-      return place.file;
-    case "vocab+merges":
-      return place.vocab;
-    default:
-      return assertNever(place);
   }
 }
 
@@ -147,7 +134,7 @@ export function createTokenizerHandlers(options: {
         return { ...savings, rows: [...savings.rows] };
       },
 
-      "tokenizers.train": async ({ name, inputs, vocabSize, minFrequency }, emit, { signal }) => {
+      "tokenizers.train": async ({ name, ...request }, emit, { signal }) => {
         if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name) || name === "gpt2") {
           throw new AppError(
             "BAD_ARGUMENT",
@@ -164,10 +151,9 @@ export function createTokenizerHandlers(options: {
         let lastAt = 0;
         let lastPhase = "";
         const { tokenizer } = await trainTokenizer({
-          type: "byte-bpe",
-          vocabSize,
-          minFrequency,
-          inputs,
+          ...request,
+          // As a tokenizer for any objective: a masked one finds its tokens, the others never meet them.
+          isMasked: request.type !== "byte-bpe",
           signal,
           onProgress: (progress) => {
             const now = performance.now();

@@ -40,7 +40,7 @@ function mergesOf(tokenizer: NativeTokenizer): ReadonlyMap<number, Merge> {
     return known;
   }
   const merges = new Map<number, Merge>();
-  for (const [rank, [left, right]] of tokenizer.merges().entries()) {
+  for (const [rank, [left, right]] of (tokenizer.kind === "byte-bpe" ? tokenizer.merges() : []).entries()) {
     const bytes = Buffer.concat([tokenizer.tokenBytes(left), tokenizer.tokenBytes(right)]);
     const id = tokenizer.idOfBytes(bytes);
     // Of two ways to the same token, encoding takes the one of lower rank first.

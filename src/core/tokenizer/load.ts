@@ -1,88 +1,19 @@
 // Opens a tokenizer by what a person calls it: a folder, a file, the name of one in the workspace, or gpt2.
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import type { z } from "zod";
 import { AppError, assertNever } from "#shared/errors";
 import type { tokenizerInfoSchema } from "#shared/ipc/tokenizers.contract";
 import { loadAddon, type NativeTokenizer } from "../engine/addon.ts";
-import { nearestWord } from "../recipe/nearest-key.ts";
+import { readGgufHeader } from "../models/gguf/reader.ts";
+import { tokenizerJsonOfGgufVocabulary } from "../models/gguf/vocabulary.ts";
 import { loadGpt2Tokenizer } from "./gpt2.ts";
+import { fileOfPlace, findTokenizer, type PlaceOptions, type TokenizerPlace } from "./place.ts";
+import { readTokenizerSettings } from "./settings.ts";
+
+export { fileOfPlace, findTokenizer, type TokenizerPlace } from "./place.ts";
 
 export type TokenizerInfo = z.infer<typeof tokenizerInfoSchema>;
-
-/** What is on disk, before it is opened. */
-export type TokenizerPlace =
-  | { readonly kind: "gpt2" }
-  | { readonly kind: "tokenizer.json"; readonly file: string }
-  | { readonly kind: "vocab+merges"; readonly vocab: string; readonly merges: string };
-
-type PlaceOptions = { readonly workspace?: string | undefined; readonly currentDirectory?: string };
-
-async function kindOf(place: string): Promise<"file" | "folder" | null> {
-  const found = await stat(place).catch(() => null);
-  return found === null ? null : found.isDirectory() ? "folder" : "file";
-}
-
-async function placeInFolder(folder: string): Promise<TokenizerPlace> {
-  const names = await readdir(folder);
-  if (names.includes("tokenizer.json")) {
-    return { kind: "tokenizer.json", file: path.join(folder, "tokenizer.json") };
-  }
-  if (names.includes("vocab.json") && names.includes("merges.txt")) {
-    return { kind: "vocab+merges", vocab: path.join(folder, "vocab.json"), merges: path.join(folder, "merges.txt") };
-  }
-  if (names.includes("tokenizer")) {
-    return placeInFolder(path.join(folder, "tokenizer")); // a run directory
-  }
-  if (names.includes("vocab.txt")) {
-    throw new AppError(
-      "NOT_SUPPORTED",
-      `${folder} holds a vocab.txt: BERT's WordPiece is not built yet in this version; use a byte-level BPE.`,
-    );
-  }
-  throw new AppError(
-    "TOKENIZER_NOT_FOUND",
-    `${folder} holds no tokenizer: neither tokenizer.json nor vocab.json with merges.txt; name a folder that does.`,
-  );
-}
-
-export async function findTokenizer(source: string, options: PlaceOptions = {}): Promise<TokenizerPlace> {
-  if (source === "gpt2") {
-    return { kind: "gpt2" };
-  }
-  const asPath = path.resolve(options.currentDirectory ?? process.cwd(), source);
-  const folder = options.workspace === undefined ? null : path.join(options.workspace, "tokenizers");
-  const named = folder === null || /[\\/]/.test(source) || source === "" ? null : path.join(folder, source);
-  for (const candidate of named === null ? [asPath] : [asPath, named]) {
-    const kind = await kindOf(candidate);
-    if (kind === "folder") {
-      return placeInFolder(candidate);
-    }
-    if (kind === "file") {
-      return placeOfFile(candidate);
-    }
-  }
-  const beside = await readdir(path.dirname(asPath)).catch((): string[] => []);
-  const inWorkspace = folder === null ? [] : await readdir(folder).catch((): string[] => []);
-  const near = nearestWord(path.basename(source), ["gpt2", ...inWorkspace, ...beside]);
-  const advice = near === null ? "name a folder, a tokenizer.json, or gpt2." : `did you mean ${near}?`;
-  throw new AppError("TOKENIZER_NOT_FOUND", `There is no tokenizer ${source} (looked for ${asPath}); ${advice}`);
-}
-
-function placeOfFile(file: string): TokenizerPlace {
-  const name = path.basename(file);
-  if (name === "vocab.json" || name === "merges.txt") {
-    const folder = path.dirname(file);
-    return { kind: "vocab+merges", vocab: path.join(folder, "vocab.json"), merges: path.join(folder, "merges.txt") };
-  }
-  if (name.endsWith(".txt")) {
-    throw new AppError(
-      "NOT_SUPPORTED",
-      `${file} looks like BERT's vocab.txt: WordPiece is not built yet in this version; use a byte-level BPE.`,
-    );
-  }
-  return { kind: "tokenizer.json", file };
-}
 
 /** Adds which tokenizer it was to what the engine says of a file. */
 function opened(source: string, open: () => NativeTokenizer): NativeTokenizer {
@@ -102,10 +33,24 @@ export async function openTokenizer(place: TokenizerPlace): Promise<NativeTokeni
   switch (place.kind) {
     case "gpt2":
       return loadGpt2Tokenizer();
-    case "tokenizer.json":
-      return opened(place.file, () => addon.loadTokenizer(place.file));
+    case "tokenizer.json": {
+      const { roles } = await readTokenizerSettings(path.dirname(place.file));
+      return opened(place.file, () => addon.loadTokenizer(place.file, { roles }));
+    }
     case "vocab+merges":
       return opened(path.dirname(place.vocab), () => addon.loadVocabAndMerges(place.vocab, place.merges));
+    case "vocab.txt": {
+      const settings = await readTokenizerSettings(path.dirname(place.file));
+      return opened(place.file, () => addon.loadVocabTxt(place.file, settings));
+    }
+    case "fastbpe":
+      return opened(path.dirname(place.codes), () => addon.loadFastBpe(place.codes, place.dictionary));
+    case "sentencepiece":
+      return opened(place.file, () => addon.loadSentencePiece(place.file));
+    case "gguf": {
+      const json = JSON.stringify(tokenizerJsonOfGgufVocabulary(readGgufHeader(place.file)));
+      return opened(place.file, () => addon.tokenizerFromJson(json, place.file));
+    }
     default:
       return assertNever(place);
   }
@@ -131,10 +76,34 @@ export async function loadTokenizer(source: string, options: PlaceOptions = {}):
 
 const GPT2_VOCAB_SIZE = 50_257;
 
-/** The number of tokens, read from the file without opening it in the engine. */
-async function vocabSizeOf(place: TokenizerPlace): Promise<number> {
+type Described = { readonly vocabSize: number; readonly kind: string };
+
+type TokenizerJson = {
+  readonly model?: { readonly vocab?: unknown; readonly type?: unknown; readonly merges?: unknown };
+  readonly added_tokens?: unknown;
+  readonly pre_tokenizer?: unknown;
+};
+
+function kindOfJson(json: TokenizerJson): string {
+  const type = json.model?.type ?? (json.model?.merges === undefined ? "WordPiece" : "BPE");
+  const isByteLevel = JSON.stringify(json.pre_tokenizer ?? null).includes('"ByteLevel"');
+  const kinds: Readonly<Record<string, string>> = {
+    BPE: isByteLevel ? "byte-bpe" : "character-bpe",
+    WordPiece: "wordpiece",
+    Unigram: "unigram",
+    WordLevel: "word-level",
+  };
+  return typeof type === "string" ? (kinds[type] ?? type) : "unknown";
+}
+
+/** Kind and number of tokens; those in JSON are read without opening them in the engine. */
+async function describePlace(place: TokenizerPlace): Promise<Described> {
   if (place.kind === "gpt2") {
-    return GPT2_VOCAB_SIZE;
+    return { kind: "byte-bpe", vocabSize: GPT2_VOCAB_SIZE };
+  }
+  if (place.kind !== "tokenizer.json" && place.kind !== "vocab+merges") {
+    const { kind, vocabSize } = await openTokenizer(place);
+    return { kind, vocabSize };
   }
   const file = place.kind === "tokenizer.json" ? place.file : place.vocab;
   let json: unknown;
@@ -145,36 +114,36 @@ async function vocabSizeOf(place: TokenizerPlace): Promise<number> {
       cause,
     });
   }
-  const { model, added_tokens: added } = json as { model?: { vocab?: unknown }; added_tokens?: unknown };
-  const vocab = place.kind === "tokenizer.json" ? model?.vocab : json;
+  const whole = json as TokenizerJson;
+  const vocab = place.kind === "tokenizer.json" ? whole.model?.vocab : json;
   if (typeof vocab !== "object" || vocab === null) {
-    throw new AppError("TOKENIZER_INVALID", `${file} holds no vocabulary; name a byte-level BPE tokenizer.`);
+    throw new AppError("TOKENIZER_INVALID", `${file} holds no vocabulary; name a tokenizer that does.`);
   }
-  const ids = new Set<unknown>(Object.values(vocab));
-  for (const token of Array.isArray(added) ? added : []) {
+  const ids = new Set<unknown>(Array.isArray(vocab) ? vocab.keys() : Object.values(vocab));
+  for (const token of Array.isArray(whole.added_tokens) ? whole.added_tokens : []) {
     ids.add((token as { id?: unknown }).id);
   }
-  return ids.size;
+  return { kind: place.kind === "vocab+merges" ? "byte-bpe" : kindOfJson(whole), vocabSize: ids.size };
 }
 
-const described = new Map<string, { readonly stamp: string; readonly vocabSize: number }>();
+const described = new Map<string, { readonly stamp: string; readonly found: Described }>();
 
 /** What a list shows of a tokenizer. Cheap: a file is read again only when it has changed. */
 export async function describeTokenizer(source: string, options: PlaceOptions = {}): Promise<TokenizerInfo> {
   const place = await findTokenizer(source, options);
-  const file = place.kind === "gpt2" ? null : place.kind === "tokenizer.json" ? place.file : place.vocab;
+  const file = fileOfPlace(place);
   const found = file === null ? null : await stat(file);
   const stamp = found === null ? "built-in" : `${found.mtimeMs}:${found.size}`;
   const key = file ?? "gpt2";
   const known = described.get(key);
-  const vocabSize = known?.stamp === stamp ? known.vocabSize : await vocabSizeOf(place);
-  described.set(key, { stamp, vocabSize });
+  const { kind, vocabSize } = known?.stamp === stamp ? known.found : await describePlace(place);
+  described.set(key, { stamp, found: { kind, vocabSize } });
   const isRun = file !== null && path.basename(path.dirname(file)) === "tokenizer";
   const named = file === null ? "gpt2" : path.basename(isRun ? path.dirname(path.dirname(file)) : path.dirname(file));
   return {
     source,
     name: named,
-    kind: "byte-bpe",
+    kind,
     vocabSize,
     origin: file === null ? "built-in" : isRun ? "run" : "workspace",
   };

@@ -5,7 +5,10 @@ import { AppError } from "#shared/errors";
 import type { NativeMasking, NativeTokenizer } from "../engine/addon.ts";
 
 /** A tokenizer of which only these are asked; so that tests need no engine. */
-export type MaskingTokenizer = Pick<NativeTokenizer, "vocabSize" | "endOfTextId" | "tokenBytes" | "idOfBytes">;
+export type MaskingTokenizer = Pick<NativeTokenizer, "vocabSize" | "endOfTextId" | "tokenBytes" | "idOfBytes"> &
+  Partial<Pick<NativeTokenizer, "kind" | "roleId" | "wordStarts">>;
+
+const roles = ["pad", "cls", "sep", "mask"] as const;
 
 /** Ids of [PAD], [CLS], [SEP] and [MASK]; a tokenizer that lacks one is refused with what to do. */
 export function maskedSpecialIds(tokenizer: MaskingTokenizer): {
@@ -15,7 +18,10 @@ export function maskedSpecialIds(tokenizer: MaskingTokenizer): {
   readonly maskId: number;
 } {
   const encoder = new TextEncoder();
-  const ids = maskedSpecials.map((text) => tokenizer.idOfBytes(encoder.encode(text)));
+  // By name in a vocabulary of ours; in a foreign one by what its files say ("<mask>" of RoBERTa's kin).
+  const ids = maskedSpecials.map(
+    (text, index) => tokenizer.idOfBytes(encoder.encode(text)) ?? tokenizer.roleId?.(roles[index] ?? "pad") ?? null,
+  );
   const missing = maskedSpecials.filter((_, index) => ids[index] === null);
   if (missing.length > 0) {
     throw new AppError(
@@ -35,6 +41,9 @@ const isAsciiLetterOrDigit = (byte: number) =>
  * which is no part of the word before it. A letter, a digit or a byte of a longer character goes on with a word.
  */
 export function wordStartsOf(tokenizer: MaskingTokenizer): Uint8Array {
+  if (tokenizer.kind !== undefined && tokenizer.kind !== "byte-bpe" && tokenizer.wordStarts !== undefined) {
+    return tokenizer.wordStarts();
+  }
   const starts = new Uint8Array(tokenizer.vocabSize);
   for (let id = 0; id < tokenizer.vocabSize; id += 1) {
     const first = tokenizer.tokenBytes(id)[0] ?? 0;

@@ -1,5 +1,6 @@
 // The whole contract, area by area.
 import { appContract } from "./app.contract.ts";
+import { corporaContract } from "./corpora.contract.ts";
 import { modelsContract } from "./models.contract.ts";
 import { recipesContract } from "./recipes.contract.ts";
 import { runsContract } from "./runs.contract.ts";
@@ -12,6 +13,7 @@ export const contract = {
     ...recipesContract.requests,
     ...tokenizersContract.requests,
     ...modelsContract.requests,
+    ...corporaContract.requests,
   },
   events: {
     ...appContract.events,
@@ -19,6 +21,7 @@ export const contract = {
     ...recipesContract.events,
     ...tokenizersContract.events,
     ...modelsContract.events,
+    ...corporaContract.events,
   },
   streams: {
     ...appContract.streams,
@@ -26,6 +29,7 @@ export const contract = {
     ...recipesContract.streams,
     ...tokenizersContract.streams,
     ...modelsContract.streams,
+    ...corporaContract.streams,
   },
 } as const;
 

@@ -13,7 +13,7 @@ namespace assay::emulation {
 // What tests may change and read.
 struct EmulatedCublasLt {
   bool has_epilogues = true; // false: no epilogue is supported, as on an old device
-  int quick_algorithm = 0;   // the others of the three wait a moment
+  int only_algorithm = -1;   // the others of the three fail when they are run, so that measuring finds this
   bool is_failing = false;   // every product fails
   int heuristic_calls = 0;
   int products = 0;

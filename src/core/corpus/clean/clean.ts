@@ -61,7 +61,7 @@ async function readSurvivors(
   ledger: LedgerWriter,
 ): Promise<{ readonly survivors: Survivors; readonly documentsRead: number }> {
   const { rules, inputs, signal, onProgress, onNotice } = options;
-  const writer = await SurvivorWriter.create(folder, rules.near_duplicates?.run_words ?? null);
+  const writer = await SurvivorWriter.create(folder, rules.near_duplicates);
   let documentsRead = 0;
   try {
     const reading = {

@@ -167,7 +167,7 @@ function groupedMembers(count: number, groups: Groups): BigUint64Array {
       at += 1;
     }
   }
-  return members.sort();
+  return members.toSorted();
 }
 
 /** Members of one cluster compared with at most so many that are kept. */

@@ -1,11 +1,18 @@
 // Signatures of sets of word runs (MinHash): two documents share each of the 128 numbers with the probability that is the
-// similarity of their sets. Sixteen bands of eight numbers: documents alike by 0.8 share a band with probability 0.95,
-// by 0.9 with 0.9999, by 0.5 with 0.06. What shares a band is then compared itself.
+// similarity of their sets. Bands of some of these numbers find candidates; how wide they are follows from the similarity
+// that is asked for, so that of the pairs that are just as similar at least 99 in 100 share a band. What shares a band is
+// then compared itself.
 import { mix32, RunHashes, type Words } from "./words.ts";
 
 export const SIGNATURE_HASHES = 128;
-export const BANDS = 16;
-const BAND_HASHES = SIGNATURE_HASHES / BANDS;
+
+export type Banding = { readonly bands: number; readonly hashes: number };
+
+/** Wide bands meet by chance less often, narrow ones miss less: 1 - (1 - s^hashes)^bands is the share found at s. */
+export function bandingFor(similarity: number): Banding {
+  const hashes = similarity >= 0.9 ? 8 : similarity >= 0.7 ? 5 : 3;
+  return { bands: Math.floor(SIGNATURE_HASHES / hashes), hashes };
+}
 
 /** Odd multipliers and offsets, from one seed: the same signatures everywhere, always. */
 const multipliers = Uint32Array.from({ length: SIGNATURE_HASHES }, (_, at) => mix32(2 * at + 0x1234_5678) | 1);
@@ -16,7 +23,8 @@ export function runsOf(words: Words, runWords: number): Set<number> {
   const runs = new RunHashes(words);
   const length = Math.min(runWords, words.count);
   const set = new Set<number>();
-  for (let from = 0; length > 0 && from + length <= words.count; from += 1) {
+  const count = length === 0 ? 0 : words.count - length + 1;
+  for (let from = 0; from < count; from += 1) {
     set.add(runs.high(from, length) * 2 ** 21 + (runs.low(from, length) >>> 11));
   }
   return set;
@@ -37,10 +45,10 @@ export function signatureOf(runs: ReadonlySet<number>): Uint32Array {
 }
 
 /** The eight bytes that stand for a band of a signature. */
-export function writeBand(into: Buffer, at: number, signature: Uint32Array, band: number): void {
+export function writeBand(into: Buffer, at: number, signature: Uint32Array, band: number, hashes: number): void {
   let high = mix32(band + 1);
   let low = mix32(band + 0x1_0001);
-  for (let each = band * BAND_HASHES; each < (band + 1) * BAND_HASHES; each += 1) {
+  for (let each = band * hashes; each < (band + 1) * hashes; each += 1) {
     high = mix32(Math.imul(high, 31) + (signature[each] ?? 0));
     low = mix32(Math.imul(low, 0x0100_0193) ^ (signature[each] ?? 0));
   }

@@ -6,13 +6,16 @@ import path from "node:path";
 import { Appender } from "../appender.ts";
 import { writeIdentity } from "../import/identity.ts";
 import { type CorpusDocument, lineOf } from "../read-corpus.ts";
-import { BANDS, runsOf, SIGNATURE_HASHES, signatureOf, writeBand } from "./minhash.ts";
+import { type Banding, bandingFor, runsOf, SIGNATURE_HASHES, signatureOf, writeBand } from "./minhash.ts";
+import type { CleanRules } from "./rules.ts";
 import type { Words } from "./words.ts";
 
 export const TEXT_HASH_BYTES = 12;
 export const BAND_BYTES = 8;
 const PLACE_BYTES = 16;
 const SIGNATURE_BYTES = 4 * SIGNATURE_HASHES;
+
+type NearRule = Pick<NonNullable<CleanRules["near_duplicates"]>, "similarity" | "run_words">;
 
 type Files = {
   readonly lines: string;
@@ -22,19 +25,20 @@ type Files = {
   readonly bands: readonly string[];
 };
 
-function filesIn(folder: string): Files {
+function filesIn(folder: string, bands: number): Files {
   return {
     lines: path.join(folder, "documents.jsonl"),
     places: path.join(folder, "places.bin"),
     texts: path.join(folder, "texts.bin"),
     signatures: path.join(folder, "signatures.bin"),
-    bands: Array.from({ length: BANDS }, (_, band) => path.join(folder, `band-${band}.bin`)),
+    bands: Array.from({ length: bands }, (_, band) => path.join(folder, `band-${band}.bin`)),
   };
 }
 
 export class SurvivorWriter {
   readonly #files: Files;
-  readonly #runWords: number | null;
+  readonly #near: NearRule | null;
+  readonly #banding: Banding;
   readonly #lines: Appender;
   readonly #places: Appender;
   readonly #texts: Appender;
@@ -42,9 +46,10 @@ export class SurvivorWriter {
   readonly #bands: readonly Appender[];
   count = 0;
 
-  private constructor(files: Files, runWords: number | null, appenders: readonly Appender[]) {
+  private constructor(files: Files, near: NearRule | null, banding: Banding, appenders: readonly Appender[]) {
     this.#files = files;
-    this.#runWords = runWords;
+    this.#near = near;
+    this.#banding = banding;
     const [lines, places, texts, signatures, ...bands] = appenders;
     if (lines === undefined || places === undefined || texts === undefined || signatures === undefined) {
       throw new Error("four files and the bands are opened before");
@@ -56,15 +61,16 @@ export class SurvivorWriter {
     this.#bands = bands;
   }
 
-  /** `runWords` null: near duplicates are not looked for, and no signatures made. */
-  static async create(folder: string, runWords: number | null): Promise<SurvivorWriter> {
+  /** `near` null: near duplicates are not looked for, and no signatures made. */
+  static async create(folder: string, near: NearRule | null): Promise<SurvivorWriter> {
     await mkdir(folder, { recursive: true });
-    const files = filesIn(folder);
+    const banding = near === null ? { bands: 0, hashes: 1 } : bandingFor(near.similarity);
+    const files = filesIn(folder, banding.bands);
     const appenders: Appender[] = [];
     for (const file of [files.lines, files.places, files.texts, files.signatures, ...files.bands]) {
       appenders.push(await Appender.open(file));
     }
-    return new SurvivorWriter(files, runWords, appenders);
+    return new SurvivorWriter(files, near, banding, appenders);
   }
 
   /** `normal` is the text by which equal texts are equal. */
@@ -79,12 +85,12 @@ export class SurvivorWriter {
     await this.#lines.add(line);
     await this.#places.add(place);
     await this.#texts.add(hash);
-    if (this.#runWords !== null) {
-      const signature = signatureOf(runsOf(words, this.#runWords));
+    if (this.#near !== null) {
+      const signature = signatureOf(runsOf(words, this.#near.run_words));
       await this.#signatures.add(Buffer.from(signature.buffer));
       for (const [band, appender] of this.#bands.entries()) {
         const bytes = Buffer.alloc(BAND_BYTES);
-        writeBand(bytes, 0, signature, band);
+        writeBand(bytes, 0, signature, band, this.#banding.hashes);
         await appender.add(bytes);
       }
     }

@@ -96,7 +96,7 @@ export function detectFormat(name: string, head: Uint8Array): Detected {
   if (start.startsWith("{")) {
     return detectJson(start);
   }
-  if (start.startsWith("[") && /\.json$/.test(plain)) {
+  if (start.startsWith("[") && plain.endsWith(".json")) {
     return { refusal: "it is a JSON array; write one object a line (JSONL)" };
   }
   if (/^(?:\d+\s*\r?\n\s*)?PMID- *\d+/.test(start)) {

@@ -36,7 +36,12 @@ function plain(value: unknown, depth = 0): JsonValue | undefined {
         : String(value);
     case "object":
       break;
+    case "undefined":
+    case "function":
+    case "symbol":
+      return undefined;
     default:
+      // typeof has no others.
       return undefined;
   }
   if (value === null || depth > 32) {

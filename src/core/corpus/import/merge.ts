@@ -79,7 +79,7 @@ async function writeSettled(part: Part, fate: Uint8Array, output: Appender, ledg
       const parsed = textOfLine(line);
       const entry = { id: parsed.id, source: part.source.name, text: parsed.text };
       if (own === fates.renamed) {
-        // Where two sources have one name this may still not be unique; the number of the part settles it.
+        // Sources have different names, so this is new.
         const id = `${parsed.id}@${part.source.name}#${document}`;
         await output.add(Buffer.from(JSON.stringify({ ...parsed, id })), NEWLINE);
         kept += 1;

@@ -154,7 +154,7 @@ class PartWriter {
           writeIdentity(identities, identityCount * IDENTITY_BYTES, event.id, identityKinds.deletion, 0);
           identityCount += 1;
           break;
-        default:
+        case "dropped":
           notes.push(
             `${JSON.stringify({ rule: event.rule, id: event.id, source: this.#source.name, detail: event.detail })}\n`,
           );

@@ -3,8 +3,9 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { AppError } from "#shared/errors";
-import { listFolder, notFound } from "../files.ts";
+import { type CorpusFile, collectShards, listFolder, notFound } from "../files.ts";
 import { globBase, globMatcher, isGlob } from "../glob.ts";
+import { findMdsIndex } from "../mds/index-file.ts";
 
 export type ImportSource = {
   /** An absolute path, or an address such as https://… */
@@ -14,6 +15,8 @@ export type ImportSource = {
   /** Null where it is not known before it is read. */
   readonly sizeBytes: number | null;
   readonly modifiedMs: number | null;
+  /** Of a folder of MDS shards: what its index says of this one. */
+  readonly shard?: CorpusFile["shard"];
 };
 
 export function isAddress(operand: string): boolean {
@@ -38,6 +41,17 @@ async function listOperand(operand: string): Promise<ImportSource[]> {
   const absolute = path.resolve(operand);
   const found = await stat(absolute).catch(() => null);
   if (found?.isDirectory() === true) {
+    const index = await findMdsIndex(absolute);
+    if (index !== null) {
+      const { files } = await collectShards(absolute, index);
+      return files.map(({ path: location, name, sizeBytes, shard }) => ({
+        location,
+        name,
+        sizeBytes,
+        modifiedMs: null,
+        ...(shard === undefined ? {} : { shard }),
+      }));
+    }
     return folderSources(absolute, () => true);
   }
   if (found !== null) {
@@ -60,10 +74,14 @@ async function listOperand(operand: string): Promise<ImportSource[]> {
 /** Operands in the order given, the files of each in the order of their names' bytes; one named twice is read once. */
 export async function listSources(operands: readonly string[]): Promise<readonly ImportSource[]> {
   const sources = new Map<string, ImportSource>();
+  const names = new Map<string, number>();
   for (const operand of operands) {
     for (const source of await listOperand(operand)) {
       if (!sources.has(source.location)) {
-        sources.set(source.location, source);
+        const count = (names.get(source.name) ?? 0) + 1;
+        names.set(source.name, count);
+        // Two files of one name in two folders: ids are made of names, so each has its own.
+        sources.set(source.location, count === 1 ? source : { ...source, name: `${source.name}~${count}` });
       }
     }
   }

@@ -1,6 +1,6 @@
 // Threads that import sources side by side: parsing is the processor's work, so one thread reads one file at a time.
 import { Worker } from "node:worker_threads";
-import { AppError, type ErrorEnvelope, fromErrorEnvelope } from "#shared/errors";
+import { AppError, assertNever, type ErrorEnvelope, fromErrorEnvelope } from "#shared/errors";
 import { type ImportPartOptions, importPart, type PartImporter, type PartState } from "./part.ts";
 import { workerFile } from "./worker-file.ts";
 
@@ -32,9 +32,12 @@ function runIn(worker: Worker, options: ImportPartOptions): Promise<PartState> {
           end();
           resolve(message.state);
           break;
-        default:
+        case "failed":
           end();
           reject(fromErrorEnvelope(message.error));
+          break;
+        default:
+          assertNever(message);
       }
     };
     const onError = (error: Error) => {

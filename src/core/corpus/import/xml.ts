@@ -2,7 +2,7 @@
 // well-formed, no expansion of entities but what the file itself declares as short plain text, a limit to nesting and to
 // what one tag or text may hold, and the encodings that XML declares.
 import { TextDecoder } from "node:util";
-import { SaxesParser } from "saxes";
+import { type SaxesOptions, SaxesParser } from "saxes";
 import { AppError } from "#shared/errors";
 
 export type XmlAttributes = Readonly<Record<string, string>>;
@@ -60,7 +60,7 @@ function encodingOf(head: Uint8Array): string {
 
 export class XmlReader {
   readonly #place: string;
-  readonly #parser: SaxesParser<Record<never, never>>;
+  readonly #parser: SaxesParser<SaxesOptions>;
   #decoder: TextDecoder | null = null;
   #depth = 0;
   #quietBytes = 0;
@@ -89,8 +89,7 @@ export class XmlReader {
       if (this.#depth > MAX_DEPTH) {
         throw this.#broken(`elements are nested more than ${MAX_DEPTH} deep`);
       }
-      // as: without the option xmlns, attributes are plain strings.
-      handler.open(tag.name, tag.attributes as XmlAttributes);
+      handler.open(tag.name, tag.attributes);
     });
     parser.on("closetag", (tag) => {
       this.#quietBytes = 0;
