@@ -33,11 +33,12 @@ function useCrumbs(route: Route): readonly Crumb[] {
 
 /** Work on corpora that is under way, wherever one looks. */
 function useCount(): Count | null {
-  const running = useJobs((jobs) =>
-    Object.values(jobs)
-      .flatMap((ofKind) => Object.values(ofKind))
-      .filter((job) => job.state === "running"),
-  ).length;
+  const running = useJobs(
+    (jobs) =>
+      Object.values(jobs)
+        .flatMap((ofKind) => Object.values(ofKind))
+        .filter((job) => job.state === "running").length,
+  );
   return running === 0 ? null : { value: running, isLive: true };
 }
 
