@@ -11,6 +11,19 @@ import { TextField } from "./text-field.tsx";
 
 const set = (part: Partial<CleanForm>): void => setForm("clean", part);
 
+/** What is typed as a figure. */
+type FigureName =
+  | "minWords"
+  | "maxWords"
+  | "maxSymbols"
+  | "maxDigits"
+  | "maxRepeatedLines"
+  | "maxRepeatedRuns"
+  | "leastWordLength"
+  | "mostWordLength"
+  | "similarity"
+  | "runWords";
+
 const keeps = [
   { value: "longest", label: "the longest" },
   { value: "first", label: "the first" },
@@ -28,6 +41,7 @@ export function CleanPage({ info }: { readonly info: CorpusInfo }) {
         The rules below read every document in this order and write those that stay into a new corpus. {info.name} is
         not touched; the new ledger names every document that goes or changes.
       </p>
+      <JobProgress job={job} what={`cleaning ${info.name}`} onCancel={() => cancelJob("corpora.clean", info.path)} />
       <fieldset className="form-fields" disabled={job?.state === "running"}>
         <legend className="sr-only">Rules</legend>
         <TextField
@@ -39,19 +53,17 @@ export function CleanPage({ info }: { readonly info: CorpusInfo }) {
         />
         <Rules form={form} problems={problems} />
       </fieldset>
-      <JobProgress job={job} what={`cleaning ${info.name}`} onCancel={() => cancelJob("corpora.clean", info.path)} />
     </div>
   );
 }
 
 function Rules({ form, problems }: { readonly form: CleanForm; readonly problems: CleanProblems }) {
-  const figure = (key: keyof CleanForm & string, label: string, help: string): ReactNode => (
+  const figure = (key: FigureName, label: string, help: string): ReactNode => (
     <TextField
       label={label}
       help={help}
       isNumber
-      // as: the keys asked for are those of typed figures.
-      value={form[key] as string}
+      value={form[key]}
       problem={problems[key] ?? null}
       onChange={(value) => set({ [key]: value })}
     />

@@ -2,7 +2,6 @@
 import { useState } from "react";
 import type { RequestOutput } from "#shared/ipc/contract";
 import type { CorpusInfo, corporaContract } from "#shared/ipc/corpora.contract";
-import { client } from "../../lib/client.ts";
 import { formatCount } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { Pager } from "./pager.tsx";
@@ -14,8 +13,10 @@ const pageSize = 20;
 
 export function ClustersSection({ info }: { readonly info: CorpusInfo }) {
   const [from, setFrom] = useState(0);
-  const { value, error, again } = useAsked(`${info.path} ${info.modifiedAt} ${from}`, () =>
-    client.request("corpora.clusters", { path: info.path, from, count: pageSize }),
+  const { value, error, again } = useAsked(
+    "corpora.clusters",
+    { path: info.path, from, count: pageSize },
+    info.modifiedAt,
   );
   if (error !== null) {
     return (

@@ -1,7 +1,7 @@
 // The Corpora view: the list, an import, one corpus, what can be done to it, and traces from training back to documents.
 import "../../ui/forms.css";
 import "./corpora.css";
-import { useEffect } from "react";
+import { type ReactNode, useEffect } from "react";
 import { assertNever } from "#shared/errors";
 import type { CorpusInfo } from "#shared/ipc/corpora.contract";
 import { go, type Route } from "../../app/router.ts";
@@ -20,9 +20,6 @@ import { TracePage } from "./trace-page.tsx";
 
 export function CorporaMain({ route }: { readonly route: Route }) {
   const at = corpusRoute(route);
-  const path = at.kind === "corpus" || at.kind === "work" ? at.path : null;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: read again whenever another page opens
-  useEffect(() => void loadCorpora(), [at.kind, path]);
   switch (at.kind) {
     case "list":
       return <CorpusList />;
@@ -51,16 +48,11 @@ export function CorporaMain({ route }: { readonly route: Route }) {
   }
 }
 
-function OneCorpus({
-  path,
-  children,
-}: {
-  readonly path: string;
-  readonly children: (info: CorpusInfo) => React.ReactNode;
-}) {
+function OneCorpus({ path, children }: { readonly path: string; readonly children: (info: CorpusInfo) => ReactNode }) {
   const list = useCorpora((state) => state.list);
   const error = useCorpora((state) => state.listError);
   const info = list?.find((each) => each.path === path);
+  useEffect(() => void loadCorpora(), []);
   useEffect(() => {
     if (info !== undefined) {
       openForms(info.path, info.name, new Set((list ?? []).map(({ name }) => name)));

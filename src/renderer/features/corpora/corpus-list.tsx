@@ -1,4 +1,5 @@
 // The corpora of the workspace as one quiet table; what is being imported shows how far it is, what was left goes on.
+import { useEffect } from "react";
 import type { CorpusInfo } from "#shared/ipc/corpora.contract";
 import { go, routeHash } from "../../app/router.ts";
 import { formatBytes, formatCount, formatTime } from "../../lib/format.ts";
@@ -22,6 +23,7 @@ export function CorpusList() {
   const list = useCorpora((state) => state.list);
   const error = useCorpora((state) => state.listError);
   const imports = useJobs((state) => state["corpora.import"]);
+  useEffect(() => void loadCorpora(), []);
   if (list === null) {
     return error === null ? (
       <p className="state-note">Looking for corpora…</p>

@@ -133,8 +133,10 @@ const moreDocuments = 100;
 
 function DocumentsSection({ info }: { readonly info: CorpusInfo }) {
   const [count, setCount] = useState(firstDocuments);
-  const { value, error, isLoading, again } = useAsked(`${info.path} ${info.modifiedAt} ${count}`, () =>
-    client.request("corpora.preview", { path: info.path, format: "jsonl", documents: count }),
+  const { value, error, isLoading, again } = useAsked(
+    "corpora.preview",
+    { path: info.path, format: "jsonl", documents: count },
+    info.modifiedAt,
   );
   if (error !== null) {
     return (

@@ -52,7 +52,7 @@ export const useForms = create<Forms>(() => ({
 }));
 
 export function setForm<Name extends FormName>(name: Name, part: Partial<Forms[Name]>): void {
-  useForms.setState((state) => ({ [name]: { ...state[name], ...part } }) as Partial<Forms>);
+  useForms.setState((state) => ({ [name]: { ...state[name], ...part } }));
 }
 
 /** Fresh forms for another corpus; those of the same keep what was typed. */

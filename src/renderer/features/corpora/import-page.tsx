@@ -1,6 +1,5 @@
 // Importing: what to read and how on the left, the first documents as they would come in on the right.
 import { useEffect, useState } from "react";
-import { client } from "../../lib/client.ts";
 import { Button } from "../../ui/button.tsx";
 import { Segmented } from "../../ui/segmented.tsx";
 import { freeName, nameFor } from "./corpus-names.ts";
@@ -19,7 +18,7 @@ import { startImport } from "./importing.ts";
 import { JobProgress } from "./job-progress.tsx";
 import { cancelJob, useJob } from "./jobs.ts";
 import { PathsField } from "./paths-field.tsx";
-import { useAsked, useCorpora, useTakenNames } from "./store.ts";
+import { loadCorpora, useAsked, useCorpora, useTakenNames } from "./store.ts";
 import { TextField } from "./text-field.tsx";
 
 const units = [
@@ -34,6 +33,7 @@ export function ImportPage() {
   const list = useCorpora((state) => state.list);
   const taken = useTakenNames();
   const name = form.name.trim();
+  useEffect(() => void loadCorpora(), []);
   const job = useJob("corpora.import", name);
   const isRunning = job?.state === "running";
   const problems = importProblems(form, list ?? []);
@@ -50,6 +50,13 @@ export function ImportPage() {
           PubMed and PMC XML, MEDLINE, BioC, PubTator, JSONL, CSV, TSV, Parquet and plain text, packed by gzip or tar or
           not, become one file of documents.
         </p>
+        <JobProgress job={job} what={`the import of ${name}`} onCancel={() => cancelJob("corpora.import", name)} />
+        {job?.state === "cancelled" && problems.name === undefined ? (
+          <div className="banner" role="status">
+            <span>Cancelled. What was read is kept: the same import goes on where it stopped.</span>
+            <Button onClick={() => void startImport()}>Go on</Button>
+          </div>
+        ) : null}
         <fieldset className="form-fields" disabled={isRunning}>
           <legend className="sr-only">What to import, and how</legend>
           <PathsField
@@ -127,13 +134,6 @@ export function ImportPage() {
             Leave out damaged files instead of stopping
           </label>
         </fieldset>
-        <JobProgress job={job} what={`the import of ${name}`} onCancel={() => cancelJob("corpora.import", name)} />
-        {job?.state === "cancelled" && problems.name === undefined ? (
-          <div className="banner" role="status">
-            <span>Cancelled. What was read is kept: the same import goes on where it stopped.</span>
-            <Button onClick={() => void startImport()}>Go on</Button>
-          </div>
-        ) : null}
       </div>
       <Preview form={form} />
     </div>
@@ -158,9 +158,10 @@ function Preview({ form }: { readonly form: ImportForm }) {
   const [chosen, setChosen] = useState<string | null>(null);
   const path = chosen !== null && form.inputs.includes(chosen) ? chosen : (form.inputs[0] ?? null);
   const { format, textFields } = requestOf(form);
-  const key = useSettled(path === null ? null : JSON.stringify([path, format, textFields]));
-  const { value, error, isLoading } = useAsked(key, () =>
-    client.request("corpora.preview", { path: path ?? "", format, textFields, documents: previewed }),
+  const fields = useSettled(textFields.join(","));
+  const { value, error, isLoading } = useAsked(
+    "corpora.preview",
+    path === null ? null : { path, format, textFields: fields.split(","), documents: previewed },
   );
   return (
     <section className="import-preview" aria-labelledby="import-preview-title">

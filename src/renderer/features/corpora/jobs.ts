@@ -6,7 +6,7 @@ import type { CorpusProgressItem, corporaContract } from "#shared/ipc/corpora.co
 import { CancelledError, client, messageOf } from "../../lib/client.ts";
 
 type Area = typeof corporaContract;
-export type JobName = keyof Area["streams"] & string;
+export type JobName = keyof Area["streams"];
 export type JobResult<Name extends JobName> = StreamOutput<Area, Name>;
 
 export type Job<Result> =
@@ -36,18 +36,17 @@ const aborts = new Map<string, AbortController>();
 
 /** The job of a kind on a subject; undefined where none was begun since the window opened. */
 export function useJob<Name extends JobName>(name: Name, subject: string): Job<JobResult<Name>> | undefined {
-  // as: the record of this name holds this name's results.
-  return useJobs((state) => state[name][subject] as Job<JobResult<Name>> | undefined);
+  return useJobs((state) => state[name][subject]);
 }
 
 function show<Name extends JobName>(name: Name, subject: string, job: Job<JobResult<Name>>): void {
-  useJobs.setState((state) => ({ [name]: { ...state[name], [subject]: job } }) as Partial<Jobs>);
+  useJobs.setState((state) => ({ [name]: { ...state[name], [subject]: job } }));
 }
 
 export function forgetJob(name: JobName, subject: string): void {
   const { [subject]: gone, ...others } = useJobs.getState()[name];
   if (gone !== undefined && gone.state !== "running") {
-    useJobs.setState({ [name]: others } as Partial<Jobs>);
+    useJobs.setState({ [name]: others });
   }
 }
 
@@ -84,10 +83,7 @@ export async function startJob<Name extends JobName>(
         phaseStartedWith: phase.startedWith,
       });
     };
-    // as: the window's contract holds the area's streams under the same names.
-    const result = (await client.stream(name, input as never, onItem as never, {
-      signal: abort.signal,
-    })) as JobResult<Name>;
+    const result: JobResult<Name> = await client.stream(name, input, onItem, { signal: abort.signal });
     show(name, subject, { state: "done", result, seconds: (Date.now() - startedAt) / 1000 });
     return result;
   } catch (error) {

@@ -1,7 +1,6 @@
 // The ledger: what an import or a cleaning left out or changed, rule by rule with samples, and every entry of a rule.
 import { useState } from "react";
 import type { CorpusInfo, RuleSummaryInfo } from "#shared/ipc/corpora.contract";
-import { client } from "../../lib/client.ts";
 import { formatCount } from "../../lib/format.ts";
 import { tableText } from "../../lib/table-text.ts";
 import { Button } from "../../ui/button.tsx";
@@ -21,9 +20,7 @@ function asText(rules: readonly RuleSummaryInfo[]): string {
 
 export function LedgerSection({ info }: { readonly info: CorpusInfo }) {
   const [open, setOpen] = useState<string | null>(null);
-  const { value, error, again } = useAsked(`${info.path} ${info.modifiedAt}`, () =>
-    client.request("corpora.ledger", { path: info.path }),
-  );
+  const { value, error, again } = useAsked("corpora.ledger", { path: info.path }, info.modifiedAt);
   if (error !== null) {
     return (
       <div className="banner banner-bad" role="alert">
@@ -125,9 +122,7 @@ function Rule({
 
 function Entries({ path, rule }: { readonly path: string; readonly rule: RuleSummaryInfo }) {
   const [from, setFrom] = useState(0);
-  const { value, error } = useAsked(`${path} ${rule.rule} ${from}`, () =>
-    client.request("corpora.ledger-entries", { path, rule: rule.rule, from, count: pageSize }),
-  );
+  const { value, error } = useAsked("corpora.ledger-entries", { path, rule: rule.rule, from, count: pageSize });
   const [last, setLast] = useState<typeof value>(null);
   if (value !== null && value !== last) {
     setLast(value);

@@ -4,10 +4,7 @@ import { client, messageOf } from "../../lib/client.ts";
 import { Button } from "../../ui/button.tsx";
 
 /** What can be imported. */
-export const corpusExtensions = [
-  ...["xml", "nxml", "gz", "tar", "tgz", "txt", "nbib", "json", "jsonl", "ndjson"],
-  ...["csv", "tsv", "parquet", "pubtator"],
-];
+const corpusExtensions = "xml nxml gz tar tgz txt nbib json jsonl ndjson csv tsv parquet pubtator".split(" ");
 
 export function PathsField({
   label,

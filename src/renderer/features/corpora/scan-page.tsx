@@ -27,6 +27,7 @@ export function ScanPage({ info }: { readonly info: CorpusInfo }) {
           Every run of {form.runWords} words of every item is looked up in {info.name}. What a model has read it may
           remember: an item that stands in the corpus says nothing about the model.
         </p>
+        <JobProgress job={job} what={`scanning ${info.name}`} onCancel={() => cancelJob("corpora.scan", info.path)} />
         <fieldset className="form-fields" disabled={job?.state === "running"}>
           <legend className="sr-only">What to look for</legend>
           <PathsField
@@ -64,7 +65,6 @@ export function ScanPage({ info }: { readonly info: CorpusInfo }) {
             />
           </div>
         </fieldset>
-        <JobProgress job={job} what={`scanning ${info.name}`} onCancel={() => cancelJob("corpora.scan", info.path)} />
       </div>
       {job?.state === "done" ? <Report report={job.result} corpus={info.name} /> : null}
     </div>
@@ -144,10 +144,26 @@ function Report({ report, corpus }: { readonly report: ScanReportInfo; readonly 
   );
 }
 
+/** More words than a few lines hold. */
+const longWords = 60;
+/** What stands around a match is cut to this on its way here: then it begins and ends with a whole word. */
+const contextCharacters = 200;
+
+function leadIn(text: string): string {
+  return text.length < contextCharacters ? text : `… ${text.slice(text.search(/\s/u) + 1)}`;
+}
+
+function leadOut(text: string): string {
+  return text.length < contextCharacters ? text : `${text.slice(0, Math.max(0, text.search(/\s\S*$/u)))} …`;
+}
+
 function Item({ item }: { readonly item: Found }) {
   const [at, setAt] = useState(0);
+  const [isOpen, setOpen] = useState(false);
   const match = item.matches[at] ?? item.matches[0];
   const percent = 100 * item.overlap;
+  const isLong = match !== undefined && match.words > longWords;
+  const text = isLong && !isOpen ? "document-text is-cut" : "document-text";
   return (
     <li className="scan-item">
       <p className="document-head">
@@ -164,16 +180,26 @@ function Item({ item }: { readonly item: Found }) {
           {item.documents === 1 ? "document" : "documents"}
         </span>
         <span className="muted">{item.source}</span>
+        {isLong ? (
+          <button
+            type="button"
+            className="text-button document-more"
+            aria-expanded={isOpen}
+            aria-label={`${isOpen ? "Less" : "More"} of ${item.item}`}
+            onClick={() => setOpen(!isOpen)}
+          >
+            {isOpen ? "Less" : "More"}
+          </button>
+        ) : null}
       </p>
       {match === undefined ? null : (
         <div className="scan-match">
           <div>
             <p className="field-label">the item</p>
-            <p className="document-text">
-              {match.from > match.before.length ? "…" : ""}
-              {match.before}
+            <p className={text}>
+              {leadIn(match.before)}
               <mark>{match.itemText}</mark>
-              {match.after}
+              {leadOut(match.after)}
             </p>
           </div>
           <div>
@@ -189,17 +215,17 @@ function Item({ item }: { readonly item: Found }) {
                 >
                   {item.matches.map((each, index) => (
                     <option key={each.document} value={index}>
-                      {each.document}, {formatCount(each.runs)} runs
+                      {each.document}
                     </option>
                   ))}
                 </select>
               )}{" "}
               {formatCount(match.words)} words in a row
             </p>
-            <p className="document-text">
-              {match.documentBefore}
+            <p className={text}>
+              {leadIn(match.documentBefore)}
               <mark>{match.text}</mark>
-              {match.documentAfter}
+              {leadOut(match.documentAfter)}
             </p>
           </div>
         </div>

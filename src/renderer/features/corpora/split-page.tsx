@@ -27,6 +27,7 @@ export function SplitPage({ info }: { readonly info: CorpusInfo }) {
         Which documents are held out depends on their ids alone: the same ones as <code>eval: {"{fraction: …}"}</code>{" "}
         of a recipe holds out.
       </p>
+      <JobProgress job={job} what={`splitting ${info.name}`} onCancel={() => cancelJob("corpora.split", info.path)} />
       <fieldset className="form-fields" disabled={job?.state === "running"}>
         <legend className="sr-only">The two parts</legend>
         <TextField
@@ -56,7 +57,6 @@ export function SplitPage({ info }: { readonly info: CorpusInfo }) {
           onChange={(heldOut) => set({ heldOut })}
         />
       </fieldset>
-      <JobProgress job={job} what={`splitting ${info.name}`} onCancel={() => cancelJob("corpora.split", info.path)} />
       {isDone ? (
         <section aria-label="The two parts">
           <h2 className="ok">Split</h2>

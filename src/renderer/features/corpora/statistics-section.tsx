@@ -172,6 +172,9 @@ function GroupTable({
   const shown = isAll ? sorted : sorted.slice(0, shownRows);
   const share = (value: number): string => {
     const percent = (100 * value) / Math.max(1, total);
+    if (value > 0 && percent < 0.05) {
+      return "< 0.1";
+    }
     return percent >= 9.95 ? percent.toFixed(0) : percent.toFixed(1);
   };
   return (
@@ -191,6 +194,12 @@ function GroupTable({
             Copy
           </CopyButton>
         </caption>
+        <colgroup>
+          <col className="bar-column-name" />
+          <col />
+          <col className="bar-column-number" />
+          <col className="bar-column-share" />
+        </colgroup>
         <thead className="sr-only">
           <tr>
             <th scope="col">{title}</th>

@@ -1,7 +1,9 @@
 // The corpora of the workspace and what is read of one: its first documents, ledger, clusters. Long work is in jobs.ts.
 import { useEffect, useState } from "react";
 import { create } from "zustand";
+import type { RequestInput, RequestName, RequestOutput } from "#shared/ipc/contract";
 import type { CorpusInfo } from "#shared/ipc/corpora.contract";
+import type { Contract } from "#shared/ipc/index";
 import { client, messageOf } from "../../lib/client.ts";
 
 type CorporaState = {
@@ -32,24 +34,37 @@ export type Asked<T> = {
   readonly again: () => void;
 };
 
-/** Asks whenever the key changes, and drops answers to older questions. What was true stays while a key is asked again. */
-export function useAsked<T>(key: string | null, ask: () => Promise<T>): Asked<T> {
+/**
+ * Asks whenever the question or the version of what it is about changes, and drops answers to older questions. Null asks
+ * nothing.
+ */
+export function useAsked<Name extends RequestName<Contract>>(
+  name: Name,
+  input: RequestInput<Contract, Name> | null,
+  version = "",
+): Asked<RequestOutput<Contract, Name>> {
   const [turn, setTurn] = useState(0);
-  const [answer, setAnswer] = useState<{ key: string; value: T | null; error: string | null } | null>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key says all that the question depends on
+  const [answer, setAnswer] = useState<{
+    readonly key: string;
+    readonly value: RequestOutput<Contract, Name> | null;
+    readonly error: string | null;
+  } | null>(null);
+  const key = input === null ? null : JSON.stringify([input, version, turn]);
   useEffect(() => {
     if (key === null) {
       return undefined;
     }
     let isCurrent = true;
-    ask().then(
+    // as: put there above.
+    const [question] = JSON.parse(key) as [RequestInput<Contract, Name>];
+    client.request(name, question).then(
       (value) => isCurrent && setAnswer({ key, value, error: null }),
       (error: unknown) => isCurrent && setAnswer({ key, value: null, error: messageOf(error) }),
     );
     return () => {
       isCurrent = false;
     };
-  }, [key, turn]);
+  }, [name, key]);
   const own = answer?.key === key ? answer : null;
   return {
     value: own?.value ?? null,

@@ -1,9 +1,8 @@
 // From a place in training back to its documents: which texts a sequence of a step was cut from, and where.
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import type { RequestOutput } from "#shared/ipc/contract";
 import type { corporaContract } from "#shared/ipc/corpora.contract";
 import { go } from "../../app/router.ts";
-import { client } from "../../lib/client.ts";
 import { formatCount } from "../../lib/format.ts";
 import { tableText } from "../../lib/table-text.ts";
 import { Button } from "../../ui/button.tsx";
@@ -22,11 +21,9 @@ export function TracePage({
   readonly step: number;
   readonly sequence: number;
 }) {
-  const runs = useAsked("runs", () => client.request("runs.list", {}));
+  const runs = useAsked("runs.list", {});
   const chosen = run ?? runs.value?.[0]?.id ?? null;
-  const trace = useAsked(chosen === null ? null : `${chosen} ${step} ${sequence}`, () =>
-    client.request("corpora.trace", { run: chosen ?? "", step, sequence }),
-  );
+  const trace = useAsked("corpora.trace", chosen === null ? null : { run: chosen, step, sequence });
   const [last, setLast] = useState<Trace | null>(null);
   if (trace.value !== null && trace.value !== last) {
     setLast(trace.value);
@@ -95,8 +92,10 @@ function Place({
   readonly value: number;
   readonly onValue: (value: number) => void;
 }) {
-  const [typed, setTyped] = useState(String(value));
-  useEffect(() => setTyped(String(value)), [value]);
+  const [typing, setTyping] = useState<{ readonly of: number; readonly text: string } | null>(null);
+  // What was typed belongs to the place it was typed at.
+  const typed = typing?.of === value ? typing.text : String(value);
+  const setTyped = (text: string): void => setTyping({ of: value, text });
   const commit = (): void => {
     if (/^[1-9]\d{0,14}$/u.test(typed.trim())) {
       if (Number(typed) !== value) {
