@@ -219,7 +219,7 @@ void check_classifier(DataType type, bool trains, DataType weight_type, std::siz
   const std::int64_t rows = 45;
   const std::int64_t channels = is_small ? 8 : 24;
   const std::int64_t vocab = is_small ? 20001 : 211;
-  const WorkspaceRequest request{rows, 1, channels, 4 * channels, 1, vocab, true};
+  const WorkspaceRequest request{rows, 1, channels, 4 * channels, 1, vocab, true, weight_type != type};
   const auto backend = create_emulated_cuda_backend();
   backend->reserve_workspace(backend->workspace_bytes(request));
   const auto reference = reference_backend(request);
@@ -662,6 +662,7 @@ int main() {
                         std::to_string(bytes >> 20) + " MiB",
                     [=](DataType type) {
                       check_classifier(type, true, type, bytes);
+                      check_classifier(type, true, DataType::kInt8, bytes);
                       check_classifier(type, false, type, bytes);
                       check_classifier(type, false, DataType::kInt8, bytes);
                     });
