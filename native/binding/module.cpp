@@ -3,6 +3,7 @@
 #include "binding/failure.h"
 #include "binding/machine.h"
 #include "binding/model-binding.h"
+#include "binding/shard-binding.h"
 #include "binding/token-data-binding.h"
 #if defined(ASSAY_TOKENIZER_BINDING)
 #include "binding/tokenizer-binding.h"
@@ -112,6 +113,7 @@ Napi::Object initialize_module(Napi::Env env, Napi::Object exports) {
   exports.Set("readTensorHeaders", Napi::Function::New(env, read_tensor_headers, "readTensorHeaders"));
   Model::define(env, exports);
   TokenData::define(env, exports);
+  register_shards(env, exports);
 #if defined(ASSAY_TOKENIZER_BINDING)
   register_tokenizer(env, exports);
 #endif

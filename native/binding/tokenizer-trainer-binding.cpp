@@ -5,8 +5,6 @@
 #include "binding/tokenizer-texts.h"
 
 #include "engine/base/error.h"
-#include "engine/tokenizer/unigram-trainer.h"
-#include "engine/tokenizer/wordpiece-trainer.h"
 
 #include <limits>
 #include <optional>
@@ -80,13 +78,6 @@ WordStatisticsOptions read_trainer_options(const Napi::Object& object) {
     options.max_memory_bytes =
         static_cast<std::uint64_t>(integer_field(object, "maxMemoryBytes", kWhere, 1, kLargestSafeInteger));
   }
-  if (has_field(object, "cut")) {
-    const std::string cut = object.Get("cut").ToString().Utf8Value();
-    if (cut != "gpt2" && cut != "white-space") {
-      throw Error("BAD_ARGUMENT", "createTokenizerTrainer: cut is \"" + cut + "\"; it is gpt2 or white-space.");
-    }
-    options.cut = cut == "gpt2" ? WordCut::kGpt2 : WordCut::kWhiteSpace;
-  }
   return options;
 }
 
@@ -100,69 +91,32 @@ std::vector<std::string> texts_field(const Napi::Object& object, const char* whe
   return texts;
 }
 
-BpeTrainOptions read_train_options(const Napi::Object& object) {
+TokenizerTrainOptions read_train_options(const Napi::Object& object) {
   constexpr const char* kWhere = "train";
-  BpeTrainOptions options;
+  TokenizerTrainOptions options;
   options.vocab_size = static_cast<std::uint32_t>(integer_field(object, "vocabSize", kWhere, 1, kLargestVocabulary));
   options.min_frequency =
       static_cast<std::uint64_t>(integer_field(object, "minFrequency", kWhere, 0, kLargestSafeInteger));
-  options.special_tokens = texts_field(object, kWhere, "specialTokens");
+  options.threads = static_cast<unsigned>(integer_field(object, "threads", kWhere, 1, kMostThreads));
+  options.first_tokens = texts_field(object, kWhere, "firstTokens");
+  options.last_tokens = texts_field(object, kWhere, "lastTokens");
   options.protected_words = texts_field(object, kWhere, "protectedWords");
   return options;
 }
 
-// What the trainers of pieces without merges give: pieces by id, and for unigram their log probabilities.
-struct TrainedPieces {
-  std::vector<std::string> pieces;
-  std::vector<double> scores;
-};
-
-using Progress = std::function<void(std::size_t, std::size_t)>;
-
-std::function<TrainedPieces(const WordStatistics&, const Progress&)>
-read_wordpiece_options(const Napi::Object& object) {
-  constexpr const char* kWhere = "trainWordPiece";
-  WordPieceTrainOptions options;
-  options.vocab_size = static_cast<std::uint32_t>(integer_field(object, "vocabSize", kWhere, 1, kLargestVocabulary));
-  options.min_frequency =
-      static_cast<std::uint64_t>(integer_field(object, "minFrequency", kWhere, 0, kLargestSafeInteger));
-  options.special_tokens = texts_field(object, kWhere, "specialTokens");
-  options.protected_words = texts_field(object, kWhere, "protectedWords");
-  return [options](const WordStatistics& words, const Progress& progress) mutable {
-    options.on_progress = progress;
-    return TrainedPieces{train_wordpiece(words, options).pieces, {}};
-  };
-}
-
-std::function<TrainedPieces(const WordStatistics&, const Progress&)> read_unigram_options(const Napi::Object& object) {
-  constexpr const char* kWhere = "trainUnigram";
-  UnigramTrainOptions options;
-  options.vocab_size = static_cast<std::uint32_t>(integer_field(object, "vocabSize", kWhere, 1, kLargestVocabulary));
-  options.threads = static_cast<unsigned>(integer_field(object, "threads", kWhere, 1, kMostThreads));
-  options.special_tokens = texts_field(object, kWhere, "specialTokens");
-  options.protected_words = texts_field(object, kWhere, "protectedWords");
-  return [options](const WordStatistics& words, const Progress& progress) mutable {
-    options.on_progress = progress;
-    UnigramTrainResult result = train_unigram(words, options);
-    return TrainedPieces{std::move(result.pieces), std::move(result.scores)};
-  };
-}
-
-Napi::Value to_object(Napi::Env env, const TrainedPieces& trained) {
-  const Napi::Object object = Napi::Object::New(env);
-  const Napi::Array pieces = Napi::Array::New(env, trained.pieces.size());
-  for (std::size_t id = 0; id < trained.pieces.size(); ++id) {
-    pieces.Set(static_cast<std::uint32_t>(id), Napi::String::New(env, trained.pieces[id]));
+TrainableType read_type(const Napi::Object& object) {
+  const std::string type = has_field(object, "type") ? object.Get("type").ToString().Utf8Value() : "byte-bpe";
+  if (type == "byte-bpe") {
+    return TrainableType::kByteBpe;
   }
-  object.Set("pieces", pieces);
-  if (trained.scores.empty()) {
-    object.Set("scores", env.Null());
-  } else {
-    Napi::Float64Array scores = Napi::Float64Array::New(env, trained.scores.size());
-    std::copy(trained.scores.begin(), trained.scores.end(), scores.Data());
-    object.Set("scores", scores);
+  if (type == "wordpiece") {
+    return TrainableType::kWordPiece;
   }
-  return object;
+  if (type == "unigram") {
+    return TrainableType::kUnigram;
+  }
+  throw Error("BAD_ARGUMENT",
+              "createTokenizerTrainer: type is \"" + type + "\"; it is byte-bpe, wordpiece or unigram.");
 }
 
 } // namespace
@@ -172,8 +126,6 @@ void TrainerObject::define(Napi::Env env, Napi::Object exports, const TokenizerO
                                                  {
                                                      InstanceMethod<&TrainerObject::add>("add"),
                                                      InstanceMethod<&TrainerObject::train>("train"),
-                                                     InstanceMethod<&TrainerObject::train_wordpiece>("trainWordPiece"),
-                                                     InstanceMethod<&TrainerObject::train_unigram>("trainUnigram"),
                                                      InstanceMethod<&TrainerObject::memory_bytes>("memoryBytes"),
                                                      InstanceAccessor<&TrainerObject::word_count>("wordCount"),
                                                      InstanceAccessor<&TrainerObject::distinct_words>("distinctWords"),
@@ -193,8 +145,9 @@ void TrainerObject::define(Napi::Env env, Napi::Object exports, const TokenizerO
 
 TrainerObject::TrainerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TrainerObject>(info) {
   guarded(info.Env(), [&] {
-    trainer_ = std::make_shared<BpeTrainer>(
-        read_trainer_options(object_argument(info, 0, "createTokenizerTrainer", "options")));
+    const Napi::Object given = object_argument(info, 0, "createTokenizerTrainer", "options");
+    const bool lowercase = has_field(given, "lowercase") && given.Get("lowercase").ToBoolean().Value();
+    trainer_ = std::make_shared<TokenizerTrainer>(read_type(given), lowercase, read_trainer_options(given));
   });
 }
 
@@ -218,8 +171,8 @@ Napi::Value TrainerObject::train(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     struct State {
-      BpeTrainOptions options;
-      std::optional<Tokenizer> tokenizer;
+      TokenizerTrainOptions options;
+      std::shared_ptr<const TextTokenizer> tokenizer;
     };
     auto state = std::make_shared<State>();
     state->options = read_train_options(object_argument(info, 0, "train", "options"));
@@ -227,44 +180,16 @@ Napi::Value TrainerObject::train(const Napi::CallbackInfo& info) {
     auto progress = std::make_shared<ProgressChannel>(env, listener);
     auto kept_listener = std::make_shared<Napi::FunctionReference>(Napi::Persistent(listener));
     state->options.on_progress = [progress](std::size_t merges, std::size_t total) { progress->send(merges, total); };
-    const auto run = [state, trainer = trainer_] {
-      state->tokenizer.emplace(trainer->train(state->options).tokenizer);
-    };
+    const auto run = [state, trainer = trainer_] { state->tokenizer = trainer->train(state->options); };
     const auto settle = [state, progress, kept_listener, tokenizers = tokenizers_](Napi::Env settling) -> Napi::Value {
-      progress->finish(settling, kept_listener->Value(), state->tokenizer->merges().size());
-      return TokenizerObject::create(settling, tokenizers, std::move(*state->tokenizer));
+      const EncoderPool* byte_level = state->tokenizer->byte_level();
+      progress->finish(settling, kept_listener->Value(),
+                       byte_level != nullptr ? byte_level->tokenizer().merges().size()
+                                             : state->tokenizer->vocab_size());
+      return TokenizerObject::create(settling, tokenizers, state->tokenizer);
     };
     return enqueue(info, run, settle, [progress] { progress->release(); });
   });
-}
-
-template <class Read>
-Napi::Value TrainerObject::train_pieces(const Napi::CallbackInfo& info, const char* name, const Read& read) {
-  const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    auto learn = read(object_argument(info, 0, name, "options"));
-    const Napi::Function listener = function_argument(info, 1, name, "onProgress");
-    auto progress = std::make_shared<ProgressChannel>(env, listener);
-    auto kept_listener = std::make_shared<Napi::FunctionReference>(Napi::Persistent(listener));
-    auto trained = std::make_shared<TrainedPieces>();
-    const auto run = [trained, learn, progress, trainer = trainer_]() mutable {
-      *trained =
-          learn(trainer->words(), [progress](std::size_t done, std::size_t total) { progress->send(done, total); });
-    };
-    const auto settle = [trained, progress, kept_listener](Napi::Env settling) -> Napi::Value {
-      progress->finish(settling, kept_listener->Value(), trained->pieces.size());
-      return to_object(settling, *trained);
-    };
-    return enqueue(info, run, settle, [progress] { progress->release(); });
-  });
-}
-
-Napi::Value TrainerObject::train_wordpiece(const Napi::CallbackInfo& info) {
-  return train_pieces(info, "trainWordPiece", read_wordpiece_options);
-}
-
-Napi::Value TrainerObject::train_unigram(const Napi::CallbackInfo& info) {
-  return train_pieces(info, "trainUnigram", read_unigram_options);
 }
 
 Napi::Value TrainerObject::word_count(const Napi::CallbackInfo& info) {

@@ -5,7 +5,7 @@
 #include "binding/tokenizer-binding.h"
 #include "binding/tokenizer-work.h"
 
-#include "engine/tokenizer/bpe-trainer.h"
+#include "engine/tokenizer/tokenizer-trainer.h"
 
 #include <napi.h>
 
@@ -25,10 +25,6 @@ public:
 private:
   Napi::Value add(const Napi::CallbackInfo& info);
   Napi::Value train(const Napi::CallbackInfo& info);
-  Napi::Value train_wordpiece(const Napi::CallbackInfo& info);
-  Napi::Value train_unigram(const Napi::CallbackInfo& info);
-  // `read` makes of the options what learns on the working thread.
-  template <class Read> Napi::Value train_pieces(const Napi::CallbackInfo& info, const char* name, const Read& read);
   Napi::Value word_count(const Napi::CallbackInfo& info);
   Napi::Value distinct_words(const Napi::CallbackInfo& info);
   Napi::Value byte_count(const Napi::CallbackInfo& info);
@@ -39,7 +35,7 @@ private:
   void start_next();
   void check_not_broken() const;
 
-  std::shared_ptr<BpeTrainer> trainer_;
+  std::shared_ptr<TokenizerTrainer> trainer_;
   TokenizerObject::Constructor tokenizers_;
   // The front one is running, if any. Each deletes itself.
   std::deque<PromiseWork*> queue_;

@@ -5,6 +5,8 @@
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/torch-archive.h"
 #include "engine/tokenizer/encoder.h"
+#include "engine/tokenizer/sentencepiece-model.h"
+#include "engine/tokenizer/text-tokenizer.h"
 #include "engine/tokenizer/tokenizer-json.h"
 
 #include <cstdlib>
@@ -62,6 +64,22 @@ void read_tokenizer_json(std::span<const std::byte> bytes) {
     const Tokenizer again = parse_tokenizer_json(format_tokenizer_json(tokenizer), "written");
     if (again.vocab_size() != tokenizer.vocab_size() || again.merges().size() != tokenizer.merges().size()) {
       std::abort();
+    }
+  } catch (const Error&) {
+    // What a damaged file is answered with.
+  }
+}
+
+void read_sentencepiece(std::span<const std::byte> bytes) {
+  try {
+    const TextTokenizer tokenizer(
+        parse_sentencepiece_model({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "fuzzed"), "fuzzed");
+    // Whatever was accepted encodes any text, within it.
+    const std::string_view text = "kinase \xC3\xA9\xFF \xE4\xB8\xAD  1/2";
+    for (const ByteRange& range : tokenizer.encode(text).offsets) {
+      if (range.begin > range.end || range.end > text.size()) {
+        std::abort();
+      }
     }
   } catch (const Error&) {
     // What a damaged file is answered with.

@@ -11,5 +11,6 @@ void read_safetensors(std::span<const std::byte> bytes);
 void read_torch_archive(std::span<const std::byte> bytes);
 void read_gguf(std::span<const std::byte> bytes);
 void read_tokenizer_json(std::span<const std::byte> bytes);
+void read_sentencepiece(std::span<const std::byte> bytes);
 
 } // namespace assay::fuzz

@@ -38,6 +38,8 @@ const bool added[] = {
              [] { run_cases_of("gguf", fuzz::read_gguf); }),
     add_case("the kept cases of tokenizer.json neither crash nor allocate by what they claim",
              [] { run_cases_of("tokenizer-json", fuzz::read_tokenizer_json); }),
+    add_case("the kept cases of SentencePiece models neither crash nor allocate by what they claim",
+             [] { run_cases_of("sentencepiece", fuzz::read_sentencepiece); }),
 };
 
 } // namespace

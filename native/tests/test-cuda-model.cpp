@@ -1,11 +1,10 @@
 // Whole models on the CUDA backend (on the emulated device) beside the same on the CPU: some steps of training, an
 // evaluation, text, and two runs bit for bit.
 #include "test-support-backends.h"
+#include "test-support-cuda-backend.h"
 #include "test-support-families.h"
 
 #include "backends/cuda/cuda-backend.h"
-#include "backends/cuda/emulation/cublaslt-emulated.h"
-#include "backends/cuda/emulation/device.h"
 #include "engine/infer/generation.h"
 
 #include <algorithm>
@@ -59,7 +58,7 @@ void check_near(const std::string& what, double expected, double found, double t
 
 void compare(const Kind& kind, Precision precision, double tolerance) {
   const Trained expected = train(*cpu(), kind, precision, 0.1F);
-  const Trained found = train(*create_emulated_cuda_backend(), kind, precision, 0.1F);
+  const Trained found = train(*create_test_cuda_backend(), kind, precision, 0.1F);
   for (int step = 0; step < kSteps; ++step) {
     check_near("loss of step " + std::to_string(step + 1), expected.losses[static_cast<std::size_t>(step)],
                found.losses[static_cast<std::size_t>(step)], tolerance);
@@ -72,8 +71,8 @@ void compare(const Kind& kind, Precision precision, double tolerance) {
 }
 
 void compare_runs(const Kind& kind, Precision precision) {
-  const Trained first = train(*create_emulated_cuda_backend(), kind, precision, 0.1F);
-  const Trained second = train(*create_emulated_cuda_backend(), kind, precision, 0.1F);
+  const Trained first = train(*create_test_cuda_backend(), kind, precision, 0.1F);
+  const Trained second = train(*create_test_cuda_backend(), kind, precision, 0.1F);
   CHECK(first.losses == second.losses);
   CHECK(first.norms == second.norms);
   CHECK(first.parameters == second.parameters);
@@ -100,12 +99,13 @@ std::vector<GenerationResult> greedy_texts(Backend& backend, DataType weights) {
     requests[i].sampling.temperature = 0.0;
   }
   const std::atomic<bool> cancelled = false;
-  return generate_batch(model, requests, [](std::size_t, const GeneratedToken&) {}, cancelled);
+  return generate_batch(
+      model, requests, [](std::size_t, const GeneratedToken&) {}, cancelled);
 }
 
 void compare_texts(DataType weights) {
   const auto cpu_backend = cpu();
-  const auto cuda_backend = create_emulated_cuda_backend();
+  const auto cuda_backend = create_test_cuda_backend();
   const auto expected = greedy_texts(*cpu_backend, weights);
   const auto found = greedy_texts(*cuda_backend, weights);
   CHECK_EQ(expected.size(), found.size());
@@ -120,8 +120,11 @@ void compare_texts(DataType weights) {
 } // namespace
 
 int main() {
-  // Operations have tests of their own in which the host cannot touch device memory; here it would cost most of the time.
+  // Operations have tests of their own in which the host cannot touch device memory; here it would cost most of the
+  // time.
+#if defined(ASSAY_CUDA_EMULATION)
   emulation::device().protects_memory = false;
+#endif
   for (const Kind& kind : kKinds) {
     const std::string title = kind.title;
     add_case(title + " trains and evaluates on CUDA in fp32 as on the CPU",
@@ -130,8 +133,7 @@ int main() {
              [kind] { compare(kind, Precision::kAmpBf16, 1e-2); });
   }
   for (const Precision precision : {Precision::kFp32, Precision::kAmpBf16}) {
-    add_case(std::string("two runs on CUDA give the same bits in ") +
-                 (precision == Precision::kFp32 ? "fp32" : "bf16"),
+    add_case(std::string("two runs on CUDA give the same bits in ") + (precision == Precision::kFp32 ? "fp32" : "bf16"),
              [precision] { compare_runs(kKinds[0], precision); });
   }
   add_case("greedy text on CUDA is the CPU's", [] { compare_texts(DataType::kF32); });

@@ -5,7 +5,9 @@
 #include "engine/base/error.h"
 #include "engine/tokenizer/bpe-trainer.h"
 #include "engine/tokenizer/encoder.h"
+#include "engine/tokenizer/text-tokenizer-json.h"
 #include "engine/tokenizer/tokenizer-json.h"
+#include "engine/tokenizer/trained-tokenizer.h"
 #include "engine/tokenizer/unigram-lattice.h"
 #include "engine/tokenizer/unigram-seeds.h"
 #include "engine/tokenizer/unigram-trainer.h"
@@ -30,7 +32,14 @@ void count(WordStatistics& words, const std::vector<std::string>& texts) {
 WordStatisticsOptions white_space(unsigned threads = 1) {
   WordStatisticsOptions options;
   options.threads = threads;
-  options.cut = WordCut::kWhiteSpace;
+  options.pipeline = TextPipeline{{}, {WhitespaceSplitter{}}};
+  return options;
+}
+
+WordStatisticsOptions unigram_words(unsigned threads) {
+  WordStatisticsOptions options;
+  options.threads = threads;
+  options.pipeline = unigram_pipeline();
   return options;
 }
 
@@ -266,7 +275,7 @@ const bool kCases[] = {
                const std::vector<std::string> texts = some_texts(5, 120);
                std::vector<UnigramTrainResult> found;
                for (const unsigned threads : {1U, 2U, 3U}) {
-                 WordStatistics words(white_space(threads));
+                 WordStatistics words(unigram_words(threads));
                  count(words, texts);
                  found.push_back(train_unigram(words, {.vocab_size = 200,
                                                        .special_tokens = {"<unk>", "<s>"},
@@ -286,9 +295,44 @@ const bool kCases[] = {
                CHECK(has("\u2581photosynthesis"));
                CHECK(has("\u2581"));
                CHECK(has("e"));
-               WordStatistics words(white_space());
+               WordStatistics words(unigram_words(1));
                count(words, texts);
                CHECK_THROWS((train_unigram(words, {.vocab_size = 5})), "BAD_ARGUMENT", "ask for more");
+             }),
+    add_case("trained WordPiece and unigram tokenizers cut words as training did, and survive their file",
+             [] {
+               const std::vector<std::string> texts = some_texts(8, 150);
+               const std::vector<std::string> specials = {"[PAD]", "[UNK]",  "[CLS]",
+                                                          "[SEP]", "[MASK]", "<|endoftext|>"};
+               WordStatisticsOptions options;
+               options.pipeline = wordpiece_pipeline(true);
+               WordStatistics bert_words(options);
+               count(bert_words, texts);
+               WordPieceTrainOptions train;
+               train.vocab_size = 150;
+               train.special_tokens.assign(specials.begin(), specials.end() - 1);
+               train.last_tokens = {specials.back()};
+               const auto wordpiece = make_wordpiece(train_wordpiece(bert_words, train).pieces, true, specials);
+               WordStatistics words(unigram_words(1));
+               count(words, texts);
+               UnigramTrainOptions learn;
+               learn.vocab_size = 150;
+               learn.last_tokens = {specials.back()};
+               UnigramTrainResult trained = train_unigram(words, learn);
+               const auto unigram =
+                   make_unigram(std::move(trained.pieces), std::move(trained.scores), {"<unk>", specials.back()});
+               for (const auto& tokenizer : {wordpiece, unigram}) {
+                 CHECK_EQ(tokenizer->vocab_size(), 150U);
+                 CHECK(tokenizer->piece(149) == "<|endoftext|>");
+                 const auto again = parse_any_tokenizer_json(format_tokenizer_json(*tokenizer), "its own file");
+                 for (const std::string& text : texts) {
+                   EncodeOptions plain;
+                   plain.add_special_tokens = false;
+                   const TextEncoding encoding = tokenizer->encode(text, plain);
+                   CHECK(again->encode(text, plain).ids == encoding.ids);
+                   CHECK(std::find(encoding.ids.begin(), encoding.ids.end(), 149U) == encoding.ids.end());
+                 }
+               }
              }),
 };
 

@@ -34,6 +34,8 @@ export const errorCodes = [
   "GGUF_DAMAGED",
   "JSON_INVALID",
   "LOSS_NOT_FINITE",
+  "MDS_INVALID",
+  "MDS_UNSUPPORTED",
   "MODEL_CONFIG_INVALID",
   "NOT_SUPPORTED",
   "ONEDNN_NOT_FOUND",
@@ -49,6 +51,7 @@ export const errorCodes = [
   "RUN_NOT_FOUND",
   "RUN_STATE_WRONG",
   "SAFETENSORS_DAMAGED",
+  "SHARD_HASH_MISMATCH",
   "TENSOR_SIZE_MISMATCH",
   "TENSOR_UNKNOWN",
   "TEXT_SHORTER_THAN_CONTEXT",
@@ -64,6 +67,7 @@ export const errorCodes = [
   "WEIGHTS_NOT_FINITE",
   "WORKSPACE_NOT_WRITABLE",
   "WORKSPACE_TOO_SMALL",
+  "ZSTD_NOT_FOUND",
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

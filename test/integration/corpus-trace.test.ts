@@ -14,10 +14,10 @@ beforeAll(requireAddon);
 it("names the documents of a sequence of a step, whose tokens are the window's", async () => {
   await using workspace = await temporaryFolder("assay-trace-");
   const { directory } = await createTinyRun(workspace.path);
-  await runToEnd(directory);
+  expect(await runToEnd(directory)).toMatchObject({ status: "completed" });
   const words = ["corpus", "trace", "--run", directory, "--workspace", workspace.path, "--json"];
   const { code, stdout } = await assay([...words, "--step", "3", "--sequence", "2"]);
-  expect(code).toBe(0);
+  expect({ code, stdout }).toMatchObject({ code: 0 });
   const trace = JSON.parse(stdout) as {
     firstToken: number;
     tokenCount: number;

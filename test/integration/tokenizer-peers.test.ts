@@ -163,7 +163,7 @@ describe("a tokenizer of our own", () => {
     const trainer = addon.createTokenizerTrainer({ threads: 2, maxWordBytes: 65_535 });
     await trainer.add(lines);
     const ours = await trainer.train(
-      { vocabSize: 256 + wanted.length, minFrequency: 1, specialTokens: [], threads: 2 },
+      { vocabSize: 256 + wanted.length, minFrequency: 1, firstTokens: [], lastTokens: [], threads: 2 },
       () => undefined,
     );
     const ourFile = path.join(folder.path, "ours.json");
@@ -176,7 +176,7 @@ describe("a tokenizer of our own", () => {
     const trainer = addon.createTokenizerTrainer({ threads: 2 });
     await trainer.add(lines);
     const ours = await trainer.train(
-      { vocabSize: 900, minFrequency: 2, specialTokens: ["<|endoftext|>"], threads: 2 },
+      { vocabSize: 900, minFrequency: 2, firstTokens: [], lastTokens: ["<|endoftext|>"], threads: 2 },
       () => undefined,
     );
     const file = path.join(folder.path, "tokenizer.json");

@@ -30,7 +30,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 const train = (vocabSize: number, threads = 1, inputs = [input]) =>
-  trainTokenizer({ type: "byte-bpe", vocabSize, minFrequency: 2, inputs, threads });
+  trainTokenizer({ type: "byte-bpe" as const, vocabSize, minFrequency: 2, inputs, threads });
 
 describe("trainTokenizer", () => {
   it("gives end-of-text the last id, and every text back", async () => {
@@ -82,14 +82,11 @@ describe("trainTokenizer", () => {
     await writeFile(input, " ");
     await expect(train(300)).rejects.toMatchObject({ code: "CORPUS_EMPTY" });
     await expect(train(256)).rejects.toMatchObject({ code: "BAD_ARGUMENT" });
-    await expect(
-      trainTokenizer({ type: "unigram", vocabSize: 300, minFrequency: 2, inputs: [input] }),
-    ).rejects.toMatchObject({ code: "NOT_SUPPORTED" });
   });
 
   it("reports reading in bytes, then merging up to its total, and can be cancelled", async () => {
     const seen: TrainingProgress[] = [];
-    const options = { type: "byte-bpe", vocabSize: 320, minFrequency: 2, inputs: [input] };
+    const options = { type: "byte-bpe" as const, vocabSize: 320, minFrequency: 2, inputs: [input] };
     await trainTokenizer({ ...options, onProgress: (each) => seen.push(each) });
     expect(seen[0]).toMatchObject({ phase: "reading" });
     expect(seen.at(-1)).toMatchObject({ phase: "merging" });
@@ -109,14 +106,17 @@ describe("loadTokenizer", () => {
     expect([...gpt2.encode("Hello world").ids]).toEqual([15_496, 995]);
   });
 
-  it("says what is not there, not built, and not readable", async () => {
+  it("says what is not there, not a vocabulary, and not readable", async () => {
     await expect(loadTokenizer("gtp2")).rejects.toMatchObject({
       code: "TOKENIZER_NOT_FOUND",
       message: expect.stringContaining("did you mean gpt2?"),
     });
     await expect(loadTokenizer(folder)).rejects.toMatchObject({ code: "TOKENIZER_NOT_FOUND" });
     await writeFile(path.join(folder, "vocab.txt"), "[PAD]\n");
-    await expect(loadTokenizer(folder)).rejects.toMatchObject({ code: "NOT_SUPPORTED" });
+    await expect(loadTokenizer(folder)).rejects.toMatchObject({
+      code: "TOKENIZER_INVALID",
+      message: expect.stringContaining("no line is [UNK]"),
+    });
     await writeFile(path.join(folder, "tokenizer.json"), "{}");
     await expect(loadTokenizer(folder)).rejects.toMatchObject({ code: "TOKENIZER_INVALID" });
     await expect(describeTokenizer(folder)).rejects.toMatchObject({ code: "TOKENIZER_INVALID" });
@@ -188,7 +188,15 @@ describe("the tokenizer handlers", () => {
     const { requests, streams } = createTokenizerHandlers({ workspace: () => folder });
     const context = { signal: new AbortController().signal };
     const phases = new Set<string>();
-    const request = { name: "mine", inputs: [input], vocabSize: 300, minFrequency: 2 };
+    const request = {
+      name: "mine",
+      inputs: [input],
+      type: "byte-bpe" as const,
+      vocabSize: 300,
+      minFrequency: 2,
+      lowercase: false,
+      protectedWords: [],
+    };
     const info = await streams["tokenizers.train"](request, ({ phase }) => phases.add(phase), context);
     expect(info).toMatchObject({ name: "mine", vocabSize: 300, origin: "workspace" });
     expect([...phases]).toEqual(["reading", "merging", "saving"]);
@@ -306,5 +314,59 @@ describe("the laboratory's handlers", () => {
         { signal: stopped.signal },
       ),
     ).rejects.toMatchObject({ code: "CANCELLED" });
+  });
+});
+
+describe("WordPiece and unigram", () => {
+  it("are trained from the same texts, open again from their folders, and make the same tokens of a text", async () => {
+    for (const [type, lowercase, vocabSize] of [
+      ["wordpiece", true, 120],
+      ["wordpiece", false, 120],
+      ["unigram", false, 60],
+    ] as const) {
+      const directory = path.join(folder, `${type}-${lowercase}`);
+      const { tokenizer, report } = await trainTokenizer({
+        type,
+        lowercase,
+        vocabSize,
+        minFrequency: 2,
+        inputs: [input],
+        isMasked: true,
+        protectedWords: ["Zyprexa"],
+      });
+      expect(report.vocabSize, type).toBe(vocabSize);
+      expect(tokenizer.endOfTextId).toBe(vocabSize - 1);
+      await saveTokenizer(tokenizer, directory);
+      const again = await loadTokenizer(directory);
+      expect(again.kind).toBe(type);
+      expect([...again.encode(text).ids]).toEqual([...tokenizer.encode(text).ids]);
+      const [piece, ...rest] = inspectText(again, "Zyprexa");
+      expect(rest, type).toEqual([]);
+      expect([piece?.start, piece?.end]).toEqual([0, 7]);
+      const [shouted] = inspectText(again, "ZYPREXA");
+      expect(shouted?.id === piece?.id, `${type} ${lowercase}`).toBe(lowercase);
+      const { tokenizer: twin } = await trainTokenizer({
+        type,
+        lowercase,
+        vocabSize,
+        minFrequency: 2,
+        inputs: [input],
+        isMasked: true,
+        protectedWords: ["Zyprexa"],
+        threads: 1,
+      });
+      await saveTokenizer(twin, `${directory}-twin`);
+      expect(await readFile(path.join(`${directory}-twin`, "tokenizer.json"), "utf8")).toBe(
+        await readFile(path.join(directory, "tokenizer.json"), "utf8"),
+      );
+    }
+  });
+
+  it("refuse what does not fit together", async () => {
+    const options = { vocabSize: 120, minFrequency: 2, inputs: [input] };
+    await expect(trainTokenizer({ ...options, type: "unigram", lowercase: true })).rejects.toThrow(/of wordpiece/);
+    await expect(
+      trainTokenizer({ ...options, type: "wordpiece", protectedWords: ["two words"] }),
+    ).rejects.toMatchObject({ code: "BAD_ARGUMENT" });
   });
 });

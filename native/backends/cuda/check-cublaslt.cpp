@@ -24,6 +24,7 @@ static_assert(sizeof(cublasStatus_t) == sizeof(int) && sizeof(cudaDataType_t) ==
 #define ASSAY_SAME(ours, theirs) static_assert(static_cast<long>(ours) == static_cast<long>(theirs))
 ASSAY_SAME(kSuccess, CUBLAS_STATUS_SUCCESS);
 ASSAY_SAME(kInvalidValue, CUBLAS_STATUS_INVALID_VALUE);
+ASSAY_SAME(kArchitectureMismatch, CUBLAS_STATUS_ARCH_MISMATCH);
 ASSAY_SAME(kNotSupported, CUBLAS_STATUS_NOT_SUPPORTED);
 ASSAY_SAME(kComputeF32, CUBLAS_COMPUTE_32F);
 ASSAY_SAME(kRealF32, CUDA_R_32F);
@@ -60,8 +61,7 @@ template <class Ours, class Theirs>
 constexpr bool kSameParameter = (std::is_pointer_v<Ours> && std::is_pointer_v<Theirs>) ||
                                 (!std::is_pointer_v<Ours> && !std::is_pointer_v<Theirs> &&
                                  sizeof(Ours) == sizeof(Theirs));
-template <class... Ours, class R, class S, class... Theirs>
-constexpr bool same_call(R (*)(Ours...), S (*)(Theirs...)) {
+template <class... Ours, class R, class S, class... Theirs> constexpr bool same_call(R (*)(Ours...), S (*)(Theirs...)) {
   if constexpr (sizeof...(Ours) == sizeof...(Theirs)) {
     return sizeof(R) == sizeof(S) && (kSameParameter<Ours, Theirs> && ...);
   } else {

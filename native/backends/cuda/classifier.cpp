@@ -34,14 +34,16 @@ constexpr std::int64_t kFewestChunkRows = 16;
 
 } // namespace
 
-// Long chunks, because the weight's gradient is read and written once in each; all the chunks of a call are of nearly
-// one length.
-std::int64_t CudaBackend::classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size, DataType type) const {
-  const std::size_t most_bytes =
-      std::clamp(device_bytes_ / 64, std::size_t{32} << 20, std::size_t{512} << 20);
+// Long chunks, because the weight's gradient is read and written once in each.
+std::int64_t CudaBackend::classifier_most_chunk_rows(std::int64_t vocab_size, DataType type) const {
+  const std::size_t most_bytes = std::clamp(device_bytes_ / 64, std::size_t{1} << 20, std::size_t{512} << 20);
   const auto row_bytes = static_cast<std::size_t>(padded_vocabulary(vocab_size)) * size_of(type);
-  const std::int64_t most_rows =
-      std::max(static_cast<std::int64_t>(most_bytes / std::max<std::size_t>(row_bytes, 1)), kFewestChunkRows);
+  return std::max(static_cast<std::int64_t>(most_bytes / std::max<std::size_t>(row_bytes, 1)), kFewestChunkRows);
+}
+
+// All the chunks of a call are of nearly one length.
+std::int64_t CudaBackend::classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size, DataType type) const {
+  const std::int64_t most_rows = classifier_most_chunk_rows(vocab_size, type);
   if (rows <= most_rows) {
     return rows;
   }
@@ -53,13 +55,14 @@ std::int64_t CudaBackend::classifier_chunk_rows(std::int64_t rows, std::int64_t 
 std::size_t CudaBackend::classifier_workspace(const WorkspaceRequest& request) const {
   std::size_t bytes = 0;
   for (const DataType type : {DataType::kF32, DataType::kBf16}) {
-    const std::int64_t rows = classifier_chunk_rows(request.rows, request.vocab_size, type);
+    // Of fewer rows than the request's a chunk may be longer than of all, as where they fit into one.
+    const std::int64_t rows = std::min(request.rows, classifier_most_chunk_rows(request.vocab_size, type));
     const auto logits_bytes = static_cast<std::size_t>(rows * padded_vocabulary(request.vocab_size)) * size_of(type);
-    bytes = std::max(bytes, logits_bytes + 256 +
-                                std::max(cross_entropy_workspace(rows),
-                                         request.training ? column_sums_workspace(rows, request.vocab_size,
-                                                                                  context_.multiprocessors)
-                                                          : 0));
+    bytes = std::max(
+        bytes,
+        logits_bytes + 256 +
+            std::max(cross_entropy_workspace(rows),
+                     request.training ? column_sums_workspace(rows, request.vocab_size, context_.multiprocessors) : 0));
   }
   return bytes;
 }
@@ -88,8 +91,7 @@ void CudaBackend::classify(const Classifier& call, bool trains) {
   const Values logits(scratch.take(static_cast<std::size_t>(chunk * stride) * size_of(type)), type);
   if (trains && call.rows == 0 && !call.accumulate) {
     if (call.d_weight != nullptr) {
-      cuda::zero(context_, call.d_weight,
-                 static_cast<std::size_t>(call.vocab_size * call.channels) * sizeof(float));
+      cuda::zero(context_, call.d_weight, static_cast<std::size_t>(call.vocab_size * call.channels) * sizeof(float));
     }
     if (call.d_bias != nullptr) {
       cuda::zero(context_, call.d_bias, static_cast<std::size_t>(call.vocab_size) * sizeof(float));
@@ -98,8 +100,8 @@ void CudaBackend::classify(const Classifier& call, bool trains) {
   for (std::int64_t first = 0; first < call.rows; first += chunk) {
     const std::int64_t rows = std::min(chunk, call.rows - first);
     const ConstValues hidden = call.hidden + first * call.channels;
-    products_.multiply_plain(
-        stream, logits_product(hidden, weight, logits, rows, call.channels, call.vocab_size, stride));
+    products_.multiply_plain(stream,
+                             logits_product(hidden, weight, logits, rows, call.channels, call.vocab_size, stride));
     VocabularyLoss loss;
     loss.logits = logits;
     loss.rows = rows;
@@ -176,8 +178,8 @@ void CudaBackend::logits(ConstValues hidden, const WeightView& weight, const flo
                          std::int64_t rows, std::int64_t channels, std::int64_t vocab_size, bool) {
   const KernelContext& context = enter();
   if (rows > kFewRows && weight.type == hidden.type) {
-    products_.multiply_plain(
-        context.stream, logits_product(hidden, weight.values, output, rows, channels, vocab_size, vocab_size));
+    products_.multiply_plain(context.stream,
+                             logits_product(hidden, weight.values, output, rows, channels, vocab_size, vocab_size));
     if (bias != nullptr) {
       add_bias_activation(context, output, bias, rows, vocab_size, Activation::kNone, nullptr);
     }

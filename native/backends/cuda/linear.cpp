@@ -14,22 +14,22 @@ bool suits_epilogue(const void* data, std::int64_t stride) {
   return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
 }
 
-// The epilogue for what follows the product, or none if the library has none for all of it.
+// What of bias and activation the library does within the product. All of it, or else the bias alone, which then joins
+// the sum before that is rounded.
 cublaslt::Epilogue forward_epilogue(const LinearForward& call) {
-  if (call.output.type != DataType::kBf16 || call.add || !suits_epilogue(call.output.data, call.out)) {
+  if (call.output.type != DataType::kBf16 || call.add) {
     return cublaslt::kEpilogueNone;
   }
-  if (call.activation == Activation::kNone) {
-    return call.bias != nullptr && !call.pre_activation ? cublaslt::kEpilogueBias : cublaslt::kEpilogueNone;
-  }
-  if (call.activation != Activation::kGeluNew || call.pre_activation == call.output) {
-    return cublaslt::kEpilogueNone;
+  const cublaslt::Epilogue bias_alone = call.bias != nullptr ? cublaslt::kEpilogueBias : cublaslt::kEpilogueNone;
+  if (call.activation != Activation::kGeluNew || call.pre_activation == call.output ||
+      !suits_epilogue(call.output.data, call.out)) {
+    return bias_alone;
   }
   if (!call.pre_activation) {
     return call.bias != nullptr ? cublaslt::kEpilogueGeluBias : cublaslt::kEpilogueGelu;
   }
   if (!suits_epilogue(call.pre_activation.data, call.out)) {
-    return cublaslt::kEpilogueNone;
+    return bias_alone;
   }
   return call.bias != nullptr ? cublaslt::kEpilogueGeluAuxBias : cublaslt::kEpilogueGeluAux;
 }
@@ -71,6 +71,11 @@ void CudaBackend::linear_forward(const LinearForward& call) {
   product.beta = call.add ? 1.0F : 0.0F;
 
   product.epilogue = forward_epilogue(call);
+  const bool fuses_activation = (product.epilogue & cublaslt::kEpilogueGelu) != 0;
+  const float* bias_left = call.add ? nullptr : call.bias;
+  Activation activation_left = call.add ? Activation::kNone : call.activation;
+  Values sum_left = call.add ? Values(nullptr) : call.pre_activation;
+  bool is_done = false;
   if (product.epilogue != cublaslt::kEpilogueNone) {
     if (call.bias != nullptr) { // which the library wants in the output's type
       void* bias = scratch.take(static_cast<std::size_t>(call.out) * sizeof(std::uint16_t));
@@ -78,18 +83,22 @@ void CudaBackend::linear_forward(const LinearForward& call) {
                     call.out);
       product.bias = bias;
     }
-    product.auxiliary = call.pre_activation.data;
-    if (products_.multiply(context.stream, product)) {
-      return;
+    product.auxiliary = fuses_activation ? call.pre_activation.data : nullptr;
+    is_done = products_.multiply(context.stream, product);
+    if (is_done) {
+      bias_left = nullptr;
+      activation_left = fuses_activation ? Activation::kNone : activation_left;
+      sum_left = fuses_activation ? Values(nullptr) : sum_left;
     }
     product.epilogue = cublaslt::kEpilogueNone;
     product.bias = nullptr;
     product.auxiliary = nullptr;
   }
-  products_.multiply_plain(context.stream, product);
-  if (!call.add && (call.bias != nullptr || call.activation != Activation::kNone || call.pre_activation)) {
-    add_bias_activation(scratch.context(), call.output, call.bias, call.rows, call.out, call.activation,
-                        call.pre_activation);
+  if (!is_done) {
+    products_.multiply_plain(context.stream, product);
+  }
+  if (bias_left != nullptr || activation_left != Activation::kNone || sum_left) {
+    add_bias_activation(scratch.context(), call.output, bias_left, call.rows, call.out, activation_left, sum_left);
   }
 }
 

@@ -26,7 +26,7 @@ constexpr float kWorthwhile = 0.98F;
 
 std::string status_text(int status) {
   static constexpr std::pair<int, const char*> kNames[] = {
-      {1, "NOT_INITIALIZED"}, {3, "ALLOC_FAILED"},     {7, "INVALID_VALUE"},   {8, "ARCH_MISMATCH"},
+      {1, "NOT_INITIALIZED"}, {3, "ALLOC_FAILED"},      {7, "INVALID_VALUE"},   {8, "ARCH_MISMATCH"},
       {11, "MAPPING_ERROR"},  {13, "EXECUTION_FAILED"}, {14, "INTERNAL_ERROR"}, {15, "NOT_SUPPORTED"}};
   for (const auto& [value, name] : kNames) {
     if (value == status) {
@@ -41,6 +41,11 @@ void check_status(int status, const std::string& what) {
     throw Error("CUDA_FAILED", what + " failed with " + status_text(status) +
                                    "; restart, and if it happens again install another version of cuBLASLt.");
   }
+}
+
+// Nothing was done, and another algorithm may do.
+bool is_refusal(int status) {
+  return status == kInvalidValue || status == kArchitectureMismatch || status == kNotSupported;
 }
 
 int value_type_of(DataType type) {
@@ -99,8 +104,8 @@ struct MatrixProducts::Shape {
         type(p.a.type), d_type(p.d.type),
         transposes(static_cast<std::uint8_t>((p.transpose_a ? 2 : 0) + (p.transpose_b ? 1 : 0))),
         adds(p.beta != 0.0F ? 1 : 0), a_alignment(alignment_of(p.a.data)), b_alignment(alignment_of(p.b.data)),
-        d_alignment(alignment_of(p.d.data)), extra_alignment(p.auxiliary != nullptr ? alignment_of(p.auxiliary) : 0),
-        reserved{} {}
+        d_alignment(alignment_of(p.d.data)),
+        extra_alignment(p.auxiliary != nullptr ? alignment_of(p.auxiliary) : 0), reserved{} {}
   bool operator==(const Shape& other) const { return std::memcmp(this, &other, sizeof(Shape)) == 0; }
 
   std::string text() const {
@@ -123,8 +128,9 @@ struct MatrixProducts::Plan {
   MatrixLayout* first = nullptr;
   MatrixLayout* second = nullptr;
   MatrixLayout* result = nullptr;
-  bool is_possible = false;
-  ProductChoice choice{};
+  // The best first; empty where the library has nothing. The others are for when it refuses to run one that it
+  // proposed.
+  std::vector<ProductChoice> choices;
 
   Plan(const CublasLt& cublaslt, const Product& p) : library(cublaslt) {
     check_status(library.description_create(&description, kComputeF32, kRealF32), "Describing a product");
@@ -213,15 +219,18 @@ bool MatrixProducts::multiply(cudaStream_t stream, const Product& product) {
   if (product.m == 0 || product.n == 0) {
     return true;
   }
-  const Plan& plan = plan_of(stream, product);
-  if (!plan.is_possible) {
-    return false;
-  }
+  Plan& plan = plan_of(stream, product);
   plan.set_pointers(product);
-  check_status(run(stream, product, plan, plan.choice, product.d.data),
-               "A product of " + std::to_string(product.m) + " · " + std::to_string(product.k) + " by " +
-                   std::to_string(product.k) + " · " + std::to_string(product.n));
-  return true;
+  while (!plan.choices.empty()) {
+    const int status = run(stream, product, plan, plan.choices.front(), product.d.data);
+    if (!is_refusal(status)) {
+      check_status(status, "A product of " + std::to_string(product.m) + " · " + std::to_string(product.k) + " by " +
+                               std::to_string(product.k) + " · " + std::to_string(product.n));
+      return true;
+    }
+    plan.choices.erase(plan.choices.begin());
+  }
+  return false;
 }
 
 void MatrixProducts::multiply_plain(cudaStream_t stream, const Product& product) {
@@ -252,18 +261,16 @@ MatrixProducts::Plan& MatrixProducts::plan_of(cudaStream_t stream, const Product
   };
   const auto kept = choices_.find(key);
   if (kept && is_usable(*kept)) {
-    plan->choice = *kept;
-    plan->is_possible = true;
+    plan->choices = {*kept};
   } else {
-    plan->choice = choose(stream, product, *plan, key);
-    plan->is_possible = plan->choice.workspace_bytes <= kWorkspaceBytes;
+    plan->choices = choose(stream, product, *plan, key);
   }
   return *plans_->by_shape.emplace(shape, std::move(plan)).first->second;
 }
 
-// More bytes of workspace than there are stand for: impossible.
-ProductChoice MatrixProducts::choose(cudaStream_t stream, const Product& product, const Plan& plan,
-                                     const std::string& key) {
+// What the library proposes, the best first, or the one that was measured to be.
+std::vector<ProductChoice> MatrixProducts::choose(cudaStream_t stream, const Product& product, const Plan& plan,
+                                                  const std::string& key) {
   Preference* preference = nullptr;
   check_status(library_.preference_create(&preference), "Choosing an algorithm");
   const auto set = [&](PreferenceAttribute attribute, auto value) {
@@ -293,16 +300,13 @@ ProductChoice MatrixProducts::choose(cudaStream_t stream, const Product& product
   }
   std::vector<ProductChoice> possible;
   for (int i = 0; status == kSuccess && i < count; ++i) {
-    if (proposals[i].status == kSuccess) {
+    if (proposals[i].status == kSuccess && proposals[i].workspace_bytes <= kWorkspaceBytes) {
       possible.push_back({proposals[i].algorithm, proposals[i].workspace_bytes});
     }
   }
-  if (possible.empty()) {
-    return {{}, SIZE_MAX};
-  }
   const bool may_measure = options_.measures && (choices_.keeps() || !options_.deterministic);
-  if (!may_measure || (possible.size() == 1 && !choices_.keeps())) {
-    return possible.front();
+  if (possible.empty() || !may_measure || (possible.size() == 1 && !choices_.keeps())) {
+    return possible;
   }
 
   // What is added to must not be added to twice; what is only written is written once more at the end.
@@ -318,6 +322,7 @@ ProductChoice MatrixProducts::choose(cudaStream_t stream, const Product& product
     }
   }
   ProductChoice best = possible.front();
+  bool is_possible = true;
   try {
     if (possible.size() > 1) {
       float best_time = measure(stream, product, plan, best, target);
@@ -328,20 +333,26 @@ ProductChoice MatrixProducts::choose(cudaStream_t stream, const Product& product
           best = possible[i];
         }
       }
-      if (best_time == INFINITY) {
-        best.workspace_bytes = SIZE_MAX;
-      }
+      is_possible = best_time < INFINITY;
     }
   } catch (...) {
     cudaFree(scratch);
     throw;
   }
   cudaFree(scratch);
-  if (choices_.keeps() && best.workspace_bytes <= kWorkspaceBytes) {
-    const auto kept = choices_.keep(key, best);
-    return kept ? *kept : options_.deterministic ? possible.front() : best;
+  if (!is_possible) {
+    return {};
   }
-  return best;
+  if (choices_.keeps()) {
+    const auto kept = choices_.keep(key, best);
+    if (kept) {
+      return {*kept};
+    }
+    if (options_.deterministic) {
+      return possible;
+    }
+  }
+  return {best};
 }
 
 float MatrixProducts::measure(cudaStream_t stream, const Product& product, const Plan& plan,

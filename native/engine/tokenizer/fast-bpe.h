@@ -1,6 +1,7 @@
 // fastBPE's codes (github.com/glample/fastBPE: "left right count" a line, the last symbol of a word marked "</w>") with
-// fairseq's dict.txt ("piece count" a line, pieces that go on marked "@@"), as BioGPT is published. Ids are fairseq's: its
-// four special tokens, then the dictionary. Such models saw text that Moses had cut into words before; moses.h does that.
+// fairseq's dict.txt ("piece count" a line, pieces that go on marked "@@"), as BioGPT is published. Ids are fairseq's:
+// its four special tokens, then the dictionary. Such models saw text that Moses had cut into words before; that is not
+// done here.
 #pragma once
 
 #include "engine/tokenizer/text-tokenizer.h"

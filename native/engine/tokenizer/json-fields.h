@@ -1,5 +1,5 @@
-// The fields of one object of a tokenizer.json, read with messages that name the field by its whole path. Internal to the
-// readers of that file.
+// The fields of one object of a tokenizer.json, read with messages that name the field by its whole path. Internal to
+// the readers of that file.
 #pragma once
 
 #include "engine/base/error.h"
@@ -17,7 +17,8 @@ public:
   JsonFields(const JsonValue& object, std::string path, const std::string& source)
       : object_(object), path_(std::move(path)), source_(source) {
     if (!object.is_object()) {
-      fail("\"" + path_ + "\" holds " + object.kind_name() + " and should hold an object");
+      fail((path_.empty() ? "it" : "\"" + path_ + "\"") + " holds " + object.kind_name() +
+           " and should hold an object");
     }
   }
 

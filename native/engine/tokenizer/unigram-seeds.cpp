@@ -13,7 +13,6 @@ namespace assay {
 
 namespace {
 
-constexpr char32_t kWordBegin = U'▁';
 // A place in the table of substrings, and its share of what is built from it.
 constexpr std::uint64_t kSubstringBytes = 64;
 
@@ -84,8 +83,7 @@ UnigramSeeds find_seeds(const WordStatistics& statistics, const UnigramTrainOpti
   seeds.gathered = statistics.gather(
       [&](std::string_view word) { return kSubstringBytes * word.size() * std::min(word.size(), longest) / 2; },
       [&](std::string_view word, std::uint64_t count) {
-        std::u32string text(1, kWordBegin);
-        seeds.words.push_back({text += to_code_points(word), count});
+        seeds.words.push_back({to_code_points(word), count});
       });
   std::sort(seeds.words.begin(), seeds.words.end(),
             [](const CountedWord& a, const CountedWord& b) { return a.text < b.text; });

@@ -11,7 +11,7 @@
 namespace assay {
 
 struct CountedWord {
-  std::u32string text; // "▁" before it
+  std::u32string text;
   std::uint64_t count = 0;
 };
 

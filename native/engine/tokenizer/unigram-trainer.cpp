@@ -238,7 +238,9 @@ void protect_words(const std::vector<std::string>& words, std::vector<SeedPiece>
 } // namespace
 
 UnigramTrainResult train_unigram(const WordStatistics& words, const UnigramTrainOptions& options) {
-  check_special_tokens(options.special_tokens);
+  std::vector<std::string> specials = options.special_tokens;
+  specials.insert(specials.end(), options.last_tokens.begin(), options.last_tokens.end());
+  check_special_tokens(specials);
   if (options.special_tokens.empty()) {
     throw Error("BAD_ARGUMENT", "A unigram tokenizer needs its unknown token as the first special token.");
   }
@@ -253,7 +255,7 @@ UnigramTrainResult train_unigram(const WordStatistics& words, const UnigramTrain
     throw Error("CORPUS_EMPTY", "Cannot train a tokenizer: the input has no text.");
   }
   UnigramSeeds seeds = find_seeds(words, options);
-  const std::size_t fixed = options.special_tokens.size() + options.protected_words.size();
+  const std::size_t fixed = specials.size() + options.protected_words.size();
   const std::size_t least = fixed + seeds.character_count;
   if (options.vocab_size < least) {
     throw Error("BAD_ARGUMENT", "Cannot train a tokenizer with " + std::to_string(options.vocab_size) +
@@ -271,11 +273,13 @@ UnigramTrainResult train_unigram(const WordStatistics& words, const UnigramTrain
   result.scores.assign(options.special_tokens.size(), 0.0);
   for (const SeedPiece& piece : pieces) {
     std::string text = to_utf8(piece.text);
-    if (std::find(options.special_tokens.begin(), options.special_tokens.end(), text) == options.special_tokens.end()) {
+    if (std::find(specials.begin(), specials.end(), text) == specials.end()) {
       result.pieces.push_back(std::move(text));
       result.scores.push_back(piece.score);
     }
   }
+  result.pieces.insert(result.pieces.end(), options.last_tokens.begin(), options.last_tokens.end());
+  result.scores.resize(result.pieces.size(), 0.0);
   return result;
 }
 

@@ -19,11 +19,13 @@ struct UnigramTrainOptions {
   std::uint32_t vocab_size = 0;
   // They take the first ids, in this order; the first of them is the unknown token.
   std::vector<std::string> special_tokens = {"<unk>"};
+  // They take the last ids.
+  std::vector<std::string> last_tokens = {};
   // Share of all characters that get pieces of their own; the rarest others are unknown.
   double character_coverage = 0.9995;
   std::uint32_t most_seeds = 1000000;
   std::uint32_t longest_piece = 16; // characters, "▁" among them
-  // Normalized words that become pieces whatever their frequency.
+  // Words without "▁" that become pieces whatever their frequency.
   std::vector<std::string> protected_words = {};
   unsigned threads = 1;
   // (pieces dropped, pieces to drop), now and then, on the calling thread.
@@ -31,7 +33,8 @@ struct UnigramTrainOptions {
 };
 
 struct UnigramTrainResult {
-  // By id: special tokens (score 0), then pieces by falling log probability, of equal ones by their bytes.
+  // By id: special tokens (score 0), pieces by falling log probability, of equal ones by their bytes, the last tokens
+  // (0).
   std::vector<std::string> pieces;
   std::vector<double> scores;
   std::uint64_t min_word_count = 1;

@@ -44,7 +44,7 @@ std::size_t WordStatistics::piece_end(std::string_view text, std::size_t begin) 
   if (text.size() - begin <= kPieceBytes) {
     return text.size();
   }
-  if (options_.cut == WordCut::kGpt2) {
+  if (!options_.pipeline) {
     return find_word_boundary(text, begin + kPieceBytes);
   }
   const auto* end = std::find_if(text.data() + begin + kPieceBytes, text.data() + text.size(), is_white);
@@ -87,21 +87,19 @@ void WordStatistics::add(std::span<const std::string_view> texts) {
 WordStatistics::Tally WordStatistics::count_text(std::string_view text, WordCounter& counter) const {
   Tally tally;
   tally.bytes = text.size();
-  const char* const end = text.data() + text.size();
-  if (options_.cut == WordCut::kWhiteSpace) {
-    for (const char* at = text.data();;) {
-      at = std::find_if_not(at, end, is_white);
-      if (at == end) {
-        return tally;
-      }
-      const char* const word_end = std::find_if(at, end, is_white);
-      if (static_cast<std::size_t>(word_end - at) <= options_.max_word_bytes) {
-        counter.add({at, static_cast<std::size_t>(word_end - at)}, static_cast<std::size_t>(end - at));
+  if (options_.pipeline) {
+    AlignedText aligned(text, {0, static_cast<std::uint32_t>(text.size())});
+    normalize(aligned, options_.pipeline->normalizer);
+    for (const Stretch& stretch : split(aligned, options_.pipeline->splitter, true)) {
+      const std::string_view word = std::string_view(aligned.text()).substr(stretch.begin, stretch.end - stretch.begin);
+      if (word.size() <= options_.max_word_bytes) {
+        counter.add(word, aligned.size() - stretch.begin);
       }
       ++tally.words;
-      at = word_end;
     }
+    return tally;
   }
+  const char* const end = text.data() + text.size();
   for_each_word(text, [&](std::string_view word) {
     while (word.size() > options_.max_word_bytes) {
       counter.add(word.substr(0, options_.max_word_bytes), static_cast<std::size_t>(end - word.data()));

@@ -3,6 +3,8 @@
 // were grouped.
 #pragma once
 
+#include "engine/tokenizer/text-normalizer.h"
+#include "engine/tokenizer/text-splitter.h"
 #include "engine/tokenizer/word-counter.h"
 #include "engine/tokenizer/word-runs.h"
 
@@ -10,23 +12,27 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace assay {
 
-enum class WordCut : std::uint8_t {
-  kGpt2,       // GPT-2's pattern; a word keeps the space before it
-  kWhiteSpace, // runs of bytes that are no ASCII white space: the text was normalized and cut before
+// How a tokenizer rewrites a text and cuts it into words.
+struct TextPipeline {
+  std::vector<NormalizerStep> normalizer;
+  std::vector<SplitterStep> splitter;
 };
 
 struct WordStatisticsOptions {
-  // A word of more bytes (a sequence, base64) is counted in pieces of this size under GPT-2's cut, since its merges
-  // would cost more than they tell; cut at white space it is not counted at all.
+  // A word of more bytes (a sequence, base64) is counted in pieces of this size under GPT-2's pattern, since its merges
+  // would cost more than they tell; under any other pipeline it is not counted at all.
   std::size_t max_word_bytes = 256;
   std::uint64_t max_memory_bytes = std::uint64_t{2} << 30;
   unsigned threads = 1;
-  WordCut cut = WordCut::kGpt2;
+  // Unset: GPT-2's pattern, under which a word keeps the space before it.
+  std::optional<TextPipeline> pipeline = std::nullopt;
 };
 
 class WordStatistics {

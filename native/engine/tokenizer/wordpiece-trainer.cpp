@@ -66,7 +66,9 @@ void check_protected_words(const std::vector<std::string>& words) {
 } // namespace
 
 WordPieceTrainResult train_wordpiece(const WordStatistics& words, const WordPieceTrainOptions& options) {
-  check_special_tokens(options.special_tokens);
+  std::vector<std::string> specials = options.special_tokens;
+  specials.insert(specials.end(), options.last_tokens.begin(), options.last_tokens.end());
+  check_special_tokens(specials);
   check_protected_words(options.protected_words);
   if (words.word_count() == 0) {
     throw Error("CORPUS_EMPTY", "Cannot train a tokenizer: the input has no text.");
@@ -74,7 +76,7 @@ WordPieceTrainResult train_wordpiece(const WordStatistics& words, const WordPiec
   const std::vector<std::uint32_t> alphabet = choose_alphabet(words, options);
   WordPieceTrainResult result;
   result.pieces = options.special_tokens;
-  std::unordered_set<std::string> taken(result.pieces.begin(), result.pieces.end());
+  std::unordered_set<std::string> taken(specials.begin(), specials.end());
   const auto add_piece = [&](std::string piece) {
     if (taken.insert(piece).second) {
       result.pieces.push_back(std::move(piece));
@@ -96,10 +98,11 @@ WordPieceTrainResult train_wordpiece(const WordStatistics& words, const WordPiec
   for (const std::string& word : options.protected_words) {
     add_piece(word);
   }
-  if (options.vocab_size < result.pieces.size()) {
+  const std::size_t least = result.pieces.size() + options.last_tokens.size();
+  if (options.vocab_size < least) {
     throw Error("BAD_ARGUMENT", "Cannot train a tokenizer with " + std::to_string(options.vocab_size) +
                                     " tokens: the special tokens, the characters and the protected words alone are " +
-                                    std::to_string(result.pieces.size()) + "; ask for more.");
+                                    std::to_string(least) + "; ask for more.");
   }
 
   WordList list(static_cast<std::uint32_t>(symbols.size()));
@@ -123,7 +126,8 @@ WordPieceTrainResult train_wordpiece(const WordStatistics& words, const WordPiec
   result.min_word_count = gathered.min_word_count;
   result.words_left_out = gathered.words_left_out;
 
-  const std::size_t wanted = options.vocab_size - result.pieces.size();
+  const std::size_t wanted = options.vocab_size - least;
+  const std::size_t full = options.vocab_size - options.last_tokens.size();
   LearnOptions learn;
   // Some merges give a piece that is there already: a protected word.
   learn.max_merges = std::min(wanted + options.protected_words.size(), list.symbols().size());
@@ -135,10 +139,11 @@ WordPieceTrainResult train_wordpiece(const WordStatistics& words, const WordPiec
     const std::string& right = symbols[each.merge.right];
     symbols.push_back(symbols[each.merge.left] +
                       (right.starts_with(kContinues) ? right.substr(kContinues.size()) : right));
-    if (result.pieces.size() < options.vocab_size) {
+    if (result.pieces.size() < full) {
       add_piece(symbols.back());
     }
   }
+  result.pieces.insert(result.pieces.end(), options.last_tokens.begin(), options.last_tokens.end());
   if (options.on_progress) {
     options.on_progress(wanted, wanted);
   }

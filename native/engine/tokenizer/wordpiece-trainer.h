@@ -19,6 +19,8 @@ struct WordPieceTrainOptions {
   std::uint64_t min_frequency = 2;
   // They take the first ids, in this order.
   std::vector<std::string> special_tokens = {};
+  // They take the last ids.
+  std::vector<std::string> last_tokens = {};
   // The most frequent characters that get pieces; a word with any other is unknown.
   std::uint32_t alphabet_limit = 1000;
   // Normalized words that become pieces whatever their frequency. Their characters join the alphabet.
@@ -29,7 +31,7 @@ struct WordPieceTrainOptions {
 
 struct WordPieceTrainResult {
   // By id: special tokens, the alphabet by code point ("a" before "##a"), protected words, merged pieces in the order
-  // learned. Fewer than asked for where the text has no more pairs that occur often enough.
+  // learned, the last tokens. Fewer than asked for where the text has no more pairs that occur often enough.
   std::vector<std::string> pieces;
   std::uint64_t min_word_count = 1;
   std::uint64_t words_left_out = 0;

@@ -2,7 +2,8 @@
 import { workspacePath } from "#core/paths";
 import { inspectText } from "#core/tokenizer/inspect";
 import { loadTokenizer } from "#core/tokenizer/load";
-import { saveTokenizer, trainTokenizer } from "#core/tokenizer/train";
+import { readTerms } from "#core/tokenizer/term-lists";
+import { saveTokenizer, trainableTypes, trainTokenizer } from "#core/tokenizer/train";
 import { badRequest, type CommandSpec } from "../arguments.ts";
 import { formatBytes, formatCount, formatSeconds, Progress, say, sayJson, table } from "../output.ts";
 
@@ -13,7 +14,11 @@ export const tokenizerTrainCommand: CommandSpec = {
   minOperands: 0,
   maxOperands: 0,
   options: {
-    type: { type: "string", value: "byte-bpe", help: "the only type today: byte-level BPE as GPT-2's" },
+    type: {
+      type: "string",
+      value: "TYPE",
+      help: "byte-bpe (GPT-2's, the default), wordpiece (BERT's) or unigram (SentencePiece's)",
+    },
     "vocab-size": { type: "string", value: "N", help: "tokens in all, end-of-text among them" },
     "min-frequency": { type: "string", value: "N", help: "merge no pair seen less often (default 2)" },
     input: {
@@ -22,17 +27,26 @@ export const tokenizerTrainCommand: CommandSpec = {
       value: "PATH",
       help: "folder, glob, .txt, .jsonl or .jsonl.gz (field `text`)",
     },
+    lowercase: { type: "boolean", help: "wordpiece alone: capitals and accents go" },
+    masked: { type: "boolean", help: "with [PAD], [CLS], [SEP] and [MASK] for masked language models" },
+    protect: {
+      type: "string",
+      value: "FILE",
+      help: "words, one a line, that become single tokens whatever their frequency",
+    },
     out: { type: "string", value: "DIR", help: "the folder to write" },
   },
   run: async (call) => {
-    const type = call.text("type") ?? "byte-bpe";
-    const vocabSize = call.number("vocab-size", { min: 257, max: 1_000_000, integer: true });
+    const given = call.text("type") ?? "byte-bpe";
+    const type = trainableTypes.find((each) => each === given);
+    const vocabSize = call.number("vocab-size", { min: 16, max: 1_000_000, integer: true });
     const minFrequency = call.number("min-frequency", { min: 1, integer: true }) ?? 2;
     const inputs = call.texts("input");
     const out = call.text("out");
-    if (type !== "byte-bpe") {
-      throw badRequest(`--type ${type} is not built yet; byte-bpe is.`);
+    if (type === undefined) {
+      throw badRequest(`--type ${given} is none of ${trainableTypes.join(", ")}.`);
     }
+    const protect = call.text("protect");
     if (vocabSize === undefined || inputs.length === 0 || out === undefined) {
       throw badRequest("`assay tokenizer train` needs --vocab-size N, --input PATH and --out DIR.");
     }
@@ -43,6 +57,9 @@ export const tokenizerTrainCommand: CommandSpec = {
       vocabSize,
       minFrequency,
       inputs,
+      lowercase: call.flag("lowercase"),
+      isMasked: call.flag("masked"),
+      protectedWords: protect === undefined ? [] : await readTerms(protect),
       onProgress: (state) => {
         if (state.phase !== phase) {
           progress.end("done");

@@ -95,7 +95,7 @@ function takeBytes(texts: readonly string[], limit: number): readonly string[] {
 async function trainOurs(lines: readonly string[], mergeCount: number, threads: number): Promise<NativeTokenizer> {
   const trainer = loadAddon().createTokenizerTrainer({ threads });
   await trainer.add(lines);
-  const options = { vocabSize: BYTE_COUNT + mergeCount, minFrequency: 1, specialTokens: [], threads };
+  const options = { vocabSize: BYTE_COUNT + mergeCount, minFrequency: 1, firstTokens: [], lastTokens: [], threads };
   return trainer.train(options, () => undefined);
 }
 

@@ -7,13 +7,14 @@ import type { CorpusSource } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { type CorpusFile, describeSource, listCorpusFiles } from "./files.ts";
+import { readShardDocuments } from "./mds/documents.ts";
 import { decodeUtf8, firstInvalidUtf8 } from "./utf8.ts";
 
 export type Document = {
   readonly id: string;
   readonly text: string;
   readonly file: string;
-  /** 1-based line of a .jsonl file; 1 for a .txt file. */
+  /** 1-based line of a .jsonl file or sample of a shard; 1 for a .txt file. */
   readonly line: number;
 };
 
@@ -208,7 +209,11 @@ export async function* readDocuments(source: CorpusSource, options: ReadOptions 
       const bytesRead = Math.min(bytesTotal, bytesBefore + count);
       onProgress?.({ bytesRead, bytesTotal, documents });
     });
-    for await (const document of file.format === "txt" ? readText(stream, file) : readRecords(stream, file)) {
+    for await (const document of file.format === "mds"
+      ? readShardDocuments(file)
+      : file.format === "txt"
+        ? readText(stream, file)
+        : readRecords(stream, file)) {
       if (signal?.aborted === true) {
         throw new AppError("CANCELLED", "Reading the corpus was cancelled.");
       }

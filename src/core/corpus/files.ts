@@ -6,13 +6,17 @@ import { type CorpusSource, PATH_TO_REPLACE } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 import { nearestWord } from "../recipe/nearest-key.ts";
 import { globBase, globMatcher, isGlob } from "./glob.ts";
+import { findMdsIndex, type MdsIndex, type MdsShardEntry, readMdsIndex } from "./mds/index-file.ts";
+import { presentFile } from "./mds/shard.ts";
 
 export type CorpusFile = {
   readonly path: string;
   /** Its name within the corpus, with slashes. Part of the ids of documents that have none, so a corpus may move. */
   readonly name: string;
   readonly sizeBytes: number;
-  readonly format: "txt" | "jsonl" | "jsonl.gz";
+  readonly format: "txt" | "jsonl" | "jsonl.gz" | "mds";
+  /** What the index of its folder says of a shard. */
+  readonly shard?: { readonly folder: string; readonly entry: MdsShardEntry };
 };
 
 export type CorpusFiles = {
@@ -106,7 +110,22 @@ async function fileAt(file: string, name: string, format: CorpusFile["format"] |
   return { path: file, name, sizeBytes: size, format: chosen };
 }
 
-async function collect(base: string, matches: (relative: string) => boolean, forced: "txt" | "jsonl" | "auto") {
+type ForcedFormat = "txt" | "jsonl" | "mds" | "auto";
+
+/** The shards of a folder in the order of its index, which is the order of its samples. */
+export async function collectShards(folder: string, index: MdsIndex): Promise<CorpusFiles> {
+  const files: CorpusFile[] = [];
+  for (const entry of index.shards) {
+    const { basename, bytes } = await presentFile(folder, entry);
+    const shard = { folder, entry };
+    // Compressed or not it is the same shard, whose name is part of the ids of samples that have none.
+    const name = entry.raw_data.basename;
+    files.push({ path: path.join(folder, basename), name, sizeBytes: bytes, format: "mds", shard });
+  }
+  return { files, ignoredCount: 0 };
+}
+
+async function collect(base: string, matches: (relative: string) => boolean, forced: ForcedFormat) {
   const wanted = (await listFolder(base)).filter(matches);
   const found = await Promise.all(
     wanted.map((name) => fileAt(path.join(base, name), name, forcedFormat(name, forced))),
@@ -114,14 +133,23 @@ async function collect(base: string, matches: (relative: string) => boolean, for
   return { files: found.filter((file) => file !== null), ignoredCount: found.filter((file) => file === null).length };
 }
 
-function forcedFormat(name: string, forced: "txt" | "jsonl" | "auto"): CorpusFile["format"] | null {
-  return forced === "jsonl" && name.toLowerCase().endsWith(".gz") ? "jsonl.gz" : forced === "auto" ? null : forced;
+function forcedFormat(name: string, forced: ForcedFormat): CorpusFile["format"] | null {
+  return forced === "jsonl" && name.toLowerCase().endsWith(".gz")
+    ? "jsonl.gz"
+    : forced === "auto" || forced === "mds"
+      ? null
+      : forced;
 }
 
-async function listOne(source: string, forced: "txt" | "jsonl" | "auto"): Promise<CorpusFiles> {
+async function listOne(source: string, forced: ForcedFormat): Promise<CorpusFiles> {
   const absolute = path.resolve(source);
   const found = await stat(absolute).catch(() => null);
   if (found?.isDirectory() === true) {
+    const index =
+      forced === "mds" ? await readMdsIndex(absolute) : forced === "auto" ? await findMdsIndex(absolute) : null;
+    if (index !== null) {
+      return collectShards(absolute, index);
+    }
     return collect(absolute, () => true, forced);
   }
   if (found?.isFile() === true) {

@@ -472,37 +472,27 @@ export interface NativeTokenizer {
   saveVocabAndMerges(directory: string): Promise<void>;
 }
 
-/** Pieces by id, and for unigram their log probabilities (0 for special tokens). */
-export type NativeTrainedPieces = { readonly pieces: readonly string[]; readonly scores: Float64Array | null };
-
-type NativeTrainOptions = {
-  readonly vocabSize: number;
-  readonly specialTokens: readonly string[];
-  /** Become single tokens whatever their frequency. */
-  readonly protectedWords?: readonly string[];
-};
-
 export interface NativeTokenizerTrainer {
   add(texts: readonly string[]): Promise<void>;
   readonly wordCount: number;
   readonly distinctWords: number;
   readonly byteCount: number;
   memoryBytes(): number;
-  /** Byte-level BPE; needs the cut gpt2. Special tokens take the last ids. */
+  /** Learns from what was added; fewer tokens than asked for where the text has no more. */
   train(
-    options: NativeTrainOptions & { readonly minFrequency: number; readonly threads: number },
-    onProgress: (merges: number, total: number) => void,
+    options: {
+      readonly vocabSize: number;
+      /** Of a merge; unigram has none. */
+      readonly minFrequency: number;
+      /** Special tokens with the first ids; byte-level BPE puts them before the last ones. Unigram's first is the unknown one. */
+      readonly firstTokens: readonly string[];
+      readonly lastTokens: readonly string[];
+      /** Become single tokens whatever their frequency. */
+      readonly protectedWords?: readonly string[];
+      readonly threads: number;
+    },
+    onProgress: (done: number, total: number) => void,
   ): Promise<NativeTokenizer>;
-  /** Needs the cut white-space over normalized text. Special tokens take the first ids. */
-  trainWordPiece(
-    options: NativeTrainOptions & { readonly minFrequency: number },
-    onProgress: (merges: number, total: number) => void,
-  ): Promise<NativeTrainedPieces>;
-  /** As WordPiece's; the first special token is the unknown one. */
-  trainUnigram(
-    options: NativeTrainOptions & { readonly threads: number },
-    onProgress: (dropped: number, total: number) => void,
-  ): Promise<NativeTrainedPieces>;
 }
 
 export type NativeSafetensorsHeader = {
@@ -537,8 +527,9 @@ export interface NativeAddon {
   }): Float64Array;
   createTokenizerTrainer(options: {
     readonly maxWordBytes?: number;
-    /** How words are found: by GPT-2's pattern (the default), or between white space. */
-    readonly cut?: "gpt2" | "white-space";
+    readonly type?: "byte-bpe" | "wordpiece" | "unigram";
+    /** WordPiece alone: capitals and accents go. */
+    readonly lowercase?: boolean;
     readonly maxMemoryBytes?: number;
     readonly threads: number;
   }): NativeTokenizerTrainer;
@@ -564,6 +555,12 @@ export interface NativeAddon {
   readSafetensorsHeader(file: string): NativeSafetensorsHeader;
   /** Headers only, of any size of model: a folder, a file or an index as loadWeights takes it, or a GGUF. */
   readTensorHeaders(path: string): NativeTensorHeaders;
+  /** By the system's libzstd, off this thread; ZSTD_NOT_FOUND where there is none. */
+  compressZstd(bytes: Uint8Array, level: number): Promise<Uint8Array>;
+  /** MDS_INVALID for what is damaged, or unpacks to more than `largestBytes`. */
+  decompressZstd(bytes: Uint8Array, largestBytes: number): Promise<Uint8Array>;
+  /** XXH64 with seed 0, as 16 hexadecimal digits. */
+  xxh64(bytes: Uint8Array): string;
 }
 
 const ADDON_PATH_IN_REPOSITORY = path.join("build", "native", "binding", "assay.node");

@@ -1,18 +1,15 @@
 // Several tokenizers on the same corpus, terms or annotated entities: the numbers that decide between them.
-import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { inBatches } from "../corpus/batches.ts";
 import { type CorpusProgress, readDocuments } from "../corpus/documents.ts";
-import { decodeUtf8 } from "../corpus/utf8.ts";
 import type { NativeTokenizer } from "../engine/addon.ts";
 import { type Mention, readMentions } from "./entities.ts";
 import { loadTokenizer } from "./load.ts";
 import { pieceText } from "./pieces.ts";
 import { type PublishedBreakRate, publishedBreakRates } from "./published-break-rates.ts";
 import { countTerm } from "./term-count.ts";
-import { type FrequentName, frequentNames } from "./term-lists.ts";
+import { type FrequentName, frequentNames, readTerms } from "./term-lists.ts";
 import { countWholeWords } from "./whole-words.ts";
 
 export type TokenizerComparison = {
@@ -81,19 +78,6 @@ function namesOf(sources: readonly string[]): readonly string[] {
     const isUnclear = name === "tokenizer.json" || short.filter((each) => each === name).length > 1;
     return isUnclear ? source : name;
   });
-}
-
-async function readTerms(file: string): Promise<readonly string[]> {
-  const bytes = await readFile(file).catch((cause: unknown) => {
-    throw new AppError("FILE_NOT_FOUND", `Cannot read the terms ${file}; name a text file with one term a line.`, {
-      cause,
-    });
-  });
-  const text = decodeUtf8(bytes);
-  if (text === null) {
-    throw new AppError("CORPUS_NOT_UTF8", `${file} is not UTF-8; convert it to UTF-8.`);
-  }
-  return text.split(/\r?\n/).filter((line) => line.trim() !== "");
 }
 
 function countWords(text: string): number {

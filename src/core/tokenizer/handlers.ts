@@ -134,7 +134,7 @@ export function createTokenizerHandlers(options: {
         return { ...savings, rows: [...savings.rows] };
       },
 
-      "tokenizers.train": async ({ name, inputs, vocabSize, minFrequency }, emit, { signal }) => {
+      "tokenizers.train": async ({ name, ...request }, emit, { signal }) => {
         if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name) || name === "gpt2") {
           throw new AppError(
             "BAD_ARGUMENT",
@@ -151,10 +151,9 @@ export function createTokenizerHandlers(options: {
         let lastAt = 0;
         let lastPhase = "";
         const { tokenizer } = await trainTokenizer({
-          type: "byte-bpe",
-          vocabSize,
-          minFrequency,
-          inputs,
+          ...request,
+          // As a tokenizer for any objective: a masked one finds its tokens, the others never meet them.
+          isMasked: request.type !== "byte-bpe",
           signal,
           onProgress: (progress) => {
             const now = performance.now();

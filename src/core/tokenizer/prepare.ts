@@ -1,6 +1,5 @@
 // The tokenizer of a recipe: opened, or trained on the training text alone, so that held-out text stays unseen.
 import type { Recipe } from "#shared/domain/recipe";
-import { maskedSpecials } from "#shared/domain/recipe-check-model";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { type CorpusNotes, type Document, readDocuments } from "../corpus/documents.ts";
 import { isHeldOut } from "../corpus/split.ts";
@@ -49,7 +48,9 @@ export async function prepareTokenizer(
     type: train.type,
     vocabSize: train.vocab_size,
     minFrequency: train.min_frequency,
-    specialTokens: recipe.objective.name === "clm" ? [] : maskedSpecials,
+    isMasked: recipe.objective.name !== "clm",
+    lowercase: train.lowercase,
+    protectedWords: train.protect,
     documents: typeof recipe.data.eval === "string" ? documents : withoutHeldOut(documents, recipe.data.eval.fraction),
     onProgress,
     signal: options.signal,

@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import path from "node:path";
 import { END_OF_TEXT } from "#shared/domain/recipe";
 import { maskedSpecials } from "#shared/domain/recipe-check-model";
-import { AppError } from "#shared/errors";
+import { AppError, assertNever } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { inBatches } from "../corpus/batches.ts";
 import { type CorpusNotes, readDocuments } from "../corpus/documents.ts";
@@ -28,11 +28,15 @@ export type TokenizerReport = {
 };
 
 export type TrainTokenizerOptions = {
-  readonly type: string;
+  readonly type: TrainableType;
   readonly vocabSize: number;
   readonly minFrequency: number;
-  /** Before <|endoftext|>, which keeps the last id; none by default. */
-  readonly specialTokens?: readonly string[];
+  /** Whether it gets [PAD], [CLS], [SEP] and [MASK], as masked language models want; WordPiece always does. */
+  readonly isMasked?: boolean;
+  /** WordPiece alone: capitals and accents go. */
+  readonly lowercase?: boolean;
+  /** Words that become single tokens whatever their frequency. */
+  readonly protectedWords?: readonly string[];
   /** Paths, or the documents themselves. */
   readonly inputs?: readonly string[];
   readonly documents?: AsyncIterable<{ readonly text: string }>;
@@ -43,6 +47,23 @@ export type TrainTokenizerOptions = {
 };
 
 const BYTE_TOKENS = 256;
+
+export const trainableTypes = ["byte-bpe", "wordpiece", "unigram"] as const;
+export type TrainableType = (typeof trainableTypes)[number];
+
+/** Special tokens with the first ids; <|endoftext|> always has the last. Byte-level BPE puts all of them last. */
+function firstTokens(type: TrainableType, isMasked: boolean): readonly string[] {
+  switch (type) {
+    case "byte-bpe":
+      return isMasked ? maskedSpecials : [];
+    case "wordpiece":
+      return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    case "unigram":
+      return ["<unk>", ...(isMasked ? maskedSpecials : [])];
+    default:
+      return assertNever(type);
+  }
+}
 
 function vocabularyTooLarge(wanted: number, supported: number, minFrequency: number): AppError {
   const rarer = minFrequency > 1 ? ", lower the minimum frequency" : "";
@@ -58,13 +79,11 @@ export async function trainTokenizer(
   options: TrainTokenizerOptions,
 ): Promise<{ readonly tokenizer: NativeTokenizer; readonly report: TokenizerReport }> {
   const { vocabSize, minFrequency, onProgress, signal } = options;
-  if (options.type !== "byte-bpe") {
-    throw new AppError(
-      "NOT_SUPPORTED",
-      `A tokenizer of type ${options.type} is not built yet in this version; use byte-bpe.`,
-    );
+  const { type } = options;
+  if (options.lowercase === true && type !== "wordpiece") {
+    throw new AppError("BAD_ARGUMENT", `Lower-casing is of wordpiece; ${type} keeps capitals.`);
   }
-  if (!Number.isInteger(vocabSize) || vocabSize <= BYTE_TOKENS) {
+  if (type === "byte-bpe" && (!Number.isInteger(vocabSize) || vocabSize <= BYTE_TOKENS)) {
     throw new AppError(
       "BAD_ARGUMENT",
       `A byte-level vocabulary has at least ${BYTE_TOKENS + 1} tokens, not ${vocabSize}.`,
@@ -72,7 +91,7 @@ export async function trainTokenizer(
   }
   const begin = performance.now();
   const threads = options.threads ?? availableParallelism();
-  const trainer = loadAddon().createTokenizerTrainer({ threads });
+  const trainer = loadAddon().createTokenizerTrainer({ threads, type, lowercase: options.lowercase ?? false });
   const documents =
     options.documents ??
     readDocuments([...(options.inputs ?? [])], {
@@ -94,7 +113,14 @@ export async function trainTokenizer(
     throw new AppError("CORPUS_EMPTY", "There is no text to train a tokenizer on; add some documents.");
   }
   const tokenizer = await trainer.train(
-    { vocabSize, minFrequency, specialTokens: [...(options.specialTokens ?? []), END_OF_TEXT], threads },
+    {
+      vocabSize,
+      minFrequency,
+      firstTokens: firstTokens(type, options.isMasked ?? false),
+      lastTokens: [END_OF_TEXT],
+      protectedWords: options.protectedWords ?? [],
+      threads,
+    },
     (merges, total) => onProgress?.({ phase: "merging", done: merges, total }),
   );
   throwIfCancelled(signal);
@@ -136,6 +162,17 @@ const maskedTokens = {
   unk_token: END_OF_TEXT,
 };
 
+/** Transformers' classes for the other kinds; their tokenizer.json says the rest. */
+function configOf(tokenizer: NativeTokenizer): Readonly<Record<string, unknown>> {
+  const isBert = tokenizer.kind === "wordpiece";
+  return {
+    tokenizer_class: isBert ? "BertTokenizerFast" : "PreTrainedTokenizerFast",
+    ...(isBert ? { do_lower_case: tokenizer.encode("A").ids[0] === tokenizer.encode("a").ids[0] } : {}),
+    ...(hasMaskedSpecials(tokenizer) ? maskedTokens : { bos_token: END_OF_TEXT, eos_token: END_OF_TEXT }),
+    unk_token: isBert ? "[UNK]" : "<unk>",
+  };
+}
+
 function hasMaskedSpecials(tokenizer: NativeTokenizer): boolean {
   return maskedSpecials.every((text) => tokenizer.idOfBytes(new TextEncoder().encode(text)) !== null);
 }
@@ -146,17 +183,20 @@ function hasMaskedSpecials(tokenizer: NativeTokenizer): boolean {
  */
 export async function saveTokenizer(tokenizer: NativeTokenizer, directory: string): Promise<void> {
   const isMasked = hasMaskedSpecials(tokenizer);
+  const isByteLevel = tokenizer.kind === "byte-bpe";
   try {
     await mkdir(directory, { recursive: true });
-    if (!isMasked) {
+    if (isByteLevel && !isMasked) {
       await tokenizer.saveVocabAndMerges(directory);
     }
-    const files = isMasked
-      ? {
-          "tokenizer_config.json": { tokenizer_class: "PreTrainedTokenizerFast", ...maskedTokens },
-          "special_tokens_map.json": maskedTokens,
-        }
-      : { "tokenizer_config.json": transformersConfig };
+    const files = !isByteLevel
+      ? { "tokenizer_config.json": configOf(tokenizer) }
+      : isMasked
+        ? {
+            "tokenizer_config.json": { tokenizer_class: "PreTrainedTokenizerFast", ...maskedTokens },
+            "special_tokens_map.json": maskedTokens,
+          }
+        : { "tokenizer_config.json": transformersConfig };
     for (const [name, value] of Object.entries(files)) {
       await writeFileDurably(path.join(directory, name), `${JSON.stringify(value, null, 2)}\n`);
     }

@@ -84,13 +84,23 @@ function checkObjective(recipe: Recipe): readonly RecipeFinding[] {
       warning("samples.prompts", `samples.prompts are not continued: model.name ${model.name} does not write text.`),
     );
   }
-  const smallest = 256 + maskedSpecials.length + 1;
-  const trained = recipe.tokenizer.train?.vocab_size;
-  if (!causal && trained !== undefined && trained < smallest) {
+  const train = recipe.tokenizer.train;
+  const smallest = (train?.type === "byte-bpe" ? 256 : 1) + (causal ? 0 : maskedSpecials.length) + 1;
+  if (train !== undefined && train.type !== "wordpiece" && train.lowercase) {
+    findings.push(
+      error(
+        "tokenizer.train.lowercase",
+        `tokenizer.train.lowercase is of wordpiece; ${train.type} keeps capitals.`,
+        "false",
+      ),
+    );
+  }
+  const trained = train?.vocab_size;
+  if (trained !== undefined && trained < smallest) {
     findings.push(
       error(
         "tokenizer.train.vocab_size",
-        `tokenizer.train.vocab_size ${trained} is too small for objective.name ${objective.name}: 256 bytes, ${maskedSpecials.join(", ")} and <|endoftext|> are ${smallest}.`,
+        `tokenizer.train.vocab_size ${trained} is too small: ${train?.type === "byte-bpe" ? "256 bytes" : "the unknown token"}, ${causal ? "" : `${maskedSpecials.join(", ")} `}and <|endoftext|> are ${smallest}.`,
         String(smallest),
       ),
     );

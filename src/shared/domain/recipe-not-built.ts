@@ -20,8 +20,8 @@ export const notBuilt: readonly NotBuilt[] = [
   { path: "precision", matches: isText(/^(amp_)?(fp16|fp8|float16)$/), instead: "use amp_bf16 or fp32" },
   {
     path: "tokenizer.train.type",
-    matches: isText(/^(wordpiece|unigram|sentencepiece|char-bpe)$/),
-    instead: "use byte-bpe",
+    matches: isText(/^(sentencepiece|char-bpe|word-level)$/),
+    instead: "use byte-bpe, wordpiece or unigram",
   },
   {
     path: "objective.name",

@@ -116,13 +116,27 @@ const model = z.strictObject({
 const tokenizer = z.strictObject({
   train: z
     .strictObject({
-      type: documented(z.enum(["byte-bpe"]), "byte-bpe", "`byte-bpe`: byte-level BPE as GPT-2's.").default("byte-bpe"),
+      type: documented(
+        z.enum(["byte-bpe", "wordpiece", "unigram"]),
+        "byte-bpe, wordpiece or unigram",
+        "`byte-bpe`: byte-level BPE as GPT-2's. `wordpiece`: BERT's. `unigram`: SentencePiece's unigram language model.",
+      ).default("byte-bpe"),
       vocab_size: whole(
-        257,
+        16,
         1_000_000,
-        "Tokens in all: 256 bytes, merges, and end-of-text, which has the last id; for a masked objective also [PAD], [CLS], [SEP] and [MASK] before it.",
+        "Tokens in all, special ones included; byte-level BPE has at least the 256 bytes. End-of-text has the last id; a masked objective has [PAD], [CLS], [SEP] and [MASK], too.",
       ),
-      min_frequency: whole(1, LARGEST_SEED, "No pair seen less often is merged.").default(2),
+      min_frequency: whole(1, LARGEST_SEED, "No pair seen less often is merged; unigram has no merges.").default(2),
+      lowercase: documented(
+        z.boolean(),
+        "true or false",
+        "Of `wordpiece`: capitals and accents are taken away, as BERT uncased does.",
+      ).default(false),
+      protect: documented(
+        z.array(z.string().min(1)),
+        'a list of words, such as ["cytotoxicity", "probiotic"]',
+        "Words of the field that become single tokens whatever their frequency.",
+      ).default([]),
     })
     .describe("Train a tokenizer on the training text, once, before the first step.")
     .optional(),
@@ -140,9 +154,9 @@ const corpusPath = path(
 const corpusPart = z.strictObject({
   path: corpusPath,
   format: documented(
-    z.enum(["auto", "txt", "jsonl"]),
-    "auto, txt or jsonl",
-    "How its files are read; `auto` goes by their names.",
+    z.enum(["auto", "txt", "jsonl", "mds"]),
+    "auto, txt, jsonl or mds",
+    "How its files are read; `auto` goes by their names. `mds`: a folder of MDS shards of raw text, which `auto` knows by its index.json.",
   ).default("auto"),
   weight: documented(z.literal(1), "1", "How often the part is seen in a pass. Only 1 for now.").default(1),
 });

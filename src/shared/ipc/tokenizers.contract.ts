@@ -181,8 +181,13 @@ export const tokenizersContract = {
       input: z.object({
         name: z.string(),
         inputs: z.array(z.string()).min(1),
-        vocabSize: z.number().int().min(257),
+        type: z.enum(["byte-bpe", "wordpiece", "unigram"]).default("byte-bpe"),
+        vocabSize: z.number().int().min(16),
         minFrequency: z.number().int().min(1),
+        /** WordPiece alone. */
+        lowercase: z.boolean().default(false),
+        /** Words that become single tokens. */
+        protectedWords: z.array(z.string()).max(10_000).default([]),
       }),
       item: z.object({ phase: z.string(), done: z.number(), total: z.number().nullable() }),
       output: tokenizerInfoSchema,

@@ -1,0 +1,53 @@
+// The documents of an MDS shard that holds raw text: the column `text`, and as the document's id the column `id` or `pmid`
+// where there is one. A shard that was tokenized already has no text to read.
+
+import { AppError } from "#shared/errors";
+import type { Document } from "../documents.ts";
+import { type CorpusFile } from "../files.ts";
+import { decodeUtf8 } from "../utf8.ts";
+import { type MdsShardEntry, mdsError } from "./index-file.ts";
+import { openShard } from "./shard.ts";
+
+export const TEXT_COLUMN = "text";
+export const TOKENS_COLUMN = "tokens";
+const idColumns = ["id", "pmid"];
+
+/** Throws MDS_INVALID, with what the shard holds instead. */
+export function checkTextColumn(entry: MdsShardEntry, where: string): void {
+  const column = entry.column_names.indexOf(TEXT_COLUMN);
+  const encoding = entry.column_encodings[column];
+  if (encoding === "str" || encoding === "bytes") {
+    return;
+  }
+  const columns = entry.column_names.map((name, index) => `${name} (${entry.column_encodings[index]})`).join(", ");
+  const isTokenized = entry.column_names.includes(TOKENS_COLUMN);
+  throw mdsError(
+    where,
+    isTokenized
+      ? `its column tokens holds tokens, not text (its columns are ${columns}); train on it directly, or use shards of raw text`
+      : `it has no column text of the encoding str; its columns are ${columns}`,
+  );
+}
+
+export async function* readShardDocuments(file: CorpusFile): AsyncGenerator<Document> {
+  if (file.shard === undefined) {
+    throw mdsError(file.path, "a shard is read through the index.json of its folder; name the folder");
+  }
+  const { folder, entry } = file.shard;
+  checkTextColumn(entry, file.path);
+  const shard = await openShard(folder, entry);
+  const idColumn = idColumns.find((name) => entry.column_names.includes(name));
+  for (let sample = 0; sample < shard.sampleCount; sample += 1) {
+    const text = decodeUtf8(shard.columnBytes(sample, TEXT_COLUMN));
+    if (text === null) {
+      throw new AppError(
+        "CORPUS_NOT_UTF8",
+        `${file.path}: the text of sample ${sample} is not UTF-8; write the shard again from the source.`,
+      );
+    }
+    const named = idColumn === undefined ? "" : shard.value(sample, idColumn);
+    const isName =
+      (typeof named === "string" && named !== "") || typeof named === "number" || typeof named === "bigint";
+    yield { id: isName ? `${named}` : `${file.name}:${sample + 1}`, text, file: file.path, line: sample + 1 };
+  }
+}
