@@ -43,7 +43,16 @@ export function JobProgress({
   const elapsed = `${formatDuration(Math.max(0, (now - job.startedAt) / 1000))} so far`;
   return (
     <div className="form-progress corpus-progress">
-      <progress {...(share === null ? {} : { value: share })} max={1} aria-label={label} />
+      <div
+        className={share === null ? "progress is-open" : "progress"}
+        role="progressbar"
+        aria-label={what}
+        aria-valuemin={0}
+        aria-valuemax={100}
+        {...(share === null ? {} : { "aria-valuenow": Math.round(100 * share) })}
+      >
+        <span {...(share === null ? {} : { style: { width: `${100 * share}%` } })} />
+      </div>
       <p role="status">{label}</p>
       <p className="form-elapsed">{pace === "" ? elapsed : `${pace}, ${elapsed}`}</p>
       <Button aria-label={`Cancel ${what}`} onClick={onCancel}>

@@ -15,17 +15,15 @@ export const groupTitles: readonly { readonly key: GroupName; readonly title: st
   { key: "source", title: "File" },
 ];
 
+/** What the counts call a document that says nothing of a group. */
+export const NOT_SAID = "(none)";
+
 /** A group of which no document says anything is no table. */
 export function isSaid(rows: readonly Amount[]): boolean {
-  return rows.some((row) => row.name !== "(none)");
+  return rows.some((row) => row.name !== NOT_SAID);
 }
 
-/** The newest year first; what is not said last. */
+/** The newest year first. */
 export function chronological(rows: readonly Amount[]): readonly Amount[] {
-  return rows.toSorted((a, b) => {
-    if (a.name === "(none)" || b.name === "(none)") {
-      return a.name === b.name ? 0 : a.name === "(none)" ? 1 : -1;
-    }
-    return Number(b.name) - Number(a.name);
-  });
+  return rows.toSorted((a, b) => Number(b.name === NOT_SAID ? -1 : b.name) - Number(a.name === NOT_SAID ? -1 : a.name));
 }

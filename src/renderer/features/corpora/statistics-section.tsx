@@ -11,7 +11,7 @@ import { useTokenizers } from "../tokenizers/store.ts";
 import { tokenizerLabel } from "../tokenizers/tokenizer-label.ts";
 import { JobProgress } from "./job-progress.tsx";
 import { cancelJob, startJob, useJob } from "./jobs.ts";
-import { type Amount, chronological, groupTitles, isSaid, type Measure } from "./statistics-rows.ts";
+import { type Amount, chronological, groupTitles, isSaid, type Measure, NOT_SAID } from "./statistics-rows.ts";
 
 /** Counted without being asked: some seconds at most. */
 const smallBytes = 32 * 1024 * 1024;
@@ -167,9 +167,13 @@ function GroupTable({
 }) {
   const [isAll, setAll] = useState(false);
   const amount = (row: Amount): number => row[measure] ?? 0;
-  const sorted = isYears ? rows : rows.toSorted((a, b) => amount(b) - amount(a));
-  const most = Math.max(1, ...rows.map(amount));
-  const shown = isAll ? sorted : sorted.slice(0, shownRows);
+  const said = rows.filter((row) => row.name !== NOT_SAID);
+  const notSaid = rows.filter((row) => row.name === NOT_SAID);
+  const ordered = isYears ? said : said.toSorted((a, b) => amount(b) - amount(a));
+  const sorted = [...ordered, ...notSaid];
+  const most = Math.max(1, ...said.map(amount));
+  // What is not said is told last, whether or not all rows are shown.
+  const shown = isAll ? sorted : [...ordered.slice(0, shownRows), ...notSaid];
   const share = (value: number): string => {
     const percent = (100 * value) / Math.max(1, total);
     if (value > 0 && percent < 0.05) {
@@ -211,11 +215,14 @@ function GroupTable({
         <tbody>
           {shown.map((row) => (
             <tr key={row.name}>
-              <td className={row.name === "(none)" ? "bar-name muted" : "bar-name"} title={row.name}>
-                {row.name === "(none)" ? "not said" : row.name}
+              <td
+                className={row.name === NOT_SAID ? "bar-name muted" : "bar-name"}
+                title={row.name === NOT_SAID ? "" : row.name}
+              >
+                {row.name === NOT_SAID ? "not said" : row.name}
               </td>
               <td className="bar-cell" aria-hidden="true">
-                <span style={{ width: `${(100 * amount(row)) / most}%` }} />
+                {row.name === NOT_SAID ? null : <span style={{ width: `${(100 * amount(row)) / most}%` }} />}
               </td>
               <td className="number">{formatCount(amount(row))}</td>
               <td className="number bar-share">
@@ -226,9 +233,9 @@ function GroupTable({
           ))}
         </tbody>
       </table>
-      {sorted.length > shownRows ? (
+      {ordered.length > shownRows ? (
         <button type="button" className="text-button bar-more" aria-expanded={isAll} onClick={() => setAll(!isAll)}>
-          {isAll ? "Fewer" : `All ${formatCount(sorted.length)}`}
+          {isAll ? "Fewer" : `All ${formatCount(ordered.length)}`}
         </button>
       ) : null}
     </section>
