@@ -426,6 +426,26 @@ void add_refusals() {
     const Floats both = output_of(together, 0, together.longest());
     CHECK((Floats(both.begin() + 64, both.end()) == output_of(alone, 1, alone.longest())));
   });
+  add_case("positions beyond a full cache attend to all of it and change nothing", [] {
+    const Floats cached = random_floats(8 * 64, 1.0, 5);
+    const auto output_of = [&](std::int32_t past) {
+      const DeviceArray<float> keys(cached);
+      const DeviceArray<float> values(cached);
+      const DeviceArray<float> input(random_floats(3 * 64, 1.0, 3));
+      const DeviceArray<float> output(64);
+      const DeviceArray<std::int32_t> pasts(std::vector<std::int32_t>{past});
+      const DeviceArray<std::byte> workspace(
+          cuda::attention_workspace_bytes({.rows = 1, .seq_len = 8, .channels = 64, .heads = 1}));
+      KernelContext context;
+      context.workspace = workspace.data();
+      context.workspace_bytes = workspace.size();
+      cuda::attention_cached(
+          context, {input.data(), keys.data(), values.data(), output.data(), pasts.data(), 1, 1, 8, 1, 64, 8});
+      CHECK((keys.to_host() == cached && values.to_host() == cached));
+      return output.to_host();
+    };
+    CHECK((output_of(8) == output_of(1 << 27)));
+  });
 }
 
 } // namespace

@@ -16,6 +16,9 @@ using namespace assay::test;
 
 namespace {
 
+// One where GELU is taken within products.
+constexpr int kCapability = 90;
+
 cuda::CudaBackend& cuda_of(Backend& backend) {
   return static_cast<cuda::CudaBackend&>(backend);
 }
@@ -218,7 +221,7 @@ void check_classifier(DataType type, bool trains, DataType weight_type, std::siz
   const std::int64_t rows = 45;
   const std::int64_t channels = is_small ? 8 : 24;
   const std::int64_t vocab = is_small ? 20001 : 211;
-  const WorkspaceRequest request{rows, 1, channels, 4 * channels, 1, vocab, true};
+  const WorkspaceRequest request{rows, 1, channels, 4 * channels, 1, vocab, true, weight_type != type};
   const auto backend = create_test_cuda_backend();
   backend->reserve_workspace(backend->workspace_bytes(request));
   const auto reference = reference_backend(request);
@@ -282,6 +285,39 @@ void check_classifier(DataType type, bool trains, DataType weight_type, std::siz
   CHECK(std::fabs(found_loss - loss) <= (type == DataType::kBf16 ? 5e-3 : 1e-5) * std::fabs(loss));
 }
 
+// The workspace planned for some rows serves every call of fewer, such as a step's last microbatch.
+void check_fewer_rows(DataType type) {
+  emulation::device().memory_bytes = std::size_t{64} << 20;
+  const std::int64_t channels = 8;
+  const std::int64_t vocab = type == DataType::kBf16 ? 4000 : 2000;
+  const std::int64_t planned = 129; // in two chunks, where 128 rows are one
+  const auto backend = create_emulated_cuda_backend();
+  backend->reserve_workspace(backend->workspace_bytes({planned, 1, channels, 4 * channels, 1, vocab, true}));
+  const Array hidden(*backend, Floats(static_cast<std::size_t>(planned * channels), 0.5F), type);
+  const Array weight(*backend, Floats(static_cast<std::size_t>(vocab * channels), 0.25F), type);
+  const Array d_hidden(*backend, Floats(static_cast<std::size_t>(planned * channels)), type);
+  const DeviceArray<std::int32_t> targets(some_numbers(static_cast<std::size_t>(planned), vocab, 4));
+  for (const std::int64_t rows : {std::int64_t{65}, std::int64_t{128}, planned}) {
+    const DeviceArray<double> loss(std::vector<double>{0.0});
+    Classifier call;
+    call.hidden = hidden.values();
+    call.weight = WeightView(weight.memory, type, nullptr);
+    call.targets = targets.data();
+    call.rows = rows;
+    call.channels = channels;
+    call.vocab_size = vocab;
+    call.d_hidden = d_hidden.values();
+    call.gradient_scale = 1.0F;
+    call.loss = loss.data();
+    backend->classifier_train(call);
+    double found = 0.0;
+    backend->copy_to_host(&found, loss.data(), sizeof(double));
+    // All logits are equal.
+    const double expected = static_cast<double>(rows) * std::log(static_cast<double>(vocab));
+    CHECK(std::fabs(found - expected) <= 1e-5 * expected);
+  }
+}
+
 void check_logits(DataType type, std::int64_t rows, DataType weight_type) {
   const auto backend = cuda_backend();
   const std::int64_t channels = 24;
@@ -333,6 +369,9 @@ void check_out_of_memory() {
   expect_error("OUT_OF_MEMORY", "Cannot allocate 1099511627776 bytes (1024.0 GiB) on cuda:0, Emulated device",
                [&] { backend->allocate(std::size_t{1} << 40); });
   expect_error("OUT_OF_MEMORY", "lower the microbatch size", [&] { backend->reserve_workspace(std::size_t{1} << 40); });
+  emulation::device().memory_bytes = std::size_t{16} << 20;
+  expect_error("OUT_OF_MEMORY", "32 MiB that matrix products need", [] { create_emulated_cuda_backend(); });
+  emulation::device().memory_bytes = std::size_t{256} << 20;
   // It goes on: the error was that call's alone, and there is no workspace that does not exist.
   CHECK_EQ(backend->reserved_workspace_bytes(), std::size_t{0});
   backend->reserve_workspace(1 << 20);
@@ -504,12 +543,46 @@ void check_kept_choices() {
   emulation::emulated_cublaslt_state() = {};
 }
 
+// Epilogues' products of a layer without bias, forward and backward, on a device of some generation.
+int gelu_epilogues(int compute_capability) {
+  emulation::device().compute_capability = compute_capability;
+  emulation::emulated_cublaslt_state() = {};
+  check_forward(DataType::kBf16, {40, 64, 24}, Activation::kGeluNew, false, true, false, DataType::kBf16);
+  check_backward(DataType::kBf16, {40, 64, 24}, Activation::kGeluNew, true, false, false);
+  const int count = emulation::emulated_cublaslt_state().epilogue_products;
+  emulation::emulated_cublaslt_state() = {};
+  return count;
+}
+
+void check_gelu_by_generation() {
+  for (const int without : {80, 86, 89, 120}) {
+    CHECK_EQ(gelu_epilogues(without), 0);
+  }
+  CHECK_EQ(gelu_epilogues(100), 2);
+  CHECK_EQ(gelu_epilogues(kCapability), 2);
+}
+
 void check_without_epilogues() {
   emulation::emulated_cublaslt_state() = {};
   check_forward(DataType::kBf16, {40, 64, 24}, Activation::kGeluNew, true, true, false, DataType::kBf16);
   CHECK(emulation::emulated_cublaslt_state().epilogue_products > 0);
   emulation::emulated_cublaslt_state() = {};
   emulation::emulated_cublaslt_state().has_epilogues = false;
+  check_forward(DataType::kBf16, {40, 64, 24}, Activation::kGeluNew, true, true, false, DataType::kBf16);
+  check_backward(DataType::kBf16, {40, 64, 24}, Activation::kGeluNew, true, false, false);
+  CHECK_EQ(emulation::emulated_cublaslt_state().epilogue_products, 0);
+  emulation::emulated_cublaslt_state() = {};
+}
+
+// What the library proposes it may still refuse to run.
+void check_refused_proposals() {
+  const Floats first_proposal = product_with({});
+  check_values("of another proposal", first_proposal, product_with({}, 2), DataType::kF32);
+  CHECK_EQ(emulation::emulated_cublaslt_state().last_algorithm, 2);
+  CHECK_EQ(emulation::emulated_cublaslt_state().products, 1); // added once
+  expect_error("CUDA_FAILED", "has no product of 40 · 67 by 67 · 40", [] { product_with({}, 3); });
+  emulation::emulated_cublaslt_state() = {};
+  emulation::emulated_cublaslt_state().runs_epilogues = false;
   check_forward(DataType::kBf16, {40, 64, 24}, Activation::kGeluNew, true, true, false, DataType::kBf16);
   check_backward(DataType::kBf16, {40, 64, 24}, Activation::kGeluNew, true, false, false);
   CHECK_EQ(emulation::emulated_cublaslt_state().epilogue_products, 0);
@@ -610,6 +683,7 @@ void check_cublaslt_places() {
 } // namespace
 
 int main() {
+  emulation::device().compute_capability = kCapability;
   add_typed_cases("linear layers on CUDA are the CPU's, with every activation, bias or sum", check_all_forwards);
   add_typed_cases("gradients of linear layers on CUDA are the CPU's, written, added to or frozen", check_all_backwards);
   for (const std::size_t bytes : {std::size_t{2} << 30, std::size_t{64} << 20}) {
@@ -617,10 +691,12 @@ int main() {
                         std::to_string(bytes >> 20) + " MiB",
                     [=](DataType type) {
                       check_classifier(type, true, type, bytes);
+                      check_classifier(type, true, DataType::kInt8, bytes);
                       check_classifier(type, false, type, bytes);
                       check_classifier(type, false, DataType::kInt8, bytes);
                     });
   }
+  add_typed_cases("the workspace planned for the output layer serves every smaller number of rows", check_fewer_rows);
   add_typed_cases("logits on CUDA are the CPU's for few rows and many, of weights of each type", [](DataType type) {
     set_device_memory(std::size_t{2} << 30);
     for (const std::int64_t rows : {1, 16, 37}) {
@@ -636,7 +712,10 @@ int main() {
   add_case("a pass that cannot be recorded is run each time, and its own errors come out", check_unrecordable);
 #if defined(ASSAY_CUDA_EMULATION)
   add_case("measured choices of algorithms are kept, so that later runs give the same bits", check_kept_choices);
+  add_case("GELU is taken within products on the generations where that is faster", check_gelu_by_generation);
   add_case("without the library's epilogues kernels do the rest", check_without_epilogues);
+  add_case("an algorithm that is proposed and then refused gives way to the next, or to a product and kernels",
+           check_refused_proposals);
   add_case("a product that fails is an error, and the next one works", check_failing_library);
   add_case("the probe says in one sentence what is missing", check_probe);
   add_case("a backend's library that is missing, broken or another version's is refused", check_loading);

@@ -24,6 +24,7 @@ static_assert(sizeof(cublasStatus_t) == sizeof(int) && sizeof(cudaDataType_t) ==
 #define ASSAY_SAME(ours, theirs) static_assert(static_cast<long>(ours) == static_cast<long>(theirs))
 ASSAY_SAME(kSuccess, CUBLAS_STATUS_SUCCESS);
 ASSAY_SAME(kInvalidValue, CUBLAS_STATUS_INVALID_VALUE);
+ASSAY_SAME(kArchitectureMismatch, CUBLAS_STATUS_ARCH_MISMATCH);
 ASSAY_SAME(kNotSupported, CUBLAS_STATUS_NOT_SUPPORTED);
 ASSAY_SAME(kComputeF32, CUBLAS_COMPUTE_32F);
 ASSAY_SAME(kRealF32, CUDA_R_32F);

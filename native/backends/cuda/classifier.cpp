@@ -34,13 +34,16 @@ constexpr std::int64_t kFewestChunkRows = 16;
 
 } // namespace
 
-// Long chunks, because the weight's gradient is read and written once in each; all the chunks of a call are of nearly
-// one length.
-std::int64_t CudaBackend::classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size, DataType type) const {
+// Long chunks, because the weight's gradient is read and written once in each.
+std::int64_t CudaBackend::classifier_most_chunk_rows(std::int64_t vocab_size, DataType type) const {
   const std::size_t most_bytes = std::clamp(device_bytes_ / 64, std::size_t{1} << 20, std::size_t{512} << 20);
   const auto row_bytes = static_cast<std::size_t>(padded_vocabulary(vocab_size)) * size_of(type);
-  const std::int64_t most_rows =
-      std::max(static_cast<std::int64_t>(most_bytes / std::max<std::size_t>(row_bytes, 1)), kFewestChunkRows);
+  return std::max(static_cast<std::int64_t>(most_bytes / std::max<std::size_t>(row_bytes, 1)), kFewestChunkRows);
+}
+
+// All the chunks of a call are of nearly one length.
+std::int64_t CudaBackend::classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size, DataType type) const {
+  const std::int64_t most_rows = classifier_most_chunk_rows(vocab_size, type);
   if (rows <= most_rows) {
     return rows;
   }
@@ -52,11 +55,16 @@ std::int64_t CudaBackend::classifier_chunk_rows(std::int64_t rows, std::int64_t 
 std::size_t CudaBackend::classifier_workspace(const WorkspaceRequest& request) const {
   std::size_t bytes = 0;
   for (const DataType type : {DataType::kF32, DataType::kBf16}) {
-    const std::int64_t rows = classifier_chunk_rows(request.rows, request.vocab_size, type);
+    // Of fewer rows than the request's a chunk may be longer than of all, as where they fit into one.
+    const std::int64_t rows = std::min(request.rows, classifier_most_chunk_rows(request.vocab_size, type));
     const auto logits_bytes = static_cast<std::size_t>(rows * padded_vocabulary(request.vocab_size)) * size_of(type);
+    // Training's products want the whole of a narrow weight wider; evaluation reads it as it is.
+    const auto weight_bytes = request.training && request.narrow_weights
+                                  ? static_cast<std::size_t>(request.vocab_size * request.channels) * size_of(type)
+                                  : 0;
     bytes = std::max(
         bytes,
-        logits_bytes + 256 +
+        weight_bytes + logits_bytes + 512 +
             std::max(cross_entropy_workspace(rows),
                      request.training ? column_sums_workspace(rows, request.vocab_size, context_.multiprocessors) : 0));
   }

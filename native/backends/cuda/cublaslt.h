@@ -31,7 +31,7 @@ struct HeuristicResult {
   int reserved[4];
 };
 
-enum Status : int { kSuccess = 0, kInvalidValue = 7, kNotSupported = 15 };
+enum Status : int { kSuccess = 0, kInvalidValue = 7, kArchitectureMismatch = 8, kNotSupported = 15 };
 enum ComputeType : int { kComputeF32 = 68 }; // sums and fp32 operands in fp32, without TF32
 enum ValueType : int { kRealF32 = 0, kRealBf16 = 14 };
 enum Operation : std::int32_t { kPlain = 0, kTransposed = 1 };

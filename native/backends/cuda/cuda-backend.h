@@ -94,6 +94,7 @@ private:
   // The weight in the wanted type, converted into scratch if it is of another.
   const void* weight_as(DataType type, const WeightView& weight, std::int64_t rows, std::int64_t columns,
                         bool scales_by_row, Scratch& scratch);
+  std::int64_t classifier_most_chunk_rows(std::int64_t vocab_size, DataType type) const;
   std::int64_t classifier_chunk_rows(std::int64_t rows, std::int64_t vocab_size, DataType type) const;
   std::size_t classifier_workspace(const WorkspaceRequest& request) const;
   // Loss and, with d_hidden, gradients of one call; the same code evaluates.

@@ -43,6 +43,11 @@ void check_status(int status, const std::string& what) {
   }
 }
 
+// Nothing was done, and another algorithm may do.
+bool is_refusal(int status) {
+  return status == kInvalidValue || status == kArchitectureMismatch || status == kNotSupported;
+}
+
 int value_type_of(DataType type) {
   return type == DataType::kBf16 ? kRealBf16 : kRealF32;
 }
@@ -123,8 +128,9 @@ struct MatrixProducts::Plan {
   MatrixLayout* first = nullptr;
   MatrixLayout* second = nullptr;
   MatrixLayout* result = nullptr;
-  bool is_possible = false;
-  ProductChoice choice{};
+  // The best first; empty where the library has nothing. The others are for when it refuses to run one that it
+  // proposed.
+  std::vector<ProductChoice> choices;
 
   Plan(const CublasLt& cublaslt, const Product& p) : library(cublaslt) {
     check_status(library.description_create(&description, kComputeF32, kRealF32), "Describing a product");
@@ -196,7 +202,13 @@ struct MatrixProducts::Plans {
 MatrixProducts::MatrixProducts(const CublasLt& library, const MatrixProductOptions& options)
     : library_(library), options_(options), choices_(options.measures ? options.choices_path : std::string()),
       plans_(std::make_unique<Plans>()) {
-  check_cuda(cudaMalloc(&workspace_, kWorkspaceBytes), "Reserving 32 MiB of GPU memory for products");
+  if (const cudaError_t status = cudaMalloc(&workspace_, kWorkspaceBytes); status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw Error("OUT_OF_MEMORY", "There is no room on " + options_.device_name +
+                                     " for the 32 MiB that matrix products need; close what else uses the GPU.");
+  } else {
+    check_cuda(status, "Reserving 32 MiB of GPU memory for products");
+  }
   if (const int status = library_.create(&context_); status != kSuccess) {
     cudaFree(workspace_);
     check_status(status, "Starting cuBLASLt " + library_.version + " (" + library_.path + ")");
@@ -213,15 +225,18 @@ bool MatrixProducts::multiply(cudaStream_t stream, const Product& product) {
   if (product.m == 0 || product.n == 0) {
     return true;
   }
-  const Plan& plan = plan_of(stream, product);
-  if (!plan.is_possible) {
-    return false;
-  }
+  Plan& plan = plan_of(stream, product);
   plan.set_pointers(product);
-  check_status(run(stream, product, plan, plan.choice, product.d.data),
-               "A product of " + std::to_string(product.m) + " · " + std::to_string(product.k) + " by " +
-                   std::to_string(product.k) + " · " + std::to_string(product.n));
-  return true;
+  while (!plan.choices.empty()) {
+    const int status = run(stream, product, plan, plan.choices.front(), product.d.data);
+    if (!is_refusal(status)) {
+      check_status(status, "A product of " + std::to_string(product.m) + " · " + std::to_string(product.k) + " by " +
+                               std::to_string(product.k) + " · " + std::to_string(product.n));
+      return true;
+    }
+    plan.choices.erase(plan.choices.begin());
+  }
+  return false;
 }
 
 void MatrixProducts::multiply_plain(cudaStream_t stream, const Product& product) {
@@ -252,18 +267,16 @@ MatrixProducts::Plan& MatrixProducts::plan_of(cudaStream_t stream, const Product
   };
   const auto kept = choices_.find(key);
   if (kept && is_usable(*kept)) {
-    plan->choice = *kept;
-    plan->is_possible = true;
+    plan->choices = {*kept};
   } else {
-    plan->choice = choose(stream, product, *plan, key);
-    plan->is_possible = plan->choice.workspace_bytes <= kWorkspaceBytes;
+    plan->choices = choose(stream, product, *plan, key);
   }
   return *plans_->by_shape.emplace(shape, std::move(plan)).first->second;
 }
 
-// More bytes of workspace than there are stand for: impossible.
-ProductChoice MatrixProducts::choose(cudaStream_t stream, const Product& product, const Plan& plan,
-                                     const std::string& key) {
+// What the library proposes, the best first, or the one that was measured to be.
+std::vector<ProductChoice> MatrixProducts::choose(cudaStream_t stream, const Product& product, const Plan& plan,
+                                                  const std::string& key) {
   Preference* preference = nullptr;
   check_status(library_.preference_create(&preference), "Choosing an algorithm");
   const auto set = [&](PreferenceAttribute attribute, auto value) {
@@ -293,16 +306,13 @@ ProductChoice MatrixProducts::choose(cudaStream_t stream, const Product& product
   }
   std::vector<ProductChoice> possible;
   for (int i = 0; status == kSuccess && i < count; ++i) {
-    if (proposals[i].status == kSuccess) {
+    if (proposals[i].status == kSuccess && proposals[i].workspace_bytes <= kWorkspaceBytes) {
       possible.push_back({proposals[i].algorithm, proposals[i].workspace_bytes});
     }
   }
-  if (possible.empty()) {
-    return {{}, SIZE_MAX};
-  }
   const bool may_measure = options_.measures && (choices_.keeps() || !options_.deterministic);
-  if (!may_measure || (possible.size() == 1 && !choices_.keeps())) {
-    return possible.front();
+  if (possible.empty() || !may_measure || (possible.size() == 1 && !choices_.keeps())) {
+    return possible;
   }
 
   // What is added to must not be added to twice; what is only written is written once more at the end.
@@ -318,6 +328,7 @@ ProductChoice MatrixProducts::choose(cudaStream_t stream, const Product& product
     }
   }
   ProductChoice best = possible.front();
+  bool is_possible = true;
   try {
     if (possible.size() > 1) {
       float best_time = measure(stream, product, plan, best, target);
@@ -328,20 +339,26 @@ ProductChoice MatrixProducts::choose(cudaStream_t stream, const Product& product
           best = possible[i];
         }
       }
-      if (best_time == INFINITY) {
-        best.workspace_bytes = SIZE_MAX;
-      }
+      is_possible = best_time < INFINITY;
     }
   } catch (...) {
     cudaFree(scratch);
     throw;
   }
   cudaFree(scratch);
-  if (choices_.keeps() && best.workspace_bytes <= kWorkspaceBytes) {
-    const auto kept = choices_.keep(key, best);
-    return kept ? *kept : options_.deterministic ? possible.front() : best;
+  if (!is_possible) {
+    return {};
   }
-  return best;
+  if (choices_.keeps()) {
+    const auto kept = choices_.keep(key, best);
+    if (kept) {
+      return {*kept};
+    }
+    if (options_.deterministic) {
+      return possible;
+    }
+  }
+  return {best};
 }
 
 float MatrixProducts::measure(cudaStream_t stream, const Product& product, const Plan& plan,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "backends/cuda/cublaslt.h"
 #include "backends/cuda/product-choices.h"
@@ -58,7 +59,8 @@ private:
   struct Plans; // by their shapes
 
   Plan& plan_of(cudaStream_t stream, const Product& product);
-  ProductChoice choose(cudaStream_t stream, const Product& product, const Plan& plan, const std::string& key);
+  std::vector<ProductChoice> choose(cudaStream_t stream, const Product& product, const Plan& plan,
+                                    const std::string& key);
   // Milliseconds of one run.
   float measure(cudaStream_t stream, const Product& product, const Plan& plan, const ProductChoice& choice,
                 void* target);

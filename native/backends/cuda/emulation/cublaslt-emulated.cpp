@@ -306,7 +306,8 @@ int matmul(Context*, MatmulDescription* d, const void* alpha, const void* a, Mat
     return status;
   }
   const std::uint64_t* words = algorithm->data;
-  if (state.only_algorithm >= 0 && words[1] != static_cast<std::uint64_t>(state.only_algorithm)) {
+  if ((state.only_algorithm >= 0 && words[1] != static_cast<std::uint64_t>(state.only_algorithm)) ||
+      (!state.runs_epilogues && d->epilogue != kEpilogueNone)) {
     return kNotSupported;
   }
   if (words[0] != kMagic || words[2] > workspace_bytes || !is_aligned(a, words[3]) || !is_aligned(b, words[4]) ||

@@ -12,9 +12,10 @@ namespace assay::emulation {
 
 // What tests may change and read.
 struct EmulatedCublasLt {
-  bool has_epilogues = true; // false: no epilogue is supported, as on an old device
-  int only_algorithm = -1;   // the others of the three fail when they are run, so that measuring finds this
-  bool is_failing = false;   // every product fails
+  bool has_epilogues = true;  // false: no epilogue is supported, as on an old device
+  bool runs_epilogues = true; // false: algorithms are proposed for them, and refused when they are run
+  int only_algorithm = -1;    // the others of the three fail when they are run, so that measuring finds this
+  bool is_failing = false;    // every product fails
   int heuristic_calls = 0;
   int products = 0;
   int epilogue_products = 0;
