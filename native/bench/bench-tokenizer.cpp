@@ -32,8 +32,8 @@ void run(const char* text_path, std::uint32_t vocab_size, unsigned threads, cons
         {.vocab_size = vocab_size, .min_frequency = 2, .special_tokens = {"<|endoftext|>"}, .on_progress = {}});
     const double learning = seconds_since(start);
     std::printf("train: %.1f MB, %llu distinct words, %u tokens; counting %.3f s, learning %.3f s, together %.3f s\n",
-                megabytes, static_cast<unsigned long long>(trainer.words().distinct_words()), result.tokenizer.vocab_size(),
-                counting, learning, counting + learning);
+                megabytes, static_cast<unsigned long long>(trainer.words().distinct_words()),
+                result.tokenizer.vocab_size(), counting, learning, counting + learning);
     tokenizer = std::make_shared<const assay::Tokenizer>(std::move(result.tokenizer));
   }
   if (tokenizer_path != nullptr) {

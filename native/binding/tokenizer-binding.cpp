@@ -1,10 +1,10 @@
 #include "binding/tokenizer-binding.h"
 
 #include "binding/arguments.h"
-#include "binding/tokenizer-trainer-binding.h"
 #include "binding/failure.h"
 #include "binding/tokenizer-encoding.h"
 #include "binding/tokenizer-texts.h"
+#include "binding/tokenizer-trainer-binding.h"
 #include "binding/tokenizer-work.h"
 
 #include "engine/base/error.h"
@@ -129,8 +129,7 @@ const Tokenizer& TokenizerObject::byte_level(const char* where) const {
   const auto* tokenizer = std::get_if<std::shared_ptr<const Tokenizer>>(&tokenizer_->parts().model);
   if (tokenizer == nullptr) {
     throw assay::Error("NOT_SUPPORTED",
-                       std::string(where) +
-                           " needs byte-level BPE, and this tokenizer is of another kind.");
+                       std::string(where) + " needs byte-level BPE, and this tokenizer is of another kind.");
   }
   return **tokenizer;
 }
@@ -348,8 +347,9 @@ Napi::Value TokenizerObject::save_vocab_and_merges(const Napi::CallbackInfo& inf
     const std::string directory = string_argument(info, 0, "saveVocabAndMerges", "directory");
     byte_level("saveVocabAndMerges");
     if (tokenizer_->byte_level() == nullptr) {
-      throw assay::Error("NOT_SUPPORTED", "vocab.json and merges.txt cannot express this tokenizer: it does not cut text as "
-                                          "GPT-2 does; write tokenizer.json instead.");
+      throw assay::Error("NOT_SUPPORTED",
+                         "vocab.json and merges.txt cannot express this tokenizer: it does not cut text as "
+                         "GPT-2 does; write tokenizer.json instead.");
     }
     return queue_work(
         info,

@@ -55,6 +55,13 @@ public:
   }
 };
 
+// The order in which the emulation runs threads from now on; a real device has its own.
+inline void set_thread_order([[maybe_unused]] std::uint64_t seed) {
+#if defined(ASSAY_CUDA_EMULATION)
+  emulation::set_order(seed);
+#endif
+}
+
 // Runs `body`, which returns a vector, with the threads of a block in several orders and expects the same bits: where a
 // barrier is missing, some order shows it. A real device has orders enough of its own.
 template <class Body> void check_same_in_all_orders(const Body& body) {

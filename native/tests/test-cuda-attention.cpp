@@ -4,7 +4,6 @@
 #include "test-support-backends.h"
 
 #include "backends/cuda/attention.h"
-#include "backends/cuda/emulation/block.h"
 #include "engine/base/error.h"
 
 #include <algorithm>
@@ -214,7 +213,7 @@ void check_training(const Shape& shape, DataType type) {
   const Result expected = on_cpu(shape, qkv, d_output, type);
   std::optional<Result> first;
   for (const std::uint64_t order : kOrders) {
-    emulation::set_order(order);
+    set_thread_order(order);
     const Result found = on_device(shape, qkv, d_output, expected, type);
     if (first.has_value()) {
       CHECK(found.output == first->output);
@@ -227,7 +226,7 @@ void check_training(const Shape& shape, DataType type) {
     check_close("d_qkv", doubled(expected.d_qkv_values), found.d_qkv_values, tolerance_of(type));
     first = found;
   }
-  emulation::set_order(0);
+  set_thread_order(0);
 }
 
 struct CachedShape {
@@ -291,7 +290,7 @@ void check_cached(const CachedShape& shape, DataType type) {
 
   std::optional<std::vector<std::byte>> first;
   for (const std::uint64_t order : kOrders) {
-    emulation::set_order(order);
+    set_thread_order(order);
     const DeviceValues device_qkv(type, qkv);
     const DeviceValues device_keys(type, keys_before);
     const DeviceValues device_values(type, values_before);
@@ -315,7 +314,7 @@ void check_cached(const CachedShape& shape, DataType type) {
     check_same("the keys' cache", keys, device_keys.floats());
     check_same("the values' cache", values, device_values.floats());
   }
-  emulation::set_order(0);
+  set_thread_order(0);
 }
 
 std::string code_of(const std::function<void()>& body) {
@@ -426,6 +425,26 @@ void add_refusals() {
     CHECK_EQ(together.capacity(), alone.capacity());
     const Floats both = output_of(together, 0, together.longest());
     CHECK((Floats(both.begin() + 64, both.end()) == output_of(alone, 1, alone.longest())));
+  });
+  add_case("positions beyond a full cache attend to all of it and change nothing", [] {
+    const Floats cached = random_floats(8 * 64, 1.0, 5);
+    const auto output_of = [&](std::int32_t past) {
+      const DeviceArray<float> keys(cached);
+      const DeviceArray<float> values(cached);
+      const DeviceArray<float> input(random_floats(3 * 64, 1.0, 3));
+      const DeviceArray<float> output(64);
+      const DeviceArray<std::int32_t> pasts(std::vector<std::int32_t>{past});
+      const DeviceArray<std::byte> workspace(
+          cuda::attention_workspace_bytes({.rows = 1, .seq_len = 8, .channels = 64, .heads = 1}));
+      KernelContext context;
+      context.workspace = workspace.data();
+      context.workspace_bytes = workspace.size();
+      cuda::attention_cached(
+          context, {input.data(), keys.data(), values.data(), output.data(), pasts.data(), 1, 1, 8, 1, 64, 8});
+      CHECK((keys.to_host() == cached && values.to_host() == cached));
+      return output.to_host();
+    };
+    CHECK((output_of(8) == output_of(1 << 27)));
   });
 }
 

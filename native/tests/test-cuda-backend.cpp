@@ -1,11 +1,10 @@
 // The CUDA backend's host side on the emulated device: products of every kind against the CPU backend, memory that runs
 // out, recorded passes, choices of algorithms that are kept, and a library that is missing or broken.
 #include "temporary-folder.h"
+#include "test-support-cuda-backend.h"
 #include "test-support-cuda.h"
 
 #include "backends/cuda/cuda-backend.h"
-#include "backends/cuda/emulation/cublaslt-emulated.h"
-#include "backends/cuda/emulation/device.h"
 #include "backends/cuda/loader/cublaslt-places.h"
 #include "backends/cuda/loader/cuda-loader.h"
 
@@ -17,15 +16,16 @@ using namespace assay::test;
 
 namespace {
 
-// One where GELU is taken within products.
-constexpr int kCapability = 90;
+#if defined(ASSAY_CUDA_EMULATION)
+constexpr int kCapability = 90; // GELU is taken within products
+#endif
 
 cuda::CudaBackend& cuda_of(Backend& backend) {
   return static_cast<cuda::CudaBackend&>(backend);
 }
 
 std::unique_ptr<Backend> cuda_backend(const CudaOptions& options = {}) {
-  auto backend = create_emulated_cuda_backend(options);
+  auto backend = create_test_cuda_backend(options);
   backend->reserve_workspace(4 << 20);
   return backend;
 }
@@ -217,13 +217,13 @@ void check_all_backwards(DataType type) {
 // --- classifier ---
 
 void check_classifier(DataType type, bool trains, DataType weight_type, std::size_t device_bytes) {
-  emulation::device().memory_bytes = device_bytes;
+  set_device_memory(device_bytes);
   const bool is_small = device_bytes < std::size_t{1} << 30; // rows go in chunks
   const std::int64_t rows = 45;
   const std::int64_t channels = is_small ? 8 : 24;
   const std::int64_t vocab = is_small ? 20001 : 211;
   const WorkspaceRequest request{rows, 1, channels, 4 * channels, 1, vocab, true, weight_type != type};
-  const auto backend = create_emulated_cuda_backend();
+  const auto backend = create_test_cuda_backend();
   backend->reserve_workspace(backend->workspace_bytes(request));
   const auto reference = reference_backend(request);
   const TestWeight weight(weight_type, vocab, channels, true);
@@ -288,11 +288,11 @@ void check_classifier(DataType type, bool trains, DataType weight_type, std::siz
 
 // The workspace planned for some rows serves every call of fewer, such as a step's last microbatch.
 void check_fewer_rows(DataType type) {
-  emulation::device().memory_bytes = std::size_t{64} << 20;
+  set_device_memory(std::size_t{64} << 20);
   const std::int64_t channels = 8;
   const std::int64_t vocab = type == DataType::kBf16 ? 4000 : 2000;
   const std::int64_t planned = 129; // in two chunks, where 128 rows are one
-  const auto backend = create_emulated_cuda_backend();
+  const auto backend = create_test_cuda_backend();
   backend->reserve_workspace(backend->workspace_bytes({planned, 1, channels, 4 * channels, 1, vocab, true}));
   const Array hidden(*backend, Floats(static_cast<std::size_t>(planned * channels), 0.5F), type);
   const Array weight(*backend, Floats(static_cast<std::size_t>(vocab * channels), 0.25F), type);
@@ -363,6 +363,7 @@ void check_copies() {
   backend->release(memory);
 }
 
+#if defined(ASSAY_CUDA_EMULATION)
 void check_out_of_memory() {
   emulation::device().memory_bytes = std::size_t{256} << 20;
   const auto backend = cuda_backend();
@@ -379,6 +380,7 @@ void check_out_of_memory() {
   backend->add(values.values(), values.values(), 2);
   CHECK(values.floats() == (Floats{2.0F, 4.0F}));
 }
+#endif
 
 // --- recorded passes ---
 
@@ -454,6 +456,7 @@ void check_unrecordable() {
   CHECK(target.floats() == Floats{before[0] + 4.0F});
 }
 
+#if defined(ASSAY_CUDA_EMULATION)
 // --- choices of algorithms ---
 
 Floats product_of(Backend& backend) {
@@ -676,11 +679,14 @@ void check_cublaslt_places() {
   expect_error("CUDA_NOT_AVAILABLE", "is no cuBLASLt that Assay can use",
                [] { cuda::load_cublaslt(ASSAY_EMULATED_LIBRARY, ""); });
 }
+#endif
 
 } // namespace
 
 int main() {
+#if defined(ASSAY_CUDA_EMULATION)
   emulation::device().compute_capability = kCapability;
+#endif
   add_typed_cases("linear layers on CUDA are the CPU's, with every activation, bias or sum", check_all_forwards);
   add_typed_cases("gradients of linear layers on CUDA are the CPU's, written, added to or frozen", check_all_backwards);
   for (const std::size_t bytes : {std::size_t{2} << 30, std::size_t{64} << 20}) {
@@ -695,16 +701,19 @@ int main() {
   }
   add_typed_cases("the workspace planned for the output layer serves every smaller number of rows", check_fewer_rows);
   add_typed_cases("logits on CUDA are the CPU's for few rows and many, of weights of each type", [](DataType type) {
-    emulation::device().memory_bytes = std::size_t{2} << 30;
+    set_device_memory(std::size_t{2} << 30);
     for (const std::int64_t rows : {1, 16, 37}) {
       check_logits(type, rows, type);
       check_logits(type, rows, DataType::kInt8);
     }
   });
   add_case("copies of any length and place arrive whole, and the source may be reused at once", check_copies);
+#if defined(ASSAY_CUDA_EMULATION)
   add_case("memory that runs out is an error with the numbers, and the backend lives on", check_out_of_memory);
+#endif
   add_case("a repeated pass is run, recorded, then played, until memory is released", check_repeat);
   add_case("a pass that cannot be recorded is run each time, and its own errors come out", check_unrecordable);
+#if defined(ASSAY_CUDA_EMULATION)
   add_case("measured choices of algorithms are kept, so that later runs give the same bits", check_kept_choices);
   add_case("GELU is taken within products on the generations where that is faster", check_gelu_by_generation);
   add_case("without the library's epilogues kernels do the rest", check_without_epilogues);
@@ -714,5 +723,6 @@ int main() {
   add_case("the probe says in one sentence what is missing", check_probe);
   add_case("a backend's library that is missing, broken or another version's is refused", check_loading);
   add_case("cuBLASLt is looked for where it is named, beside the app and in Python's packages", check_cublaslt_places);
+#endif
   return run_cases();
 }

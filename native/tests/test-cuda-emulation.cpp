@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/cuda/emulation/device.h"
 #include "backends/cuda/ptx.h"
 #include "tests/check.h"
 #include "tests/cuda-memory.h"
@@ -182,6 +183,27 @@ __global__ void read_unwritten(float* output) {
   fixed[5] = 1.0F;
   dynamic[255] = 1.0F;
 }
+
+template <int kStaticFloats> __global__ void write_both() {
+  __shared__ float fixed[kStaticFloats];
+  for (int i = 0; i < kStaticFloats; ++i) {
+    fixed[i] = 1.0F;
+  }
+  dynamic_shared<float>()[0] = fixed[kStaticFloats - 1];
+}
+
+const bool both_shared = add_case("static and dynamic shared memory together are asked for, and bounded", [] {
+  launch(KernelContext(), write_both<256>, 1, 1, kSharedBytesWithoutAsking);
+  launch(KernelContext(), write_both<256>, 1, 1, kSharedBytesWithoutAsking - 1024);
+  expect_error([] { launch(KernelContext(), write_both<257>, 1, 1, kSharedBytesWithoutAsking - 1024); },
+               {"none were asked for", "has 1028 of static", "may be 49152"});
+  const int generation = emulation::device().compute_capability;
+  emulation::device().compute_capability = 86;
+  launch(KernelContext(), write_both<256>, 1, 1, kLargestSharedBytes - 1024);
+  expect_error([] { launch(KernelContext(), write_both<257>, 1, 1, kLargestSharedBytes - 1024); },
+               {"100352 were asked for", "has 1028 of static", "may be 101376"});
+  emulation::device().compute_capability = generation;
+});
 
 const bool poison = add_case("shared memory holds NaNs when a block begins, whatever the block before left", [] {
   DeviceArray<float> output(8);

@@ -1,11 +1,10 @@
 // Whole models on the CUDA backend (on the emulated device) beside the same on the CPU: some steps of training, an
 // evaluation, text, and two runs bit for bit.
 #include "test-support-backends.h"
+#include "test-support-cuda-backend.h"
 #include "test-support-families.h"
 
 #include "backends/cuda/cuda-backend.h"
-#include "backends/cuda/emulation/cublaslt-emulated.h"
-#include "backends/cuda/emulation/device.h"
 #include "engine/infer/generation.h"
 
 #include <algorithm>
@@ -59,7 +58,7 @@ void check_near(const std::string& what, double expected, double found, double t
 
 void compare(const Kind& kind, Precision precision, double tolerance) {
   const Trained expected = train(*cpu(), kind, precision, 0.1F);
-  const Trained found = train(*create_emulated_cuda_backend(), kind, precision, 0.1F);
+  const Trained found = train(*create_test_cuda_backend(), kind, precision, 0.1F);
   for (int step = 0; step < kSteps; ++step) {
     check_near("loss of step " + std::to_string(step + 1), expected.losses[static_cast<std::size_t>(step)],
                found.losses[static_cast<std::size_t>(step)], tolerance);
@@ -72,8 +71,8 @@ void compare(const Kind& kind, Precision precision, double tolerance) {
 }
 
 void compare_runs(const Kind& kind, Precision precision) {
-  const Trained first = train(*create_emulated_cuda_backend(), kind, precision, 0.1F);
-  const Trained second = train(*create_emulated_cuda_backend(), kind, precision, 0.1F);
+  const Trained first = train(*create_test_cuda_backend(), kind, precision, 0.1F);
+  const Trained second = train(*create_test_cuda_backend(), kind, precision, 0.1F);
   CHECK(first.losses == second.losses);
   CHECK(first.norms == second.norms);
   CHECK(first.parameters == second.parameters);
@@ -103,7 +102,7 @@ std::vector<double> adapter_losses(Backend& backend, DataType weights, Precision
 
 void compare_adapters(DataType weights, Precision precision, double tolerance) {
   const std::vector<double> expected = adapter_losses(*cpu(), weights, precision);
-  const std::vector<double> found = adapter_losses(*create_emulated_cuda_backend(), weights, precision);
+  const std::vector<double> found = adapter_losses(*create_test_cuda_backend(), weights, precision);
   for (std::size_t step = 0; step < expected.size(); ++step) {
     check_near("loss of step " + std::to_string(step + 1), expected[step], found[step], tolerance);
   }
@@ -135,7 +134,7 @@ std::vector<GenerationResult> greedy_texts(Backend& backend, DataType weights) {
 
 void compare_texts(DataType weights) {
   const auto cpu_backend = cpu();
-  const auto cuda_backend = create_emulated_cuda_backend();
+  const auto cuda_backend = create_test_cuda_backend();
   const auto expected = greedy_texts(*cpu_backend, weights);
   const auto found = greedy_texts(*cuda_backend, weights);
   CHECK_EQ(expected.size(), found.size());
@@ -152,8 +151,10 @@ void compare_texts(DataType weights) {
 int main() {
   // Operations have tests of their own in which the host cannot touch device memory; here it would cost most of the
   // time.
+#if defined(ASSAY_CUDA_EMULATION)
   emulation::device().protects_memory = false;
   emulation::device().compute_capability = 90; // where GELU is taken within products
+#endif
   for (const Kind& kind : kKinds) {
     const std::string title = kind.title;
     add_case(title + " trains and evaluates on CUDA in fp32 as on the CPU",

@@ -5,6 +5,7 @@ import { controlCommands } from "./commands/control.ts";
 import { convertCommand } from "./commands/convert.ts";
 import { corpusCleanCommand, corpusScanCommand } from "./commands/corpus-clean.ts";
 import { corpusImportCommand } from "./commands/corpus-import.ts";
+import { corpusShardCommand } from "./commands/corpus-shard.ts";
 import { corpusSplitCommand, corpusStatsCommand, corpusTraceCommand } from "./commands/corpus-stats.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/evaluate.ts";
@@ -38,6 +39,7 @@ export const commands: readonly CommandSpec[] = [
   corpusStatsCommand,
   corpusSplitCommand,
   corpusTraceCommand,
+  corpusShardCommand,
   tokenizerTrainCommand,
   tokenizerInspectCommand,
   tokenizerConvertCommand,

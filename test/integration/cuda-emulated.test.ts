@@ -10,7 +10,7 @@ import { temporaryFolder } from "../support/workspace.ts";
 const emulation = path.resolve(import.meta.dirname, "../../build/native/backends/cuda/emulation");
 const library = path.join(emulation, "libassay-cuda-emulated.so");
 /** What a machine with a GPU has by itself. */
-const gpu = {
+const gpu: Record<string, string> = {
   LD_LIBRARY_PATH: path.join(emulation, "driver"),
   ASSAY_CUDA_BACKEND: library,
   ASSAY_CUBLASLT: library,
@@ -45,6 +45,7 @@ describe("a run on the emulated GPU", () => {
     requireAddon();
     expect(existsSync(library), `${library} is built with the tests`).toBe(true);
     workspace = await temporaryFolder("assay-cuda-");
+    gpu["ASSAY_CACHE"] = path.join(workspace.path, "cache");
   });
   afterAll(() => workspace[Symbol.asyncDispose]());
 

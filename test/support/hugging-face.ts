@@ -25,9 +25,43 @@ export function isKnownToUnicode8(text: string): boolean {
 }
 
 const isPlain = (character: string) => "🇩🇪\u{e0041}\u{10ffff}\ufeff".includes(character);
-const newerThan8 =
-  /[\u061d\u07fd\u0890\u0891\u0898-\u089f\u08ca-\u08d3\u08e2\u09fd\u09fe\u0a76\u0afa-\u0aff\u0b55\u0c04\u0c3c\u0c77\u0c84\u0d00\u0d3b\u0d3c\u0d81\u0eba\u166d\u1734\u180f\u1885\u1886\u1abf-\u1ace\u1b7d\u1b7e\u1df6-\u1dfb\u2e43-\u2e5d]/u;
-const isNewer = (character: string) => newerThan8.test(character);
+const newerThan8: readonly (readonly [number, number])[] = [
+  [0x61d, 0x61d],
+  [0x7fd, 0x7fd],
+  [0x890, 0x890],
+  [0x891, 0x891],
+  [0x898, 0x89f],
+  [0x8ca, 0x8d3],
+  [0x8e2, 0x8e2],
+  [0x9fd, 0x9fd],
+  [0x9fe, 0x9fe],
+  [0xa76, 0xa76],
+  [0xafa, 0xaff],
+  [0xb55, 0xb55],
+  [0xc04, 0xc04],
+  [0xc3c, 0xc3c],
+  [0xc77, 0xc77],
+  [0xc84, 0xc84],
+  [0xd00, 0xd00],
+  [0xd3b, 0xd3b],
+  [0xd3c, 0xd3c],
+  [0xd81, 0xd81],
+  [0xeba, 0xeba],
+  [0x166d, 0x166d],
+  [0x1734, 0x1734],
+  [0x180f, 0x180f],
+  [0x1885, 0x1885],
+  [0x1886, 0x1886],
+  [0x1abf, 0x1ace],
+  [0x1b7d, 0x1b7d],
+  [0x1b7e, 0x1b7e],
+  [0x1df6, 0x1dfb],
+  [0x2e43, 0x2e5d],
+];
+const isNewer = (character: string) => {
+  const code = character.codePointAt(0) ?? 0;
+  return newerThan8.some(([first, last]) => code >= first && code <= last);
+};
 
 /** For each byte of the UTF-8 text the character it is in, and for ends the character that follows. */
 function characterOffsets(text: string, encoding: NativeEncoding): readonly (readonly [number, number])[] {

@@ -117,9 +117,6 @@ template <class T> struct BackwardArguments {
   DropoutMask mask;
 };
 
-// A block may have so much on every device from sm_80 on.
-inline constexpr std::size_t kLargestSharedBytes = 99 * 1024;
-
 float softmax_scale(std::int64_t head_size);
 // Throws NOT_SUPPORTED where the head is too large, or a position or the number of heads does not fit 31 bits.
 void check_attention_sizes(const char* operation, std::int64_t head_size, std::int64_t seq_len, std::int64_t all_heads);

@@ -197,7 +197,7 @@ void launch_backward(const KernelContext& context, const BackwardArguments<typen
   constexpr std::size_t kSharedBytes =
       (2 * Engine::kRowTile + 2 * Engine::kStages * Engine::kColumnTile) * sizeof(typename Engine::Shared) +
       Engine::kStages * Engine::kColumns * sizeof(QueryRow) + Engine::kScratch * sizeof(float);
-  static_assert(kSharedBytes <= kLargestSharedBytes);
+  static_assert(kSharedBytes + kMostStaticSharedBytes <= kLargestSharedBytes);
   const std::int64_t blocks = (arguments.seq_len + Engine::kRows - 1) / Engine::kRows;
   launch(context, attention_keys_backward_kernel<Engine>,
          dim3(block_count(blocks * arguments.heads * arguments.samples)), dim3(Engine::kThreads), kSharedBytes,

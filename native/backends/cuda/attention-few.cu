@@ -62,7 +62,8 @@ __device__ __forceinline__ void store_fresh(const CachedArguments<T>& a, const T
   constexpr int kSize = Packed<T>::kSize;
   const int chunks = chunks_of<T>(a.head_size);
   const int stride = row_chunks<T>(a.head_size) * kSize;
-  const int known = past > first ? past - first : 0;
+  const int before = past > first ? past - first : 0;
+  const int known = before < keys ? before : keys;
   for (int i = known * chunks + static_cast<int>(threadIdx.x); i < keys * chunks; i += kThreads) {
     const int row = i / chunks;
     const int d = i % chunks * kSize;

@@ -177,7 +177,7 @@ void launch_forward(const KernelContext& context, const ForwardArguments<typenam
   constexpr std::size_t kSharedBytes =
       (Engine::kRowTile + 2 * Engine::kStages * Engine::kColumnTile) * sizeof(typename Engine::Shared) +
       Engine::kScratch * sizeof(float);
-  static_assert(kSharedBytes <= kLargestSharedBytes);
+  static_assert(kSharedBytes + kMostStaticSharedBytes <= kLargestSharedBytes);
   const std::int64_t blocks = (arguments.queries + Engine::kRows - 1) / Engine::kRows;
   launch(context, attention_forward_kernel<Engine>, dim3(block_count(blocks * arguments.heads * arguments.samples)),
          dim3(Engine::kThreads), kSharedBytes, arguments);

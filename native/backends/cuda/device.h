@@ -55,8 +55,12 @@ inline void check_cuda(cudaError_t status, const std::string& what) {
   }
 }
 
-// More than this must be asked for kernel by kernel.
+// Of static and dynamic shared memory together: what a block has unasked, and what it may ask for on every device from
+// sm_80 on.
 inline constexpr std::size_t kSharedBytesWithoutAsking = 48 * 1024;
+inline constexpr std::size_t kLargestSharedBytes = 99 * 1024;
+// What a kernel with dynamic shared memory may have of static besides.
+inline constexpr std::size_t kMostStaticSharedBytes = 1024;
 
 // Starts kernel(arguments...) on the context's stream, with the arguments converted to the kernel's parameters.
 template <class... Parameters, class... Arguments>
@@ -64,15 +68,21 @@ void launch(const LaunchPlace& place, void (*kernel)(Parameters...), dim3 grid, 
             Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments), "a kernel takes all of its parameters");
   std::tuple<std::remove_cv_t<Parameters>...> values{static_cast<Parameters>(std::forward<Arguments>(arguments))...};
+  // What is asked for holds for the kernel, not for the launch, and another thread may start the same kernel with more
+  // meanwhile: so as much as all devices have.
+  constexpr std::size_t kUsuallyAsked = kLargestSharedBytes - kMostStaticSharedBytes;
+  const std::size_t asked_bytes = shared_bytes + kMostStaticSharedBytes <= kSharedBytesWithoutAsking ? 0
+                                  : shared_bytes < kUsuallyAsked                                     ? kUsuallyAsked
+                                                                                                     : shared_bytes;
 #if defined(ASSAY_CUDA_EMULATION)
   int number = 0;
   std::apply([&](const auto&... value) { (emulation::check_argument(value, ++number, place.text()), ...); }, values);
-  emulation::launch_kernel(place.context.stream, {grid, block, shared_bytes, place.text()},
+  emulation::launch_kernel(place.context.stream, {grid, block, shared_bytes, place.text(), asked_bytes},
                            [kernel, values] { std::apply(kernel, values); });
 #else
-  if (shared_bytes > kSharedBytesWithoutAsking) {
+  if (asked_bytes > 0) {
     check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    static_cast<int>(shared_bytes)),
+                                    static_cast<int>(asked_bytes)),
                "Asking for the shared memory of the kernel at " + place.text());
   }
   const cudaError_t status = std::apply(

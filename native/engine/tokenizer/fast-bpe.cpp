@@ -65,7 +65,8 @@ TextTokenizerParts parse_fast_bpe(std::string_view codes, const std::string& cod
   }
   for (const auto& [source, text] : {std::pair{codes_source, codes}, {dictionary_source, dictionary}}) {
     if (const std::size_t invalid = find_invalid_utf8(text); invalid != text.size()) {
-      throw Error("TOKENIZER_INVALID", "Cannot read " + source + ": byte " + std::to_string(invalid) + " is not UTF-8.");
+      throw Error("TOKENIZER_INVALID",
+                  "Cannot read " + source + ": byte " + std::to_string(invalid) + " is not UTF-8.");
     }
   }
   for_each_line(dictionary, [&](std::size_t number, std::string_view line) {
@@ -90,7 +91,8 @@ TextTokenizerParts parse_fast_bpe(std::string_view codes, const std::string& cod
     }
     const auto rank = static_cast<std::uint32_t>(model.merges.size());
     const std::string result = std::string(left) + std::string(right);
-    model.merges.push_back({symbols.add(std::string(left)), symbols.add(std::string(right)), symbols.add(result), rank});
+    model.merges.push_back(
+        {symbols.add(std::string(left)), symbols.add(std::string(right)), symbols.add(result), rank});
   });
   std::unordered_map<std::string_view, std::uint32_t> ids;
   for (std::uint32_t id = 0; id < parts.pieces.size(); ++id) {
@@ -104,7 +106,8 @@ TextTokenizerParts parse_fast_bpe(std::string_view codes, const std::string& cod
   }
   for (const std::string& symbol : model.symbols) {
     const bool ends = symbol.ends_with(kEndOfWord);
-    const std::string piece = ends ? symbol.substr(0, symbol.size() - kEndOfWord.size()) : symbol + std::string(kGoesOn);
+    const std::string piece =
+        ends ? symbol.substr(0, symbol.size() - kEndOfWord.size()) : symbol + std::string(kGoesOn);
     const auto found = ids.find(piece);
     model.token_of_symbol.push_back(found == ids.end() ? kNoToken : found->second);
   }

@@ -1,5 +1,5 @@
-// The wire format of Protocol Buffers (protobuf.dev/programming-guides/encoding), read from bytes that nobody vouches for:
-// every length is checked against what is left, nothing is copied.
+// The wire format of Protocol Buffers (protobuf.dev/programming-guides/encoding), read from bytes that nobody vouches
+// for: every length is checked against what is left, nothing is copied.
 #pragma once
 
 #include "engine/base/error.h"
@@ -66,8 +66,8 @@ public:
   }
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error("TOKENIZER_INVALID", "Cannot read " + source_ + " as a SentencePiece model: " + what +
-                                         "; fetch the file again.");
+    throw Error("TOKENIZER_INVALID",
+                "Cannot read " + source_ + " as a SentencePiece model: " + what + "; fetch the file again.");
   }
 
 private:

@@ -11,7 +11,14 @@ namespace assay {
 
 namespace {
 
-enum class PieceType : std::uint32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+enum class PieceType : std::uint32_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6
+};
 
 struct Piece {
   std::string text;
@@ -183,8 +190,8 @@ void add_unigram(const ModelFile& file, TextTokenizerParts& parts) {
   parts.model = std::move(model);
 }
 
-// SentencePiece merges two symbols where their text is a piece, the piece of the highest score first. The same as merges,
-// all that make one piece of one rank.
+// SentencePiece merges two symbols where their text is a piece, the piece of the highest score first. The same as
+// merges, all that make one piece of one rank.
 void add_bpe(const ModelFile& file, const std::string& source, TextTokenizerParts& parts) {
   CharacterBpeModel model;
   std::unordered_map<std::string_view, std::uint32_t> ids;
@@ -247,7 +254,8 @@ TextTokenizerParts parse_sentencepiece_model(std::string_view bytes, const std::
       refuse(source, "its piece " + std::to_string(id) + " has more than " + std::to_string(kLongestPiece) + " bytes");
     }
     parts.pieces.push_back(piece.text);
-    if (piece.type == PieceType::kUnknown || piece.type == PieceType::kControl || piece.type == PieceType::kUserDefined) {
+    if (piece.type == PieceType::kUnknown || piece.type == PieceType::kControl ||
+        piece.type == PieceType::kUserDefined) {
       AddedToken token;
       token.id = id;
       token.content = piece.text;

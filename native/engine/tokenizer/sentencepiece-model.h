@@ -1,5 +1,5 @@
-// SentencePiece's .model file (github.com/google/sentencepiece, sentencepiece_model.proto), of the types unigram and bpe:
-// its pieces, its character map and its treatment of spaces become the steps of a text tokenizer.
+// SentencePiece's .model file (github.com/google/sentencepiece, sentencepiece_model.proto), of the types unigram and
+// bpe: its pieces, its character map and its treatment of spaces become the steps of a text tokenizer.
 #pragma once
 
 #include "engine/tokenizer/text-tokenizer.h"

@@ -16,7 +16,8 @@ namespace {
 }
 
 void write_added(JsonWriter& json, std::vector<AddedToken> added) {
-  std::sort(added.begin(), added.end(), [](const AddedToken& left, const AddedToken& right) { return left.id < right.id; });
+  std::sort(added.begin(), added.end(),
+            [](const AddedToken& left, const AddedToken& right) { return left.id < right.id; });
   json.key("added_tokens").begin_array();
   for (const AddedToken& token : added) {
     json.begin_object();
@@ -140,9 +141,10 @@ void write_truncation(JsonWriter& json, const std::optional<Truncation>& truncat
   json.begin_object();
   json.key("direction").value(truncation->side == Side::kLeft ? "Left" : "Right");
   json.key("max_length").value(static_cast<std::uint64_t>(truncation->max_length));
-  json.key("strategy").value(truncation->strategy == TruncationStrategy::kOnlyFirst    ? "OnlyFirst"
-                             : truncation->strategy == TruncationStrategy::kOnlySecond ? "OnlySecond"
-                                                                                       : "LongestFirst");
+  json.key("strategy")
+      .value(truncation->strategy == TruncationStrategy::kOnlyFirst    ? "OnlyFirst"
+             : truncation->strategy == TruncationStrategy::kOnlySecond ? "OnlySecond"
+                                                                       : "LongestFirst");
   json.key("stride").value(static_cast<std::uint64_t>(truncation->stride));
   json.end_object();
 }

@@ -78,10 +78,10 @@ private:
     if (model_.find("type") != nullptr) {
       return model_.text("type");
     }
-    return model_.find("merges") != nullptr                     ? "BPE"
-           : model_.require("vocab").is_array()                 ? "Unigram"
+    return model_.find("merges") != nullptr                      ? "BPE"
+           : model_.require("vocab").is_array()                  ? "Unigram"
            : model_.find("continuing_subword_prefix") != nullptr ? "WordPiece"
-                                                                : "WordLevel";
+                                                                 : "WordLevel";
   }
 
   void place(std::uint64_t id, const std::string& piece, std::size_t count) {
@@ -204,9 +204,9 @@ private:
         dropout != nullptr && !(dropout->is_number() && dropout->as_number() == 0)) {
       model_.refuse("dropout", "merges are never dropped");
     }
-    const bool is_byte_level = std::any_of(parts_.splitter.begin(), parts_.splitter.end(), [](const SplitterStep& step) {
-      return std::holds_alternative<ByteLevelSplitter>(step);
-    });
+    const bool is_byte_level =
+        std::any_of(parts_.splitter.begin(), parts_.splitter.end(),
+                    [](const SplitterStep& step) { return std::holds_alternative<ByteLevelSplitter>(step); });
     if (is_byte_level) {
       read_byte_bpe();
     } else {

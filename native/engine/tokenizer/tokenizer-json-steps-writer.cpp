@@ -148,8 +148,9 @@ struct DecoderWriter {
     field(json, "suffix", step.suffix);
   }
   void operator()(const ContinuationDecoder& step) const {
-    throw Error("NOT_SUPPORTED", "tokenizer.json cannot express this tokenizer: no decoder of it joins pieces that end in " +
-                                     step.mark + ".");
+    throw Error("NOT_SUPPORTED",
+                "tokenizer.json cannot express this tokenizer: no decoder of it joins pieces that end in " + step.mark +
+                    ".");
   }
   void operator()(const ByteFallbackDecoder&) const { begin(json, "ByteFallback"); }
   void operator()(const FuseDecoder&) const { begin(json, "Fuse"); }

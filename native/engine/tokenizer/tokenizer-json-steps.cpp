@@ -72,8 +72,8 @@ NormalizerStep read_replace(const JsonFields& fields) {
       return step;
     }
   }
-  fields.refuse("pattern", "it is the regular expression \"" + pattern.text +
-                               "\"; only those for runs of spaces are known");
+  fields.refuse("pattern",
+                "it is the regular expression \"" + pattern.text + "\"; only those for runs of spaces are known");
 }
 
 PrependScheme read_prepend_scheme(const JsonFields& fields) {
@@ -308,7 +308,8 @@ void read_decoder(const JsonFields& fields, std::vector<DecoderStep>& steps) {
     steps.emplace_back(FuseDecoder{});
   } else if (type == "Strip") {
     fields.allow({"type", "content", "start", "stop"});
-    steps.emplace_back(StripDecoder{fields.text_or("content", " "), static_cast<std::size_t>(fields.whole_or("start", 0)),
+    steps.emplace_back(StripDecoder{fields.text_or("content", " "),
+                                    static_cast<std::size_t>(fields.whole_or("start", 0)),
                                     static_cast<std::size_t>(fields.whole_or("stop", 0))});
   } else if (type == "Replace") {
     fields.allow({"type", "pattern", "content"});

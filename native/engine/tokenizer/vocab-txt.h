@@ -24,8 +24,8 @@ TextTokenizerParts bert_parts(std::vector<std::string> pieces, const BertOptions
 
 TextTokenizerParts read_vocab_txt(const std::string& path, const BertOptions& options = {});
 TextTokenizerParts parse_vocab_txt(std::string_view text, const std::string& source, const BertOptions& options = {});
-// Throws NOT_SUPPORTED where one piece a line does not say all. The file says nothing of lower case either: whoever reads
-// it must be told, or guesses as above.
+// Throws NOT_SUPPORTED where one piece a line does not say all. The file says nothing of lower case either: whoever
+// reads it must be told, or guesses as above.
 std::string format_vocab_txt(const TextTokenizer& tokenizer);
 void write_vocab_txt(const TextTokenizer& tokenizer, const std::string& path);
 

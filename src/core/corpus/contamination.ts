@@ -28,8 +28,14 @@ export type ScanMatch = {
   readonly from: number;
   readonly to: number;
   readonly words: number;
+  /** What stands around it in the item. */
+  readonly before: string;
+  readonly after: string;
+  readonly itemText: string;
   /** As the document has it. */
   readonly text: string;
+  readonly documentBefore: string;
+  readonly documentAfter: string;
 };
 
 export type ScannedItem = {
@@ -61,6 +67,7 @@ export type ScanReport = {
 const MATCHES_KEPT = 5;
 const MAX_RUNS = 32 * 1024 * 1024;
 const MATCHED_CHARACTERS = 2000;
+const CONTEXT_CHARACTERS = 200;
 
 class Item {
   readonly id: string;
@@ -264,7 +271,12 @@ class Scanner {
       from,
       to,
       words: wordCount,
+      before: item.text.slice(Math.max(0, from - CONTEXT_CHARACTERS), from),
+      after: item.text.slice(to, to + CONTEXT_CHARACTERS),
+      itemText: item.text.slice(from, Math.min(to, from + MATCHED_CHARACTERS)),
       text: document.text.slice(begin, Math.min(end, begin + MATCHED_CHARACTERS)),
+      documentBefore: document.text.slice(Math.max(0, begin - CONTEXT_CHARACTERS), begin),
+      documentAfter: document.text.slice(end, end + CONTEXT_CHARACTERS),
     };
     // Among equals the earlier document stays first.
     item.matches = [...item.matches, match].toSorted((a, b) => b.runs - a.runs).slice(0, MATCHES_KEPT);

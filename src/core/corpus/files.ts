@@ -113,7 +113,7 @@ async function fileAt(file: string, name: string, format: CorpusFile["format"] |
 type ForcedFormat = "txt" | "jsonl" | "mds" | "auto";
 
 /** The shards of a folder in the order of its index, which is the order of its samples. */
-async function collectShards(folder: string, index: MdsIndex): Promise<CorpusFiles> {
+export async function collectShards(folder: string, index: MdsIndex): Promise<CorpusFiles> {
   const files: CorpusFile[] = [];
   for (const entry of index.shards) {
     const { basename, bytes } = await presentFile(folder, entry);

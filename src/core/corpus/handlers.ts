@@ -14,7 +14,7 @@ import {
 import { cleanCorpus } from "./clean/clean.ts";
 import { readCleanRules } from "./clean/rules.ts";
 import { scanContamination } from "./contamination.ts";
-import { importCorpus } from "./import/import.ts";
+import { importCorpus, unfinishedImport } from "./import/import.ts";
 import { ledgerPaths } from "./ledger.ts";
 import { fileLines } from "./lines.ts";
 import { coalesced } from "./progress.ts";
@@ -47,7 +47,11 @@ function clustersOf(corpus: string): string {
 }
 
 async function describeCorpus(file: string): Promise<CorpusInfo> {
-  const [found, summary] = await Promise.all([stat(file).catch(() => null), readSummary(file)]);
+  const [found, summary, unfinished] = await Promise.all([
+    stat(file).catch(() => null),
+    readSummary(file),
+    unfinishedImport(file),
+  ]);
   const documents = summary?.["documents"];
   return {
     path: file,
@@ -58,6 +62,7 @@ async function describeCorpus(file: string): Promise<CorpusInfo> {
     hasLedger: summary !== null && found !== null,
     hasClusters: existsSync(clustersOf(file)),
     isUnfinished: existsSync(`${file}.importing`),
+    unfinished,
   };
 }
 

@@ -29,6 +29,8 @@ describe("changesBetween", () => {
       "tokenizer.train.type nothing → byte-bpe",
       "tokenizer.train.vocab_size nothing → 300",
       "tokenizer.train.min_frequency nothing → 2",
+      "tokenizer.train.lowercase nothing → false",
+      "tokenizer.train.protect nothing → []",
       "optimizer.lr 0.001 → 0.002",
       'samples.prompts ["A"] → ["A","B"]',
       "tokenizer.path gpt2 → nothing",

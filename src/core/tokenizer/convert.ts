@@ -2,6 +2,7 @@
 // with what it lacks; nothing is written then.
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { assertNever } from "#shared/errors";
 import type { NativeTokenizer, NativeTokenRole } from "../engine/addon.ts";
 
 export const tokenizerFormats = ["tokenizer.json", "vocab.txt", "vocab+merges"] as const;
@@ -43,5 +44,7 @@ export async function convertTokenizer(
     case "vocab+merges":
       await tokenizer.saveVocabAndMerges(directory);
       return [at("vocab.json"), at("merges.txt")];
+    default:
+      return assertNever(format);
   }
 }

@@ -93,7 +93,7 @@ function kindOfJson(json: TokenizerJson): string {
     Unigram: "unigram",
     WordLevel: "word-level",
   };
-  return kinds[String(type)] ?? String(type);
+  return typeof type === "string" ? (kinds[type] ?? type) : "unknown";
 }
 
 /** Kind and number of tokens; those in JSON are read without opening them in the engine. */

@@ -1,7 +1,7 @@
 // Where a tokenizer lies on disk and in which format, found out by names alone, before anything is opened.
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { AppError } from "#shared/errors";
+import { AppError, assertNever } from "#shared/errors";
 import { nearestWord } from "../recipe/nearest-key.ts";
 
 export type TokenizerPlace =
@@ -24,8 +24,13 @@ export function fileOfPlace(place: TokenizerPlace): string | null {
       return place.vocab;
     case "fastbpe":
       return place.codes;
-    default:
+    case "tokenizer.json":
+    case "vocab.txt":
+    case "sentencepiece":
+    case "gguf":
       return place.file;
+    default:
+      return assertNever(place);
   }
 }
 

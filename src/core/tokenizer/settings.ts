@@ -44,8 +44,10 @@ export async function readTokenizerSettings(folder: string): Promise<TokenizerSe
       roles[role] = text;
     }
   }
-  const flag = (name: string): boolean | undefined =>
-    typeof config[name] === "boolean" ? (config[name] as boolean) : undefined;
+  const flag = (name: string): boolean | undefined => {
+    const value = config[name];
+    return typeof value === "boolean" ? value : undefined;
+  };
   const lowercase = flag("do_lower_case");
   const stripAccents = flag("strip_accents");
   const handleChineseChars = flag("tokenize_chinese_chars");

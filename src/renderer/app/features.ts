@@ -1,4 +1,5 @@
 // The objects of the work, in the order of the sidebar; only those whose view is real.
+import { corporaFeature } from "../features/corpora/feature.ts";
 import { homeFeature } from "../features/home/feature.ts";
 import { modelsFeature } from "../features/models/feature.ts";
 import { playgroundFeature } from "../features/playground/feature.ts";
@@ -10,6 +11,7 @@ import type { Feature } from "./feature.ts";
 
 export const features: readonly Feature[] = [
   homeFeature,
+  corporaFeature,
   tokenizersFeature,
   recipesFeature,
   runsFeature,

@@ -154,9 +154,9 @@ const corpusPath = path(
 const corpusPart = z.strictObject({
   path: corpusPath,
   format: documented(
-    z.enum(["auto", "txt", "jsonl"]),
-    "auto, txt or jsonl",
-    "How its files are read; `auto` goes by their names.",
+    z.enum(["auto", "txt", "jsonl", "mds"]),
+    "auto, txt, jsonl or mds",
+    "How its files are read; `auto` goes by their names. `mds`: a folder of MDS shards of raw text, which `auto` knows by its index.json.",
   ).default("auto"),
   weight: documented(z.literal(1), "1", "How often the part is seen in a pass. Only 1 for now.").default(1),
 });

@@ -29,20 +29,6 @@ export const ruleSummarySchema = z.object({
 });
 export type RuleSummaryInfo = z.infer<typeof ruleSummarySchema>;
 
-export const corpusInfoSchema = z.object({
-  path: z.string(),
-  name: z.string(),
-  sizeBytes: z.number(),
-  modifiedAt: z.string(),
-  /** As its ledger says; null where there is none. */
-  documents: z.number().int().nullable(),
-  hasLedger: z.boolean(),
-  hasClusters: z.boolean(),
-  /** An import into it was not finished; the same import goes on where it stopped. */
-  isUnfinished: z.boolean(),
-});
-export type CorpusInfo = z.infer<typeof corpusInfoSchema>;
-
 export const importFormatNameSchema = z.enum([
   "pubmed",
   "jats",
@@ -56,6 +42,33 @@ export const importFormatNameSchema = z.enum([
   "parquet",
   "text",
 ]);
+
+/** What an import was asked, which with the same output makes it go on. */
+export const importRequestSchema = z.object({
+  inputs: paths,
+  format: importFormatNameSchema.nullable(),
+  textFields: z.array(z.string()).min(1),
+  idField: z.string().nullable(),
+  textUnit: z.enum(["file", "paragraph"]),
+  skipBroken: z.boolean(),
+});
+export type ImportRequestInfo = z.infer<typeof importRequestSchema>;
+
+export const corpusInfoSchema = z.object({
+  path: z.string(),
+  name: z.string(),
+  sizeBytes: z.number(),
+  modifiedAt: z.string(),
+  /** As its ledger says; null where there is none. */
+  documents: z.number().int().nullable(),
+  hasLedger: z.boolean(),
+  hasClusters: z.boolean(),
+  /** An import into it was not finished; the same import goes on where it stopped. */
+  isUnfinished: z.boolean(),
+  /** What that import was asked; null where it is not known, or nothing is unfinished. */
+  unfinished: importRequestSchema.nullable(),
+});
+export type CorpusInfo = z.infer<typeof corpusInfoSchema>;
 
 const amount = { documents: z.number().int(), words: z.number(), tokens: z.number().nullable() };
 const namedAmounts = z.array(z.object({ name: z.string(), ...amount }));
@@ -106,8 +119,15 @@ export const scanReportSchema = z.object({
           from: z.number().int(),
           to: z.number().int(),
           words: z.number().int(),
+          /** What stands around it in the item. */
+          before: z.string(),
+          after: z.string(),
+          /** As the item has it, cut where it is very long. */
+          itemText: z.string(),
           /** The same stretch as the document has it. */
           text: z.string(),
+          documentBefore: z.string(),
+          documentAfter: z.string(),
         }),
       ),
     }),

@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::size_t kSharedBytes = 256 * 1024; // no device has more for a block
 constexpr std::size_t kSharedGuardBytes = 1024 * 1024;
+constexpr std::size_t kSharedBytesUnasked = 48 * 1024; // what any kernel may have
 
 std::uint64_t g_order_seed = 0;
 
@@ -161,6 +162,25 @@ void run_block(std::minstd_rand& random) {
   }
 }
 
+// Throws where a device would not take the launch for its dynamic shared memory and its static variables.
+void check_shared_bytes(const StaticShared& static_shared) {
+  const Launch& launch = *block().launch;
+  if (launch.shared_bytes == 0) {
+    return; // nvcc checks static variables alone
+  }
+  const bool asks = launch.asked_shared_bytes > 0;
+  const std::size_t dynamic_bytes = asks ? launch.asked_shared_bytes : launch.shared_bytes;
+  const std::size_t all_bytes = dynamic_bytes + static_shared.written_bytes();
+  const std::size_t limit = asks ? shared_bytes_limit() : kSharedBytesUnasked;
+  if (all_bytes > limit || launch.shared_bytes > dynamic_bytes) {
+    throw Error("CUDA_FAILED", "The launch at " + launch.place + " is not possible: it takes " +
+                                   std::to_string(launch.shared_bytes) + " bytes of dynamic shared memory, of which " +
+                                   (asks ? std::to_string(dynamic_bytes) + " were asked for" : "none were asked for") +
+                                   ", and has " + std::to_string(static_shared.written_bytes()) +
+                                   " of static; together they may be " + std::to_string(limit) + ".");
+  }
+}
+
 // All blocks, one after another.
 void run_blocks() {
   const FaultsOfThread faults;
@@ -179,6 +199,9 @@ void run_blocks() {
     static_shared.poison();
     run_block(random);
     check_shared_padding();
+    if (number == order.front()) {
+      check_shared_bytes(static_shared);
+    }
   }
 }
 

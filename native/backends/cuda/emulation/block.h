@@ -14,6 +14,8 @@ struct Launch {
   dim3 grid, block;
   std::size_t shared_bytes = 0;
   std::string place; // file and line
+  // Dynamic shared memory that was asked for (cudaFuncAttributeMaxDynamicSharedMemorySize); 0: nothing was.
+  std::size_t asked_shared_bytes = 0;
 };
 
 // Runs the whole grid. Throws CUDA_FAILED with the launch, the block and the threads where threads wait for ever, meet

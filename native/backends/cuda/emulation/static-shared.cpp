@@ -59,6 +59,11 @@ StaticShared::StaticShared() {
   }
 }
 
+std::size_t StaticShared::written_bytes() const {
+  const auto is_written = [](std::byte value) { return value != static_cast<std::byte>(kPoison); };
+  return static_cast<std::size_t>(std::count_if(start_, start_ + size_bytes_, is_written));
+}
+
 void StaticShared::poison() {
   if (blocks_++ == 0 || start_ == nullptr) {
     return;

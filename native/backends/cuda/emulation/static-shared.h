@@ -13,6 +13,8 @@ public:
   StaticShared();
   // Before a block: poisons what the launch's first block left changed.
   void poison();
+  // Bytes of static shared variables that a block has written, which its kernel has at least.
+  std::size_t written_bytes() const;
 
 private:
   std::byte* start_ = nullptr;

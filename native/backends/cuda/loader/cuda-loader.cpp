@@ -103,6 +103,18 @@ std::unique_ptr<Backend> load_backend(const std::string& library, int device, co
 
 } // namespace cuda
 
+namespace cuda {
+
+std::string default_cache_folder() {
+  if (const char* named = std::getenv("ASSAY_CACHE"); named != nullptr && *named != '\0') {
+    return named;
+  }
+  const char* home = std::getenv("HOME");
+  return home != nullptr && *home != '\0' ? std::string(home) + "/.cache/assay" : std::string();
+}
+
+} // namespace cuda
+
 CudaReport probe_cuda(const CudaOptions& options) {
   CudaReport report;
   try {
@@ -159,7 +171,11 @@ std::unique_ptr<Backend> create_cuda_backend(int device, const CudaOptions& opti
   if (!report.missing.empty()) {
     throw Error("CUDA_NOT_AVAILABLE", report.missing);
   }
-  return cuda::load_backend(report.backend_path, device, options);
+  CudaOptions completed = options;
+  if (completed.cache_folder.empty()) {
+    completed.cache_folder = cuda::default_cache_folder();
+  }
+  return cuda::load_backend(report.backend_path, device, completed);
 }
 
 } // namespace assay

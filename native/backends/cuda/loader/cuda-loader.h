@@ -34,11 +34,14 @@ struct CudaReport {
 // Never throws, and opens nothing but the driver where there is none.
 CudaReport probe_cuda(const CudaOptions& options = {});
 
-// Throws CUDA_NOT_AVAILABLE with the report's sentence, or with what the library says.
+// Choices of algorithms are kept in default_cache_folder() where the options name no folder. Throws CUDA_NOT_AVAILABLE
+// with the report's sentence, or with what the library says.
 std::unique_ptr<Backend> create_cuda_backend(int device, const CudaOptions& options = {});
 
 namespace cuda {
 
+// $ASSAY_CACHE, else ~/.cache/assay: what can be made again.
+std::string default_cache_folder();
 // The backend's library as the options name it, or the first that exists of the places it may be in; empty if none.
 std::string find_backend_library(const CudaOptions& options);
 // What create_cuda_backend() does once there are a driver and a library.

@@ -6,13 +6,14 @@ import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
+import { type ImportRequestInfo, importRequestSchema } from "#shared/ipc/corpora.contract";
 import { asFileError, makeFolder, syncFolder, writeFileDurably } from "../../runs/durable-file.ts";
 import { acquireLockFile } from "../../runs/lock.ts";
 import { LedgerWriter, ledgerPaths, type RuleSummary, writeLedgerSummary } from "../ledger.ts";
 import { mergeParts, type Part } from "./merge.ts";
 import { type PartImporter, type PartState, partFiles } from "./part.ts";
 import type { ImportFormat } from "./record.ts";
-import { type ImportSource, listSources } from "./sources.ts";
+import { type ImportSource, isAddress, listSources } from "./sources.ts";
 import { startImportWorkers } from "./workers.ts";
 
 export type ImportOptions = {
@@ -69,7 +70,9 @@ function fingerprintOf(options: ImportOptions, sources: readonly ImportSource[])
     .slice(0, 32);
 }
 
-async function readFacts(file: string): Promise<(Partial<ImportReport> & { readonly fingerprint?: unknown }) | null> {
+async function readFacts(
+  file: string,
+): Promise<(Partial<ImportReport> & { readonly fingerprint?: unknown; readonly request?: unknown }) | null> {
   try {
     const parsed: unknown = JSON.parse(await readFile(file, "utf8"));
     return typeof parsed === "object" ? parsed : null;
@@ -103,6 +106,21 @@ async function finishedBefore(options: ImportOptions, fingerprint: string): Prom
   };
 }
 
+/** Enough for another program to go on with it: absolute, since that may have another working folder. */
+function requestOf({ inputs, format, textFields, idField, textUnit, skipBroken }: ImportOptions): ImportRequestInfo {
+  const absolute = inputs.map((input) => (isAddress(input) ? input : path.resolve(input)));
+  return { inputs: absolute, format, textFields: [...textFields], idField, textUnit, skipBroken };
+}
+
+/** What an unfinished import into `output` was asked; null where none is, or it was begun by an earlier version. */
+export async function unfinishedImport(output: string): Promise<ImportRequestInfo | null> {
+  const facts = await readFacts(path.join(`${output}.importing`, "import.json"));
+  return importRequestSchema
+    .nullable()
+    .catch(null)
+    .parse(facts?.request ?? null);
+}
+
 /** The folder of the parts, emptied where it is of another import. */
 async function prepareFolder(options: ImportOptions, fingerprint: string): Promise<string> {
   const folder = `${options.output}.importing`;
@@ -118,7 +136,7 @@ async function prepareFolder(options: ImportOptions, fingerprint: string): Promi
     await rm(folder, { recursive: true, force: true });
   }
   await makeFolder(folder);
-  await writeFileDurably(file, JSON.stringify({ fingerprint }));
+  await writeFileDurably(file, JSON.stringify({ fingerprint, request: requestOf(options) }));
   return folder;
 }
 

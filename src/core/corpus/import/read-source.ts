@@ -2,6 +2,7 @@
 // format's reader take the bytes.
 import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
+import { readShardDocuments } from "../mds/documents.ts";
 import { BiocJsonReader, BiocXmlReader } from "./bioc.ts";
 import { DelimitedReader } from "./delimited.ts";
 import { detectFormat, HEAD_BYTES, isWrongKind, refusedSource } from "./detect.ts";
@@ -137,12 +138,37 @@ async function* readParquetSource(
   }
 }
 
+/** The samples of a shard, a batch at a time. */
+async function* readShard(source: ImportSource, options: ReadSourceOptions): AsyncGenerator<readonly NamedEvent[]> {
+  const file = { path: source.location, name: source.name, sizeBytes: source.sizeBytes ?? 0, format: "mds" } as const;
+  let events: NamedEvent[] = [];
+  let characters = 0;
+  for await (const { id, text } of readShardDocuments({ ...file, ...(source.shard && { shard: source.shard }) })) {
+    throwIfCancelled(options.signal);
+    events.push({ kind: "document", id, isPublication: false, version: 0, text, metadata: {} });
+    characters += text.length;
+    if (characters > 1 << 20) {
+      yield events;
+      events = [];
+      characters = 0;
+    }
+  }
+  if (events.length > 0) {
+    yield events;
+  }
+  options.onBytes?.(file.sizeBytes);
+}
+
 /** Records in the order of the source. What is of no known kind is refused with CORPUS_RECORD_INVALID and isWrongKind. */
 export async function* readSource(
   source: ImportSource,
   options: ReadSourceOptions,
 ): AsyncGenerator<readonly NamedEvent[]> {
   throwIfCancelled(options.signal);
+  if (source.shard !== undefined) {
+    yield* readShard(source, options);
+    return;
+  }
   async function* counted(): AsyncGenerator<Uint8Array> {
     const opened = await openSource(source.location, options.signal);
     let count = 0;

@@ -3,8 +3,9 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { AppError } from "#shared/errors";
-import { listFolder, notFound } from "../files.ts";
+import { type CorpusFile, collectShards, listFolder, notFound } from "../files.ts";
 import { globBase, globMatcher, isGlob } from "../glob.ts";
+import { findMdsIndex } from "../mds/index-file.ts";
 
 export type ImportSource = {
   /** An absolute path, or an address such as https://… */
@@ -14,6 +15,8 @@ export type ImportSource = {
   /** Null where it is not known before it is read. */
   readonly sizeBytes: number | null;
   readonly modifiedMs: number | null;
+  /** Of a folder of MDS shards: what its index says of this one. */
+  readonly shard?: CorpusFile["shard"];
 };
 
 export function isAddress(operand: string): boolean {
@@ -38,6 +41,17 @@ async function listOperand(operand: string): Promise<ImportSource[]> {
   const absolute = path.resolve(operand);
   const found = await stat(absolute).catch(() => null);
   if (found?.isDirectory() === true) {
+    const index = await findMdsIndex(absolute);
+    if (index !== null) {
+      const { files } = await collectShards(absolute, index);
+      return files.map(({ path: location, name, sizeBytes, shard }) => ({
+        location,
+        name,
+        sizeBytes,
+        modifiedMs: null,
+        ...(shard === undefined ? {} : { shard }),
+      }));
+    }
     return folderSources(absolute, () => true);
   }
   if (found !== null) {

@@ -1,8 +1,10 @@
 // The documents of an MDS shard that holds raw text: the column `text`, and as the document's id the column `id` or `pmid`
 // where there is one. A shard that was tokenized already has no text to read.
 
+import { AppError } from "#shared/errors";
 import type { Document } from "../documents.ts";
 import { type CorpusFile } from "../files.ts";
+import { decodeUtf8 } from "../utf8.ts";
 import { type MdsShardEntry, mdsError } from "./index-file.ts";
 import { openShard } from "./shard.ts";
 
@@ -36,8 +38,13 @@ export async function* readShardDocuments(file: CorpusFile): AsyncGenerator<Docu
   const shard = await openShard(folder, entry);
   const idColumn = idColumns.find((name) => entry.column_names.includes(name));
   for (let sample = 0; sample < shard.sampleCount; sample += 1) {
-    const value = shard.value(sample, TEXT_COLUMN);
-    const text = value instanceof Uint8Array ? new TextDecoder("utf-8", { fatal: true }).decode(value) : `${value}`;
+    const text = decodeUtf8(shard.columnBytes(sample, TEXT_COLUMN));
+    if (text === null) {
+      throw new AppError(
+        "CORPUS_NOT_UTF8",
+        `${file.path}: the text of sample ${sample} is not UTF-8; write the shard again from the source.`,
+      );
+    }
     const named = idColumn === undefined ? "" : shard.value(sample, idColumn);
     const isName =
       (typeof named === "string" && named !== "") || typeof named === "number" || typeof named === "bigint";

@@ -83,33 +83,19 @@ function numberToHalf(value: number): number {
   return sign | Math.min(bits, 0x7c00);
 }
 
-function readNumber(dtype: MdsDtype, bytes: Uint8Array): number | bigint {
-  const view = viewOf(bytes);
-  switch (dtype) {
-    case "uint8":
-      return view.getUint8(0);
-    case "int8":
-      return view.getInt8(0);
-    case "uint16":
-      return view.getUint16(0, true);
-    case "int16":
-      return view.getInt16(0, true);
-    case "float16":
-      return halfToNumber(view.getUint16(0, true));
-    case "uint32":
-      return view.getUint32(0, true);
-    case "int32":
-      return view.getInt32(0, true);
-    case "float32":
-      return view.getFloat32(0, true);
-    case "uint64":
-      return view.getBigUint64(0, true);
-    case "int64":
-      return view.getBigInt64(0, true);
-    case "float64":
-      return view.getFloat64(0, true);
-  }
-}
+const numberReaders: Readonly<Record<MdsDtype, (view: DataView) => number | bigint>> = {
+  uint8: (view) => view.getUint8(0),
+  int8: (view) => view.getInt8(0),
+  uint16: (view) => view.getUint16(0, true),
+  int16: (view) => view.getInt16(0, true),
+  float16: (view) => halfToNumber(view.getUint16(0, true)),
+  uint32: (view) => view.getUint32(0, true),
+  int32: (view) => view.getInt32(0, true),
+  float32: (view) => view.getFloat32(0, true),
+  uint64: (view) => view.getBigUint64(0, true),
+  int64: (view) => view.getBigInt64(0, true),
+  float64: (view) => view.getFloat64(0, true),
+};
 
 function writeInteger(dtype: MdsDtype, value: bigint): Uint8Array {
   const { bytes: width } = dtypes[dtype];
@@ -156,7 +142,7 @@ function scalar(name: string, dtype: MdsDtype): MdsEncoding {
       if (bytes.length !== size) {
         throw new Error(`it has ${bytes.length} bytes, and ${name} has ${size}`);
       }
-      return readNumber(dtype, bytes);
+      return numberReaders[dtype](viewOf(bytes));
     },
     encode: (value) => writeNumber(dtype, value),
   };
@@ -321,7 +307,7 @@ function array(name: string, type: ArrayType): MdsEncoding {
       if (typeof value !== "object" || !("dtype" in value)) {
         throw new Error("a value of ndarray has dtype, shape and bytes");
       }
-      if ((dtype !== null && value.dtype !== dtype) || (shape !== null && `${value.shape}` !== `${shape}`)) {
+      if ((dtype !== null && value.dtype !== dtype) || (shape !== null && value.shape.join() !== shape.join())) {
         throw new Error(`${value.dtype} (${value.shape.join(", ")}) is not what ${name} says`);
       }
       const needed = product(value.shape) * dtypes[value.dtype].bytes;
