@@ -16,8 +16,9 @@ using namespace assay::test;
 
 namespace {
 
-// One where GELU is taken within products.
-constexpr int kCapability = 90;
+#if defined(ASSAY_CUDA_EMULATION)
+constexpr int kCapability = 90; // GELU is taken within products
+#endif
 
 cuda::CudaBackend& cuda_of(Backend& backend) {
   return static_cast<cuda::CudaBackend&>(backend);
@@ -287,11 +288,11 @@ void check_classifier(DataType type, bool trains, DataType weight_type, std::siz
 
 // The workspace planned for some rows serves every call of fewer, such as a step's last microbatch.
 void check_fewer_rows(DataType type) {
-  emulation::device().memory_bytes = std::size_t{64} << 20;
+  set_device_memory(std::size_t{64} << 20);
   const std::int64_t channels = 8;
   const std::int64_t vocab = type == DataType::kBf16 ? 4000 : 2000;
   const std::int64_t planned = 129; // in two chunks, where 128 rows are one
-  const auto backend = create_emulated_cuda_backend();
+  const auto backend = create_test_cuda_backend();
   backend->reserve_workspace(backend->workspace_bytes({planned, 1, channels, 4 * channels, 1, vocab, true}));
   const Array hidden(*backend, Floats(static_cast<std::size_t>(planned * channels), 0.5F), type);
   const Array weight(*backend, Floats(static_cast<std::size_t>(vocab * channels), 0.25F), type);
@@ -683,7 +684,9 @@ void check_cublaslt_places() {
 } // namespace
 
 int main() {
+#if defined(ASSAY_CUDA_EMULATION)
   emulation::device().compute_capability = kCapability;
+#endif
   add_typed_cases("linear layers on CUDA are the CPU's, with every activation, bias or sum", check_all_forwards);
   add_typed_cases("gradients of linear layers on CUDA are the CPU's, written, added to or frozen", check_all_backwards);
   for (const std::size_t bytes : {std::size_t{2} << 30, std::size_t{64} << 20}) {

@@ -102,7 +102,7 @@ std::vector<double> adapter_losses(Backend& backend, DataType weights, Precision
 
 void compare_adapters(DataType weights, Precision precision, double tolerance) {
   const std::vector<double> expected = adapter_losses(*cpu(), weights, precision);
-  const std::vector<double> found = adapter_losses(*create_emulated_cuda_backend(), weights, precision);
+  const std::vector<double> found = adapter_losses(*create_test_cuda_backend(), weights, precision);
   for (std::size_t step = 0; step < expected.size(); ++step) {
     check_near("loss of step " + std::to_string(step + 1), expected[step], found[step], tolerance);
   }
