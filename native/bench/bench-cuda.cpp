@@ -2,6 +2,7 @@
 //   bench-cuda train  --shape NAME [--microbatch N] [--batch N] [--steps 8] [--warmup 3] [--recompute
 //   none|selective|full] bench-cuda decode --shape NAME [--batch 1] [--prompt 128] [--new 256] [--weights bf16|int8]
 //   bench-cuda loss   --tokens FILE --out FILE.json --weights FILE.safetensors [--final FILE.safetensors]
+//                     [--layers 6] [--width 512] [--context 512] [--vocabulary 8192]
 // `train` and `decode` time random tokens, which cost what others cost. `loss` trains a small model on given windows,
 // and writes its initial weights and its losses, for bench/gpu/torch_loss.py to do the same in PyTorch.
 #include "backends/cuda/loader/cuda-loader.h"
@@ -38,6 +39,9 @@ constexpr Shape kShapes[] = {
     {"biomedlm-2.7b", assay::Family::kGpt2, 32, 20, 2560, 28896, 1024, 16, 64},
     {"biomegatron-345m", assay::Family::kMegatronBert, 24, 16, 1024, 50000, 512, 64, 256},
     {"biomegatron-1.2b", assay::Family::kMegatronBert, 24, 16, 2048, 50000, 512, 32, 128},
+    // To try the program itself.
+    {"tiny", assay::Family::kGpt2, 1, 2, 32, 300, 32, 1, 2},
+    {"tiny-bert", assay::Family::kMegatronBert, 1, 2, 32, 300, 32, 1, 2},
 };
 
 class Arguments {
@@ -218,11 +222,11 @@ void compare_losses(const Arguments& arguments) {
   constexpr std::int64_t kWarmup = 20;
   constexpr double kRate = 6e-4;
   assay::ModelConfig config;
-  config.vocab_size = 8192;
-  config.max_seq_len = 512;
-  config.n_layers = 6;
+  config.vocab_size = arguments.number("vocabulary", 8192);
+  config.max_seq_len = arguments.number("context", 512);
+  config.n_layers = arguments.number("layers", 6);
   config.n_heads = 8;
-  config.d_model = 512;
+  config.d_model = arguments.number("width", 512);
   assay::TrainingOptions training;
   training.microbatch_size = 8;
   training.global_batch_size = 16;

@@ -16,6 +16,9 @@ using namespace assay::test;
 
 namespace {
 
+// One where GELU is taken within products.
+constexpr int kCapability = 90;
+
 cuda::CudaBackend& cuda_of(Backend& backend) {
   return static_cast<cuda::CudaBackend&>(backend);
 }
@@ -218,7 +221,7 @@ void check_classifier(DataType type, bool trains, DataType weight_type, std::siz
   const std::int64_t rows = 45;
   const std::int64_t channels = is_small ? 8 : 24;
   const std::int64_t vocab = is_small ? 20001 : 211;
-  const WorkspaceRequest request{rows, 1, channels, 4 * channels, 1, vocab, true};
+  const WorkspaceRequest request{rows, 1, channels, 4 * channels, 1, vocab, true, weight_type != type};
   const auto backend = create_test_cuda_backend();
   backend->reserve_workspace(backend->workspace_bytes(request));
   const auto reference = reference_backend(request);
@@ -366,6 +369,9 @@ void check_out_of_memory() {
   expect_error("OUT_OF_MEMORY", "Cannot allocate 1099511627776 bytes (1024.0 GiB) on cuda:0, Emulated device",
                [&] { backend->allocate(std::size_t{1} << 40); });
   expect_error("OUT_OF_MEMORY", "lower the microbatch size", [&] { backend->reserve_workspace(std::size_t{1} << 40); });
+  emulation::device().memory_bytes = std::size_t{16} << 20;
+  expect_error("OUT_OF_MEMORY", "32 MiB that matrix products need", [] { create_emulated_cuda_backend(); });
+  emulation::device().memory_bytes = std::size_t{256} << 20;
   // It goes on: the error was that call's alone, and there is no workspace that does not exist.
   CHECK_EQ(backend->reserved_workspace_bytes(), std::size_t{0});
   backend->reserve_workspace(1 << 20);
@@ -537,6 +543,25 @@ void check_kept_choices() {
   emulation::emulated_cublaslt_state() = {};
 }
 
+// Epilogues' products of a layer without bias, forward and backward, on a device of some generation.
+int gelu_epilogues(int compute_capability) {
+  emulation::device().compute_capability = compute_capability;
+  emulation::emulated_cublaslt_state() = {};
+  check_forward(DataType::kBf16, {40, 64, 24}, Activation::kGeluNew, false, true, false, DataType::kBf16);
+  check_backward(DataType::kBf16, {40, 64, 24}, Activation::kGeluNew, true, false, false);
+  const int count = emulation::emulated_cublaslt_state().epilogue_products;
+  emulation::emulated_cublaslt_state() = {};
+  return count;
+}
+
+void check_gelu_by_generation() {
+  for (const int without : {80, 86, 89, 120}) {
+    CHECK_EQ(gelu_epilogues(without), 0);
+  }
+  CHECK_EQ(gelu_epilogues(100), 2);
+  CHECK_EQ(gelu_epilogues(kCapability), 2);
+}
+
 void check_without_epilogues() {
   emulation::emulated_cublaslt_state() = {};
   check_forward(DataType::kBf16, {40, 64, 24}, Activation::kGeluNew, true, true, false, DataType::kBf16);
@@ -658,6 +683,7 @@ void check_cublaslt_places() {
 } // namespace
 
 int main() {
+  emulation::device().compute_capability = kCapability;
   add_typed_cases("linear layers on CUDA are the CPU's, with every activation, bias or sum", check_all_forwards);
   add_typed_cases("gradients of linear layers on CUDA are the CPU's, written, added to or frozen", check_all_backwards);
   for (const std::size_t bytes : {std::size_t{2} << 30, std::size_t{64} << 20}) {
@@ -665,6 +691,7 @@ int main() {
                         std::to_string(bytes >> 20) + " MiB",
                     [=](DataType type) {
                       check_classifier(type, true, type, bytes);
+                      check_classifier(type, true, DataType::kInt8, bytes);
                       check_classifier(type, false, type, bytes);
                       check_classifier(type, false, DataType::kInt8, bytes);
                     });
@@ -685,6 +712,7 @@ int main() {
   add_case("a pass that cannot be recorded is run each time, and its own errors come out", check_unrecordable);
 #if defined(ASSAY_CUDA_EMULATION)
   add_case("measured choices of algorithms are kept, so that later runs give the same bits", check_kept_choices);
+  add_case("GELU is taken within products on the generations where that is faster", check_gelu_by_generation);
   add_case("without the library's epilogues kernels do the rest", check_without_epilogues);
   add_case("an algorithm that is proposed and then refused gives way to the next, or to a product and kernels",
            check_refused_proposals);

@@ -11,14 +11,14 @@ import { tokenizerJsonOfGgufVocabulary } from "#core/models/gguf/vocabulary";
 import { convertTokenizer } from "#core/tokenizer/convert";
 import { loadTokenizer } from "#core/tokenizer/load";
 import { expectSameEncoding, isKnownToUnicode8, testData, textsOf } from "../support/hugging-face.ts";
-import { longWords, nastyText } from "../support/nasty-text.ts";
+import { awkwardTexts, nastyText } from "../support/nasty-text.ts";
 import { temporaryFolder } from "../support/workspace.ts";
 
 const addon = loadAddon();
 const fixtures = path.resolve(import.meta.dirname, "..", "fixtures", "sentencepiece");
 const vocabularies = path.join(testData, "tokenizers");
 const nasty = Array.from({ length: 1500 }, (_, seed) => nastyText(seed, 5 + (seed % 60))).filter(isKnownToUnicode8);
-const hard = [...nasty, ...longWords(), "", " ", "Hello World!", "a\u0000b", "İstanbul ıßﬁ", "the [MASK] of [CLS]"];
+const hard = [...nasty, ...awkwardTexts(), "", " ", "Hello World!", "a\u0000b", "İstanbul ıßﬁ", "the [MASK] of [CLS]"];
 
 /** The same tokenizer in Hugging Face's library, by way of the file we write. */
 async function inHuggingFace(ours: NativeTokenizer): Promise<HuggingFaceTokenizer> {

@@ -8,7 +8,7 @@ import { get_encoding, Tiktoken } from "tiktoken";
 import { describe, expect, it } from "vitest";
 import { loadAddon, type NativeTokenizer } from "#core/engine/addon";
 import { loadGpt2Tokenizer } from "#core/tokenizer/gpt2";
-import { longWords, nastyText } from "../support/nasty-text.ts";
+import { awkwardTexts, nastyText } from "../support/nasty-text.ts";
 import { temporaryFolder } from "../support/workspace.ts";
 
 const addon = loadAddon();
@@ -20,7 +20,7 @@ const ggufVectors = path.join(testData, "gguf", "ggml-vocab-gpt-2.gguf");
 
 const nasty = Array.from({ length: 400 }, (_, seed) => nastyText(seed, 5 + (seed % 60)));
 // tiktoken takes quadratic time for these; 10 kB are bearable.
-const hard = [...nasty, ...longWords(), "", "<|endoftext|>", "Hello world", "  leading", "trailing  ", "a\n\n b"];
+const hard = [...nasty, ...awkwardTexts(), "", "<|endoftext|>", "Hello world", "  leading", "trailing  ", "a\n\n b"];
 
 async function textsOf(file: string): Promise<readonly string[]> {
   const lines = (await readFile(file, "utf8")).trim().split("\n");

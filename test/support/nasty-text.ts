@@ -41,3 +41,27 @@ export function longWords(): readonly string[] {
     "😀".repeat(1000),
   ];
 }
+
+/** What a document may hold beside plain words, each in a text of its own so that a difference is easy to place. */
+export function awkwardTexts(): readonly string[] {
+  return [
+    "a family 👨‍👩‍👧‍👦, a scientist 👩🏽‍🔬, a heart ❤️ and a flag 🏴󠁧󠁢󠁳󠁣󠁴󠁿 or 🇵🇹🇸🇮",
+    "cafe\u0301 na\u0308ive Å A\u030a q\u0323\u0307 q\u0307\u0323 \u0301alone g\u0308\u0308\u0308\u0308",
+    "bell\u0007 escape\u001b[0m delete\u007f next\u0085line soft\u00adhyphen zero\u200bwidth \u200ejoin\u200d",
+    "NUL\u0000within \u0000 \u0000\u0000\u0000 end\u0000",
+    "細胞の増殖はmRNA発現と相関した。阻害剤（10μM）投与後、2週間！",
+    "세포 증식은 억제되었다. ᄒ\u1161\u11ab글",
+    "ثبّط الدواءُ نموَّ الخلايا بنسبة ٤٢٪، و«لم» يظهر أثرٌ جانبيّ.",
+    "התרופה עיכבה את הגידול ב־42%; दवा ने वृद्धि को रोका। ยายับยั้งการเติบโต",
+    "Isparta'da ısı, İzmir'de ilaç; IĞDIR iğdır ıI iİ",
+    "Straße STRASSE ẞ groß, ﬁbrosis eﬃcacy ﬂow ﬅ ĳ ŉ ǆ",
+    "Ⅷ ² ½ ℃ № ™ Å Ω µ μ ﷺ Ａｂｃ１２ ｶﾞ",
+    "IL-2Rα, TNF-α: p<0.05; 5′-ACGT-3′ (n=12/34), [Ca²⁺]i ≥ 1.5×10⁻³ mol·L⁻¹ — “quoted”…",
+    "don't DON'T don’t we'll they've I'd 'tis O'Neill's 's",
+    "  two  spaces\t\ttabs\r\nlines\n\n\nand trailing \u00a0\u2009\u3000 ",
+    "",
+    " ",
+    "\n",
+    ...longWords(),
+  ];
+}

@@ -58,9 +58,13 @@ std::size_t CudaBackend::classifier_workspace(const WorkspaceRequest& request) c
     // Of fewer rows than the request's a chunk may be longer than of all, as where they fit into one.
     const std::int64_t rows = std::min(request.rows, classifier_most_chunk_rows(request.vocab_size, type));
     const auto logits_bytes = static_cast<std::size_t>(rows * padded_vocabulary(request.vocab_size)) * size_of(type);
+    // Training's products want the whole of a narrow weight wider; evaluation reads it as it is.
+    const auto weight_bytes = request.training && request.narrow_weights
+                                  ? static_cast<std::size_t>(request.vocab_size * request.channels) * size_of(type)
+                                  : 0;
     bytes = std::max(
         bytes,
-        logits_bytes + 256 +
+        weight_bytes + logits_bytes + 512 +
             std::max(cross_entropy_workspace(rows),
                      request.training ? column_sums_workspace(rows, request.vocab_size, context_.multiprocessors) : 0));
   }

@@ -167,9 +167,9 @@ std::size_t CudaBackend::workspace_bytes(const WorkspaceRequest& request) const 
   std::size_t bytes = attention_workspace_bytes(request);
   bytes = std::max(bytes, cross_entropy_workspace(request.rows));
   bytes = std::max(bytes, classifier_workspace(request));
-  // A linear layer's bias as bf16 and, of weights that are kept in 8 bits, the weight.
+  // A linear layer's bias as bf16 and, of weights that are stored narrow, the weight.
   const std::int64_t inner = std::max(request.inner_channels, 3 * request.channels);
-  const std::int64_t converted = request.training ? 0 : inner * request.channels;
+  const std::int64_t converted = request.training && !request.narrow_weights ? 0 : inner * request.channels;
   bytes = std::max(bytes, static_cast<std::size_t>(converted) * sizeof(float) +
                               static_cast<std::size_t>(widest) * sizeof(float) + 512);
   if (request.training) {

@@ -1,7 +1,7 @@
-// Linear layers. In bf16 the library adds the bias and takes GELU and its slope within the product, where the rows are
-// aligned as it wants; the error function's GELU and tanh, which it lacks, and all of fp32 go through kernels after the
-// product. Gradients of biases are sums by our own kernel: the library's own, within the product for the weight's
-// gradient, would overwrite what is to be added to, and does not say in which order it adds.
+// Linear layers. In bf16 the library adds the bias and, where it is good at that, takes GELU and its slope within the
+// product, if the rows are aligned as it wants; the error function's GELU and tanh, which it lacks, and all of fp32 go
+// through kernels after the product. Gradients of biases are sums by our own kernel: the library's own, within the
+// product for the weight's gradient, would overwrite what is to be added to, and does not say in which order it adds.
 #include "backends/cuda/cuda-backend.h"
 #include "backends/cuda/kernels.h"
 
@@ -14,14 +14,21 @@ bool suits_epilogue(const void* data, std::int64_t stride) {
   return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
 }
 
+// Whether the library takes GELU within the product in one pass, as on Hopper and on the large Blackwell. On others it
+// was measured to be slower than a kernel after the product: on Ada (llm.c, pull request 591) and on the small
+// Blackwell (sglang, pull request 34350).
+bool fuses_gelu(const KernelContext& context) {
+  return context.compute_capability >= 90 && context.compute_capability < 120;
+}
+
 // What of bias and activation the library does within the product. All of it, or else the bias alone, which then joins
 // the sum before that is rounded.
-cublaslt::Epilogue forward_epilogue(const LinearForward& call) {
+cublaslt::Epilogue forward_epilogue(const KernelContext& context, const LinearForward& call) {
   if (call.output.type != DataType::kBf16 || call.add) {
     return cublaslt::kEpilogueNone;
   }
   const cublaslt::Epilogue bias_alone = call.bias != nullptr ? cublaslt::kEpilogueBias : cublaslt::kEpilogueNone;
-  if (call.activation != Activation::kGeluNew || call.pre_activation == call.output ||
+  if (call.activation != Activation::kGeluNew || !fuses_gelu(context) || call.pre_activation == call.output ||
       !suits_epilogue(call.output.data, call.out)) {
     return bias_alone;
   }
@@ -70,7 +77,7 @@ void CudaBackend::linear_forward(const LinearForward& call) {
   product.alpha = call.scale;
   product.beta = call.add ? 1.0F : 0.0F;
 
-  product.epilogue = forward_epilogue(call);
+  product.epilogue = forward_epilogue(context, call);
   const bool fuses_activation = (product.epilogue & cublaslt::kEpilogueGelu) != 0;
   const float* bias_left = call.add ? nullptr : call.bias;
   Activation activation_left = call.add ? Activation::kNone : call.activation;
@@ -122,7 +129,7 @@ void CudaBackend::linear_backward(const LinearBackward& call) {
     product.beta = call.add_to_d_input ? 1.0F : 0.0F;
     const bool activates = call.input_pre_activation && call.input_activation != Activation::kNone;
     bool is_done = false;
-    if (activates && call.input_activation == Activation::kGeluNew && type == DataType::kBf16 &&
+    if (activates && call.input_activation == Activation::kGeluNew && fuses_gelu(context) && type == DataType::kBf16 &&
         call.input_pre_activation.data != call.d_input.data && suits_epilogue(call.d_input.data, call.in) &&
         suits_epilogue(call.input_pre_activation.data, call.in)) {
       product.epilogue = cublaslt::kEpilogueGeluBackward;

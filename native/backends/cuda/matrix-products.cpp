@@ -202,7 +202,13 @@ struct MatrixProducts::Plans {
 MatrixProducts::MatrixProducts(const CublasLt& library, const MatrixProductOptions& options)
     : library_(library), options_(options), choices_(options.measures ? options.choices_path : std::string()),
       plans_(std::make_unique<Plans>()) {
-  check_cuda(cudaMalloc(&workspace_, kWorkspaceBytes), "Reserving 32 MiB of GPU memory for products");
+  if (const cudaError_t status = cudaMalloc(&workspace_, kWorkspaceBytes); status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw Error("OUT_OF_MEMORY", "There is no room on " + options_.device_name +
+                                     " for the 32 MiB that matrix products need; close what else uses the GPU.");
+  } else {
+    check_cuda(status, "Reserving 32 MiB of GPU memory for products");
+  }
   if (const int status = library_.create(&context_); status != kSuccess) {
     cudaFree(workspace_);
     check_status(status, "Starting cuBLASLt " + library_.version + " (" + library_.path + ")");

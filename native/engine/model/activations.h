@@ -164,7 +164,8 @@ private:
 
 inline WorkspaceRequest workspace_request(const ModelConfig& config, std::int64_t rows, std::int64_t seq_len,
                                           bool training) {
-  return {rows, seq_len, config.d_model, config.d_inner, config.n_heads, config.vocab_size, training};
+  return {rows,           seq_len,           config.d_model, config.d_inner,
+          config.n_heads, config.vocab_size, training,       config.weight_type != DataType::kF32};
 }
 
 // Copies a batch's integers to the backend; key ranges are made from its segments, and the tokens' order where there is

@@ -309,6 +309,7 @@ struct WorkspaceRequest {
   std::int64_t heads = 0;
   std::int64_t vocab_size = 0;
   bool training = false;
+  bool narrow_weights = false; // matrices are stored in fewer bits than fp32, so that products may want them wider
 };
 
 struct BackendInfo {

@@ -2,6 +2,7 @@
 // format's reader take the bytes.
 import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
+import { isAddress, openSource } from "../../storage/storage.ts";
 import { readShardDocuments } from "../mds/documents.ts";
 import { BiocJsonReader, BiocXmlReader } from "./bioc.ts";
 import { DelimitedReader } from "./delimited.ts";
@@ -9,13 +10,13 @@ import { detectFormat, HEAD_BYTES, isWrongKind, refusedSource } from "./detect.t
 import { JatsReader } from "./jats.ts";
 import { JsonlReader } from "./jsonl.ts";
 import { MedlineReader } from "./medline.ts";
-import { gunzip, openSource, peek } from "./open-source.ts";
+import { gunzip, peek } from "./open-source.ts";
 import { readParquet } from "./parquet.ts";
 import { PlainTextReader } from "./plain-text.ts";
 import { PubmedReader } from "./pubmed.ts";
 import { PubtatorReader } from "./pubtator.ts";
 import type { Emit, ImportEvent, ImportFormat, PushReader, ReadFormatOptions } from "./record.ts";
-import { type ImportSource, isAddress } from "./sources.ts";
+import type { ImportSource } from "./sources.ts";
 import { isTar, tarMembers } from "./tar.ts";
 
 export type ReadSourceOptions = Omit<ReadFormatOptions, "name" | "signal"> & {
@@ -170,7 +171,7 @@ export async function* readSource(
     return;
   }
   async function* counted(): AsyncGenerator<Uint8Array> {
-    const opened = await openSource(source.location, options.signal);
+    const opened = await openSource(source.location, { signal: options.signal });
     let count = 0;
     for await (const chunk of opened.chunks) {
       count += chunk.length;

@@ -3,6 +3,7 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { AppError } from "#shared/errors";
+import { isAddress, listSources as listStored } from "../../storage/storage.ts";
 import { type CorpusFile, collectShards, listFolder, notFound } from "../files.ts";
 import { globBase, globMatcher, isGlob } from "../glob.ts";
 import { findMdsIndex } from "../mds/index-file.ts";
@@ -19,10 +20,6 @@ export type ImportSource = {
   readonly shard?: CorpusFile["shard"];
 };
 
-export function isAddress(operand: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(operand);
-}
-
 async function fileSource(location: string, name: string): Promise<ImportSource> {
   const found = await stat(location);
   return { location, name, sizeBytes: found.size, modifiedMs: found.mtimeMs };
@@ -35,8 +32,7 @@ async function folderSources(folder: string, matches: (name: string) => boolean)
 
 async function listOperand(operand: string): Promise<ImportSource[]> {
   if (isAddress(operand)) {
-    const name = decodeURIComponent(new URL(operand).pathname.split("/").at(-1) ?? "");
-    return [{ location: operand, name: name === "" ? operand : name, sizeBytes: null, modifiedMs: null }];
+    return [...(await listStored(operand))];
   }
   const absolute = path.resolve(operand);
   const found = await stat(absolute).catch(() => null);

@@ -6,6 +6,7 @@ import { create } from "zustand";
 import type { Piece, tokenizerInfoSchema, tokenizersContract } from "#shared/ipc/tokenizers.contract";
 import { CancelledError, client, messageOf } from "../../lib/client.ts";
 import { inspectedPart } from "./text-figures.ts";
+import { protectedWords, type TokenizerType } from "./training-form.ts";
 
 export type TokenizerInfo = z.infer<typeof tokenizerInfoSchema>;
 export type Explanation = z.infer<(typeof tokenizersContract)["requests"]["tokenizers.explain"]["output"]>;
@@ -24,6 +25,11 @@ type InspectionState = { readonly result: Inspection | null; readonly error: str
 export type TrainingForm = {
   readonly name: string;
   readonly inputs: readonly string[];
+  readonly type: TokenizerType;
+  /** WordPiece alone. */
+  readonly isLowercase: boolean;
+  /** Words that become single pieces, one a line. */
+  readonly protect: string;
   readonly vocabSize: string;
   readonly minFrequency: string;
 };
@@ -85,7 +91,15 @@ export const useTokenizers = create<TokenizersState>((set, get) => ({
   inspections: {},
   piece: null,
   explanation: null,
-  form: { name: "", inputs: [], vocabSize: "8192", minFrequency: "2" },
+  form: {
+    name: "",
+    inputs: [],
+    type: "byte-bpe",
+    isLowercase: false,
+    protect: "",
+    vocabSize: "8192",
+    minFrequency: "2",
+  },
   training: { state: "idle" },
 
   async load() {
@@ -188,6 +202,9 @@ export const useTokenizers = create<TokenizersState>((set, get) => ({
         {
           name: form.name.trim(),
           inputs: [...form.inputs],
+          type: form.type,
+          lowercase: form.type === "wordpiece" && form.isLowercase,
+          protectedWords: [...protectedWords(form.protect)],
           vocabSize: Number(form.vocabSize),
           minFrequency: Number(form.minFrequency),
         },

@@ -29,5 +29,11 @@ export function tokenizerPlace(info: Pick<TokenizerInfo, "name" | "origin">): st
 }
 
 export function kindLabel(kind: string): string {
-  return kind === "byte-bpe" ? "byte-level BPE" : kind === "wordpiece" ? "WordPiece" : kind;
+  const names: Readonly<Record<string, string>> = {
+    "byte-bpe": "byte-level BPE",
+    "character-bpe": "BPE of characters",
+    wordpiece: "WordPiece",
+    "word-level": "whole words",
+  };
+  return names[kind] ?? kind;
 }

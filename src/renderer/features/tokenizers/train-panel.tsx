@@ -1,10 +1,18 @@
 // Training a tokenizer: what to learn from, how large, and the training itself with what is being waited for.
+import "./laboratory.css";
 import { useEffect, useState } from "react";
 import { client } from "../../lib/client.ts";
 import { formatDuration } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
+import { Segmented } from "../../ui/segmented.tsx";
 import { type TrainingForm, useTokenizers } from "./store.ts";
-import { formProblems, trainingProgress } from "./training-form.ts";
+import { formProblems, tokenizerTypes, trainingProgress } from "./training-form.ts";
+
+const kindHelp = {
+  "byte-bpe": "As GPT-2’s and BioMedLM’s: any text can be written, nothing is unknown.",
+  wordpiece: "As BERT’s and BioMegatron’s: the longest piece that fits, words with unknown characters become [UNK].",
+  unigram: "As SentencePiece’s: the likeliest pieces under a language model of pieces.",
+} as const;
 
 const TEXT_EXTENSIONS = ["txt", "jsonl", "gz"];
 
@@ -40,8 +48,8 @@ export function TrainPanel() {
     <div className="page form">
       <h1>Train a tokenizer</h1>
       <p className="form-lead">
-        A byte-level BPE tokenizer is learned from your own texts: the words of the field become single pieces. It takes
-        .txt, .jsonl and .jsonl.gz files with a field <code>text</code>, or a folder of them.
+        A tokenizer is learned from your own texts: the words of the field become single pieces. It takes .txt, .jsonl
+        and .jsonl.gz files with a field <code>text</code>, or a folder of them.
       </p>
       <fieldset className="form-fields" disabled={isRunning}>
         <legend className="sr-only">Training settings</legend>
@@ -78,20 +86,61 @@ export function TrainPanel() {
           problem={problem("name")}
           onBlur={() => touch("name")}
         />
+        <div className="form-field">
+          <span className="field-label">Kind</span>
+          <Segmented
+            label="Kind of tokenizer"
+            choices={tokenizerTypes}
+            value={form.type}
+            onChange={(type) => setForm({ type })}
+          />
+          <p className="field-help">{kindHelp[form.type]}</p>
+          {form.type === "wordpiece" ? (
+            <label className="check">
+              <input
+                type="checkbox"
+                checked={form.isLowercase}
+                onChange={(event) => setForm({ isLowercase: event.currentTarget.checked })}
+              />
+              without capitals and accents
+            </label>
+          ) : null}
+        </div>
         <TextField
           label="Vocabulary size"
           field="vocabSize"
-          help="Pieces in all, the 256 bytes and the end of text among them."
+          help="Pieces in all, special tokens among them; byte-level BPE has the 256 bytes, too."
           problem={problem("vocabSize")}
           onBlur={() => touch("vocabSize")}
         />
         <TextField
           label="Minimum frequency"
           field="minFrequency"
-          help="A pair seen more seldom is not merged."
+          help={
+            form.type === "unigram"
+              ? "Unigram has no merges: it is not used."
+              : "A pair seen more seldom is not merged."
+          }
           problem={problem("minFrequency")}
           onBlur={() => touch("minFrequency")}
         />
+        <div className="form-field">
+          <label className="field-label" htmlFor="train-protect">
+            Words to keep whole
+          </label>
+          <textarea
+            id="train-protect"
+            className="compare-terms"
+            value={form.protect}
+            spellCheck={false}
+            placeholder="One a line"
+            aria-describedby="train-protect-help"
+            onChange={(event) => setForm({ protect: event.currentTarget.value })}
+          />
+          <p id="train-protect-help" className="field-help">
+            They become single pieces however seldom the texts have them.
+          </p>
+        </div>
       </fieldset>
       <TrainingProgress />
     </div>

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { formProblems, trainingProgress } from "./training-form.ts";
+import { formProblems, protectedWords, trainingProgress } from "./training-form.ts";
 
-const form = { name: "bpe-8k", inputs: ["/corpus"], vocabSize: "8192", minFrequency: "2" };
+const form = {
+  name: "bpe-8k",
+  inputs: ["/corpus"],
+  type: "byte-bpe" as const,
+  vocabSize: "8192",
+  minFrequency: "2",
+  isLowercase: false,
+  protect: "",
+};
 
 describe("formProblems", () => {
   it("has none for a form that can be trained", () => {
@@ -9,9 +17,18 @@ describe("formProblems", () => {
   });
 
   it("says what each field needs", () => {
-    const problems = formProblems({ name: "../x", inputs: [], vocabSize: "256", minFrequency: "0" }, new Set());
+    const problems = formProblems(
+      { ...form, name: "../x", inputs: [], vocabSize: "256", minFrequency: "0" },
+      new Set(),
+    );
     expect(Object.keys(problems).toSorted()).toEqual(["inputs", "minFrequency", "name", "vocabSize"]);
     expect(problems.vocabSize).toContain("257");
+  });
+
+  it("lets the other kinds be smaller than 256 bytes, and reads protected words a line each", () => {
+    expect(formProblems({ ...form, type: "wordpiece", vocabSize: "100" }, new Set())).toEqual({});
+    expect(formProblems({ ...form, type: "unigram", vocabSize: "8" }, new Set()).vocabSize).toContain("16");
+    expect(protectedWords(" probiotic\n\ncytotoxicity\r\nprobiotic")).toEqual(["probiotic", "cytotoxicity"]);
   });
 
   it("refuses a name that is taken", () => {

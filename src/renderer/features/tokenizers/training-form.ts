@@ -2,8 +2,22 @@
 import { formatCount } from "../../lib/format.ts";
 import type { TrainingForm } from "./store.ts";
 
-/** 256 bytes and the end of text: fewer cannot hold every text. */
-export const SMALLEST_VOCABULARY = 257;
+export const tokenizerTypes = [
+  { value: "byte-bpe", label: "byte-level BPE" },
+  { value: "wordpiece", label: "WordPiece" },
+  { value: "unigram", label: "unigram" },
+] as const;
+export type TokenizerType = (typeof tokenizerTypes)[number]["value"];
+
+/** Byte-level BPE: 256 bytes and the end of text. The others: special tokens and a few characters. */
+function smallestVocabulary(type: TokenizerType): number {
+  return type === "byte-bpe" ? 257 : 16;
+}
+
+/** One a line. */
+export function protectedWords(text: string): readonly string[] {
+  return [...new Set(text.split(/\r?\n/u).map((line) => line.trim()))].filter((word) => word !== "");
+}
 
 export type FormProblems = Readonly<Partial<Record<keyof TrainingForm, string>>>;
 
@@ -20,9 +34,13 @@ export function formProblems(form: TrainingForm, takenNames: ReadonlySet<string>
   if (form.inputs.length === 0) {
     problems.inputs = "Choose files or a folder to learn from.";
   }
+  const smallest = smallestVocabulary(form.type);
   const vocabSize = Number(form.vocabSize);
-  if (form.vocabSize.trim() === "" || !Number.isInteger(vocabSize) || vocabSize < SMALLEST_VOCABULARY) {
-    problems.vocabSize = `A whole number from ${SMALLEST_VOCABULARY}: the 256 bytes and the end of text come first.`;
+  if (form.vocabSize.trim() === "" || !Number.isInteger(vocabSize) || vocabSize < smallest) {
+    problems.vocabSize =
+      form.type === "byte-bpe"
+        ? `A whole number from ${smallest}: the 256 bytes and the end of text come first.`
+        : `A whole number from ${smallest}: special tokens and characters come first.`;
   }
   const minFrequency = Number(form.minFrequency);
   if (form.minFrequency.trim() === "" || !Number.isInteger(minFrequency) || minFrequency < 1) {
