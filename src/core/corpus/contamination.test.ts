@@ -97,7 +97,10 @@ describe("a scan for contamination", () => {
       document: "dirty",
       words: 15,
       text: 'HIS HEART beats 120 times a minute, and an "X-ray" shows\n a large heart',
+      documentBefore: "Case 4.\n",
+      documentAfter: ". He died.",
     });
+    expect(`${match?.before}${match?.itemText}${match?.after}`).toBe(question);
     expect(question.slice(match?.from, match?.to)).toBe(
       "his heart beats 120 times a minute and an X-ray shows a large heart",
     );

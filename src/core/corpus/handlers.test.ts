@@ -85,7 +85,13 @@ describe("corpora", () => {
     const cancelled = streams["corpora.import"](input, () => stop.abort(), { signal: stop.signal });
     await expect(cancelled).rejects.toMatchObject({ code: "CANCELLED" });
     expect(await requests["corpora.list"]({}, never)).toMatchObject([
-      { name: "mine", documents: null, isUnfinished: true },
+      {
+        name: "mine",
+        documents: null,
+        isUnfinished: true,
+        // Enough to go on with it without knowing what was typed.
+        unfinished: { inputs: input.inputs, format: null, textFields: ["text"], skipBroken: false },
+      },
     ]);
     expect(await streams["corpora.import"](input, () => undefined, never)).toMatchObject({ documents: 18_000 });
     const scan = contract.streams["corpora.scan"].input.parse({ evaluation: input.inputs, corpus: input.inputs });

@@ -25,6 +25,8 @@ type Forms = {
   readonly clean: CleanForm;
   readonly scan: ScanForm;
   readonly split: SplitForm;
+  /** By which tokenizer each corpus was counted last; none where it is missing. */
+  readonly countedBy: Readonly<Record<string, string>>;
 };
 type FormName = "import" | "clean" | "scan" | "split";
 
@@ -49,10 +51,15 @@ export const useForms = create<Forms>(() => ({
   clean: cleanDefaults(""),
   scan: noScan,
   split: { percent: "5", train: "", heldOut: "" },
+  countedBy: {},
 }));
 
 export function setForm<Name extends FormName>(name: Name, part: Partial<Forms[Name]>): void {
   useForms.setState((state) => ({ [name]: { ...state[name], ...part } }));
+}
+
+export function rememberTokenizer(subject: string, tokenizer: string): void {
+  useForms.setState((state) => ({ countedBy: { ...state.countedBy, [subject]: tokenizer } }));
 }
 
 /** Fresh forms for another corpus; those of the same keep what was typed. */

@@ -9,6 +9,7 @@ import { CopyButton } from "../../ui/copy-button.tsx";
 import { Segmented } from "../../ui/segmented.tsx";
 import { useTokenizers } from "../tokenizers/store.ts";
 import { tokenizerLabel } from "../tokenizers/tokenizer-label.ts";
+import { rememberTokenizer, useForms } from "./forms.ts";
 import { JobProgress } from "./job-progress.tsx";
 import { cancelJob, startJob, useJob } from "./jobs.ts";
 import { type Amount, chronological, groupTitles, isSaid, type Measure, NOT_SAID } from "./statistics-rows.ts";
@@ -21,13 +22,13 @@ export function StatisticsSection({ info }: { readonly info: CorpusInfo }) {
   const subject = `${info.path} ${info.modifiedAt}`;
   const job = useJob("corpora.statistics", subject);
   const tokenizers = useTokenizers((state) => state.list);
-  const [tokenizer, setTokenizer] = useState("");
+  const tokenizer = useForms((state) => state.countedBy[subject] ?? "");
   const [last, setLast] = useState<CorpusStatisticsInfo | null>(null);
   if (job?.state === "done" && job.result !== last) {
     setLast(job.result);
   }
   const count = (source: string): void => {
-    setTokenizer(source);
+    rememberTokenizer(subject, source);
     void startJob("corpora.statistics", subject, {
       inputs: [info.path],
       tokenizer: source === "" ? null : source,
@@ -77,7 +78,7 @@ export function StatisticsSection({ info }: { readonly info: CorpusInfo }) {
           </p>
         )
       ) : (
-        <Figures statistics={last} isOld={isRunning} />
+        <Figures statistics={last} isOld={job?.state !== "done"} />
       )}
     </div>
   );

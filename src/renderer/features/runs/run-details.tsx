@@ -60,6 +60,11 @@ export function RunDetails() {
             )}
             <li className="lineage-own">{summary.name}</li>
           </ol>
+          {summary.step === 0 ? null : (
+            <a href={routeHash("corpora", "trace", summary.id, String(summary.step), "1")}>
+              Which documents a step read
+            </a>
+          )}
         </Section>
       )}
       <Checkpoints shown={shown} />
