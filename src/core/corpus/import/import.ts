@@ -9,11 +9,12 @@ import type { CancelSignal } from "#shared/ipc/contract";
 import { type ImportRequestInfo, importRequestSchema } from "#shared/ipc/corpora.contract";
 import { asFileError, makeFolder, syncFolder, writeFileDurably } from "../../runs/durable-file.ts";
 import { acquireLockFile } from "../../runs/lock.ts";
+import { isAddress } from "../../storage/storage.ts";
 import { LedgerWriter, ledgerPaths, type RuleSummary, writeLedgerSummary } from "../ledger.ts";
 import { mergeParts, type Part } from "./merge.ts";
 import { type PartImporter, type PartState, partFiles } from "./part.ts";
 import type { ImportFormat } from "./record.ts";
-import { type ImportSource, isAddress, listSources } from "./sources.ts";
+import { type ImportSource, listSources } from "./sources.ts";
 import { startImportWorkers } from "./workers.ts";
 
 export type ImportOptions = {
