@@ -23,7 +23,8 @@ function ratio(value: number | null): string {
 
 export const benchCommand: CommandSpec = {
   name: "bench",
-  summary: "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, tiktoken), infer (llama.cpp)",
+  summary:
+    "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, spm_train, tiktoken), infer (llama.cpp)",
   operands: "train|tokenizer|infer",
   minOperands: 1,
   maxOperands: 3,
@@ -98,6 +99,7 @@ export const benchCommand: CommandSpec = {
           { title: "best peer", right: true },
           { title: "best/best", right: true },
           { title: "unit" },
+          { title: "twice takes", right: true },
           { title: "peer is" },
         ],
         rows.map((row) => [
@@ -109,6 +111,7 @@ export const benchCommand: CommandSpec = {
           rate(row.best_peer),
           ratio(row.best_ratio),
           row.unit,
+          row.growth === undefined ? "" : `${row.growth.toFixed(2)} ×`,
           row.peer_name,
         ]),
       ),
