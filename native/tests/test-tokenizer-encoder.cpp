@@ -97,7 +97,7 @@ const bool kCases[] = {
                  check_merged(*tokenizer, maker.from_alphabet("aab", length));
                }
              }),
-    add_case("words of many windows merge as by the plain way",
+    add_case("long words merge as by the plain way",
              [] {
                const std::shared_ptr<const Tokenizer> tokenizer = a_tokenizer();
                WordMerger merger(*tokenizer);

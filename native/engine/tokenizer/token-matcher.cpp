@@ -1,0 +1,197 @@
+#include "engine/tokenizer/token-matcher.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace assay {
+
+namespace {
+
+// A node's children lie within so many places.
+constexpr std::uint32_t kBytes = 256;
+constexpr std::size_t kFilterBitsAMerge = 12;
+
+std::size_t filter_hash(std::uint32_t left, std::uint32_t right) {
+  return (pair_key(left, right) * 0x9E3779B97F4A7C15U) >> 32;
+}
+
+// Free places of the array, found in ever later parts of it: what is nearly full is not searched again.
+class Places {
+public:
+  bool is_free(std::size_t at) const { return at >= taken_.size() || !taken_[at]; }
+  void take(std::size_t at) {
+    if (at >= taken_.size()) {
+      taken_.resize(std::max(at + 1, taken_.size() * 2), false);
+    }
+    taken_[at] = true;
+  }
+  // Where children with these bytes, in ascending order, all fit.
+  std::uint32_t fit(std::span<const unsigned char> bytes) {
+    while (!is_free(first_free_)) {
+      ++first_free_;
+    }
+    std::size_t tries = 0;
+    for (std::size_t at = first_free_;; ++at, ++tries) {
+      if (!is_free(at)) {
+        continue;
+      }
+      const std::size_t base = at - bytes[0];
+      if (std::all_of(bytes.begin() + 1, bytes.end(), [&](unsigned char byte) { return is_free(base + byte); })) {
+        if (tries > kBytes) {
+          first_free_ += tries / 4;
+        }
+        return static_cast<std::uint32_t>(base);
+      }
+    }
+  }
+
+private:
+  std::vector<bool> taken_;
+  // Not below the number of bytes, so that base = place - byte never is negative.
+  std::size_t first_free_ = kBytes;
+};
+
+} // namespace
+
+TokenMatcher::TokenMatcher(const Tokenizer& tokenizer)
+    : filter_(std::bit_ceil(std::max<std::size_t>(tokenizer.merges().size() * kFilterBitsAMerge / 64, 1))),
+      filter_mask_(filter_.size() * 64 - 1), tokens_(tokenizer.vocab_size()) {
+  for (const Merge& merge : tokenizer.merges()) {
+    const std::size_t bit = filter_hash(merge.left, merge.right) & filter_mask_;
+    filter_[bit / 64] |= std::uint64_t{1} << (bit % 64);
+  }
+  const std::vector<std::uint32_t> ordered = sound_tokens(tokenizer);
+  // In order of bytes, the tokens that one begins with are on the way to it.
+  std::vector<std::uint32_t> open;
+  for (const std::uint32_t id : ordered) {
+    const std::string_view bytes = tokenizer.token_bytes(id);
+    while (!open.empty() && !bytes.starts_with(tokenizer.token_bytes(open.back()))) {
+      open.pop_back();
+    }
+    tokens_[id].shorter = open.empty() ? kNone : open.back();
+    open.push_back(id);
+  }
+  build_trie(tokenizer, ordered);
+}
+
+std::vector<std::uint32_t> TokenMatcher::sound_tokens(const Tokenizer& tokenizer) {
+  std::vector<std::uint32_t> sound;
+  std::vector<bool> is_sound(tokens_.size(), false);
+  for (std::uint32_t id = 0; id < tokens_.size(); ++id) {
+    tokens_[id].length = tokenizer.token_length(id);
+  }
+  for (unsigned byte = 0; byte < kBytes; ++byte) {
+    const std::uint32_t id = tokenizer.id_of_byte(static_cast<unsigned char>(byte));
+    is_sound[id] = true;
+    sound.push_back(id);
+  }
+  // Parts before what is made of them.
+  std::uint32_t rank = 0;
+  for (const Merge& merge : tokenizer.merges()) {
+    Token& token = tokens_[merge.result];
+    token.left = merge.left;
+    token.right = merge.right;
+    token.made_after = ++rank;
+    if (is_sound[merge.left] && is_sound[merge.right] &&
+        are_apart(tokenizer, merge.left, merge.right, token.made_after)) {
+      is_sound[merge.result] = true;
+      sound.push_back(merge.result);
+    }
+  }
+  std::sort(sound.begin(), sound.end(), [&](std::uint32_t left, std::uint32_t right) {
+    return tokenizer.token_bytes(left) < tokenizer.token_bytes(right);
+  });
+  return sound;
+}
+
+// The merges that made the two are undone, the latest first; at each state one asks whether the pair at the border
+// merges before that state was left. `limit` is the made_after of the merge that left it. A merge of the same rank on
+// the left goes first.
+bool TokenMatcher::are_apart(const Tokenizer& tokenizer, std::uint32_t left, std::uint32_t right,
+                             std::uint32_t limit) const {
+  for (;;) {
+    const std::size_t bit = filter_hash(left, right) & filter_mask_;
+    const bool may_merge = ((filter_[bit / 64] >> (bit % 64)) & 1U) != 0;
+    if (const Tokenizer::RankedMerge* merge = may_merge ? tokenizer.find_merge(left, right) : nullptr;
+        merge != nullptr && merge->rank + 1 < limit) {
+      return false;
+    }
+    const std::uint32_t left_made = tokens_[left].made_after;
+    const std::uint32_t right_made = tokens_[right].made_after;
+    if (left_made == 0 && right_made == 0) {
+      return true;
+    }
+    if (left_made > right_made) {
+      limit = left_made;
+      left = tokens_[left].right;
+    } else {
+      limit = right_made + 1;
+      right = tokens_[right].left;
+    }
+  }
+}
+
+void TokenMatcher::build_trie(const Tokenizer& tokenizer, std::span<const std::uint32_t> ordered) {
+  // A node is a range of the ordered tokens that share its bytes.
+  struct Range {
+    std::uint32_t node = 0;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    std::size_t depth = 0;
+  };
+  nodes_.assign(kBytes, {});
+  Places places;
+  std::vector<Range> open;
+  std::vector<unsigned char> bytes;
+  std::vector<std::size_t> begins;
+  const auto byte_at = [&](std::size_t index, std::size_t depth) {
+    return static_cast<unsigned char>(tokenizer.token_bytes(ordered[index])[depth]);
+  };
+  const auto split = [&](const Range& range) {
+    bytes.clear();
+    begins.clear();
+    for (std::size_t index = range.begin; index < range.end; ++index) {
+      const unsigned char byte = byte_at(index, range.depth);
+      if (bytes.empty() || bytes.back() != byte) {
+        bytes.push_back(byte);
+        begins.push_back(index);
+      }
+    }
+    begins.push_back(range.end);
+  };
+  const auto place = [&](const Range& parent, std::uint32_t base) {
+    for (std::size_t child = 0; child < bytes.size(); ++child) {
+      const std::uint32_t node = base + bytes[child];
+      places.take(node);
+      if (node >= nodes_.size()) {
+        nodes_.resize(std::max<std::size_t>(node + 1, nodes_.size() * 2));
+      }
+      nodes_[node].parent = parent.node;
+      Range range{node, begins[child], begins[child + 1], parent.depth + 1};
+      if (tokens_[ordered[range.begin]].length == range.depth) {
+        nodes_[node].token = ordered[range.begin++];
+      }
+      open.push_back(range);
+      if (parent.depth == 0) {
+        first_nodes_[bytes[child]] = node;
+      }
+    }
+  };
+  // The root itself has no place; no child can name it by accident.
+  const Range root{kNone - 1, 0, ordered.size(), 0};
+  split(root);
+  place(root, kBytes);
+  for (std::size_t index = 0; index < open.size(); ++index) {
+    const Range range = open[index];
+    if (range.begin < range.end) {
+      split(range);
+      const std::uint32_t base = places.fit(bytes);
+      nodes_[range.node].children = base;
+      place(range, base);
+    }
+  }
+  // A byte beyond the children of the last node still reads within the array.
+  nodes_.resize(nodes_.size() + kBytes);
+}
+
+} // namespace assay
