@@ -9,7 +9,7 @@ namespace {
 
 // A node's children lie within so many places.
 constexpr std::uint32_t kBytes = 256;
-constexpr std::size_t kFilterBitsAMerge = 12;
+constexpr std::size_t kFilterBitsAMerge = 8;
 
 std::size_t filter_hash(std::uint32_t left, std::uint32_t right) {
   return (pair_key(left, right) * 0x9E3779B97F4A7C15U) >> 32;
@@ -18,13 +18,15 @@ std::size_t filter_hash(std::uint32_t left, std::uint32_t right) {
 // Free places of the array, found in ever later parts of it: what is nearly full is not searched again.
 class Places {
 public:
-  bool is_free(std::size_t at) const { return at >= taken_.size() || !taken_[at]; }
-  void take(std::size_t at) {
-    if (at >= taken_.size()) {
-      taken_.resize(std::max(at + 1, taken_.size() * 2), false);
+  static bool has(const std::vector<bool>& bits, std::size_t at) { return at < bits.size() && bits[at]; }
+  static void set(std::vector<bool>& bits, std::size_t at) {
+    if (at >= bits.size()) {
+      bits.resize(std::max(at + 1, bits.size() * 2), false);
     }
-    taken_[at] = true;
+    bits[at] = true;
   }
+  bool is_free(std::size_t at) const { return !has(taken_, at); }
+  void take(std::size_t at) { set(taken_, at); }
   // Where children with these bytes, in ascending order, all fit.
   std::uint32_t fit(std::span<const unsigned char> bytes) {
     while (!is_free(first_free_)) {
@@ -36,10 +38,12 @@ public:
         continue;
       }
       const std::size_t base = at - bytes[0];
-      if (std::all_of(bytes.begin() + 1, bytes.end(), [&](unsigned char byte) { return is_free(base + byte); })) {
+      if (!has(bases_, base) &&
+          std::all_of(bytes.begin() + 1, bytes.end(), [&](unsigned char byte) { return is_free(base + byte); })) {
         if (tries > kBytes) {
           first_free_ += tries / 4;
         }
+        set(bases_, base);
         return static_cast<std::uint32_t>(base);
       }
     }
@@ -47,6 +51,7 @@ public:
 
 private:
   std::vector<bool> taken_;
+  std::vector<bool> bases_;
   // Not below the number of bytes, so that base = place - byte never is negative.
   std::size_t first_free_ = kBytes;
 };
@@ -55,7 +60,7 @@ private:
 
 TokenMatcher::TokenMatcher(const Tokenizer& tokenizer)
     : filter_(std::bit_ceil(std::max<std::size_t>(tokenizer.merges().size() * kFilterBitsAMerge / 64, 1))),
-      filter_mask_(filter_.size() * 64 - 1), tokens_(tokenizer.vocab_size()) {
+      filter_mask_(filter_.size() * 64 - 1), tokens_(tokenizer.vocab_size()), shorter_(tokenizer.vocab_size(), kNone) {
   for (const Merge& merge : tokenizer.merges()) {
     const std::size_t bit = filter_hash(merge.left, merge.right) & filter_mask_;
     filter_[bit / 64] |= std::uint64_t{1} << (bit % 64);
@@ -68,7 +73,7 @@ TokenMatcher::TokenMatcher(const Tokenizer& tokenizer)
     while (!open.empty() && !bytes.starts_with(tokenizer.token_bytes(open.back()))) {
       open.pop_back();
     }
-    tokens_[id].shorter = open.empty() ? kNone : open.back();
+    shorter_[id] = open.empty() ? kNone : open.back();
     open.push_back(id);
   }
   build_trie(tokenizer, ordered);
@@ -77,9 +82,6 @@ TokenMatcher::TokenMatcher(const Tokenizer& tokenizer)
 std::vector<std::uint32_t> TokenMatcher::sound_tokens(const Tokenizer& tokenizer) {
   std::vector<std::uint32_t> sound;
   std::vector<bool> is_sound(tokens_.size(), false);
-  for (std::uint32_t id = 0; id < tokens_.size(); ++id) {
-    tokens_[id].length = tokenizer.token_length(id);
-  }
   for (unsigned byte = 0; byte < kBytes; ++byte) {
     const std::uint32_t id = tokenizer.id_of_byte(static_cast<unsigned char>(byte));
     is_sound[id] = true;
@@ -139,7 +141,8 @@ void TokenMatcher::build_trie(const Tokenizer& tokenizer, std::span<const std::u
     std::size_t end = 0;
     std::size_t depth = 0;
   };
-  nodes_.assign(kBytes, {});
+  nodes_.assign(kBytes, 0);
+  node_tokens_.assign(kBytes, kNone);
   Places places;
   std::vector<Range> open;
   std::vector<unsigned char> bytes;
@@ -159,39 +162,44 @@ void TokenMatcher::build_trie(const Tokenizer& tokenizer, std::span<const std::u
     }
     begins.push_back(range.end);
   };
-  const auto place = [&](const Range& parent, std::uint32_t base) {
+  const auto place = [&](std::size_t depth, std::uint32_t base) {
     for (std::size_t child = 0; child < bytes.size(); ++child) {
       const std::uint32_t node = base + bytes[child];
       places.take(node);
       if (node >= nodes_.size()) {
-        nodes_.resize(std::max<std::size_t>(node + 1, nodes_.size() * 2));
+        nodes_.resize(std::max<std::size_t>(node + 1, nodes_.size() * 2), 0);
+        node_tokens_.resize(nodes_.size(), kNone);
       }
-      nodes_[node].parent = parent.node;
-      Range range{node, begins[child], begins[child + 1], parent.depth + 1};
-      if (tokens_[ordered[range.begin]].length == range.depth) {
-        nodes_[node].token = ordered[range.begin++];
+      nodes_[node] = (kTaken | bytes[child]) << kLabelShift;
+      Range range{node, begins[child], begins[child + 1], depth + 1};
+      if (tokenizer.token_length(ordered[range.begin]) == range.depth) {
+        nodes_[node] |= kIsToken;
+        node_tokens_[node] = ordered[range.begin++];
       }
       open.push_back(range);
-      if (parent.depth == 0) {
+      if (depth == 0) {
         first_nodes_[bytes[child]] = node;
       }
     }
   };
-  // The root itself has no place; no child can name it by accident.
-  const Range root{kNone - 1, 0, ordered.size(), 0};
+  const Range root{0, 0, ordered.size(), 0};
   split(root);
-  place(root, kBytes);
+  place(0, places.fit(bytes));
   for (std::size_t index = 0; index < open.size(); ++index) {
     const Range range = open[index];
     if (range.begin < range.end) {
       split(range);
       const std::uint32_t base = places.fit(bytes);
-      nodes_[range.node].children = base;
-      place(range, base);
+      if (base > kChildren) {
+        is_usable_ = false;
+        return;
+      }
+      nodes_[range.node] |= base;
+      place(range.depth, base);
     }
   }
   // A byte beyond the children of the last node still reads within the array.
-  nodes_.resize(nodes_.size() + kBytes);
+  nodes_.resize(nodes_.size() + kBytes, 0);
 }
 
 } // namespace assay

@@ -20,26 +20,36 @@ public:
   // Of a tokenizer whose merges are in order. It keeps no reference, since tokenizers move.
   explicit TokenMatcher(const Tokenizer& tokenizer);
 
+  // False where the vocabulary is too large to be laid out so (millions of bytes); nothing below may then be called.
+  bool is_usable() const noexcept { return is_usable_; }
+
+  struct Match {
+    std::uint32_t token = kNone;
+    std::uint32_t length = 0;
+  };
   // The longest token that `text`, which is not empty, begins with: at least its first byte.
-  std::uint32_t longest(std::string_view text) const {
+  Match longest(std::string_view text) const {
     std::uint32_t node = first_nodes_[static_cast<unsigned char>(text[0])];
-    std::uint32_t found = nodes_[node].token;
-    for (std::size_t index = 1; index < text.size(); ++index) {
-      const std::uint32_t next = nodes_[node].children + static_cast<unsigned char>(text[index]);
-      if (nodes_[next].parent != node) {
+    std::uint32_t entry = nodes_[node];
+    std::uint32_t found = node;
+    std::uint32_t length = 1;
+    for (std::uint32_t index = 1; index < text.size(); ++index) {
+      const auto byte = static_cast<unsigned char>(text[index]);
+      node = (entry & kChildren) + byte;
+      entry = nodes_[node];
+      if (entry >> kLabelShift != (kTaken | byte)) {
         break;
       }
-      node = next;
-      if (nodes_[node].token != kNone) {
-        found = nodes_[node].token;
+      if ((entry & kIsToken) != 0) {
+        found = node;
+        length = index + 1;
       }
     }
-    return found;
+    return {node_tokens_[found], length};
   }
 
   // The longest token that token `id` begins with, itself excluded; kNone for a byte.
-  std::uint32_t shorter(std::uint32_t id) const { return tokens_[id].shorter; }
-  std::uint32_t length(std::uint32_t id) const { return tokens_[id].length; }
+  std::uint32_t shorter(std::uint32_t id) const { return shorter_[id]; }
 
   // Whether merging the bytes of the two gives the two again. `tokenizer` is the one this was made of.
   bool stay_apart(const Tokenizer& tokenizer, std::uint32_t left, std::uint32_t right) const {
@@ -47,19 +57,19 @@ public:
   }
 
 private:
-  // A trie as one array: the child of a node by byte b, if it has one, is at children + b and names its parent.
-  struct Node {
-    std::uint32_t parent = kNone;
-    std::uint32_t children = 0;
-    std::uint32_t token = kNone;
-  };
+  // A trie as one array, small enough for the second-level cache. The child of a node by byte b, if it has one, is at
+  // children + b and is labelled b; no two nodes have the same `children`, so that no label can be another's.
+  // From the lowest bit: children, whether a token ends here, the label, whether the place is taken.
+  static constexpr unsigned kLabelShift = 23;
+  static constexpr std::uint32_t kIsToken = std::uint32_t{1} << 22;
+  static constexpr std::uint32_t kChildren = kIsToken - 1;
+  static constexpr std::uint32_t kTaken = 256;
+
   struct Token {
     std::uint32_t left = 0;
     std::uint32_t right = 0;
     // One more than the rank of the merge that makes it; 0 for a byte.
     std::uint32_t made_after = 0;
-    std::uint32_t shorter = kNone;
-    std::uint32_t length = 0;
   };
 
   bool are_apart(const Tokenizer& tokenizer, std::uint32_t left, std::uint32_t right, std::uint32_t limit) const;
@@ -71,7 +81,10 @@ private:
   std::vector<std::uint64_t> filter_;
   std::size_t filter_mask_ = 0;
   std::vector<Token> tokens_;
-  std::vector<Node> nodes_;
+  std::vector<std::uint32_t> shorter_;
+  std::vector<std::uint32_t> nodes_;
+  std::vector<std::uint32_t> node_tokens_;
+  bool is_usable_ = true;
   std::uint32_t first_nodes_[256] = {};
 };
 

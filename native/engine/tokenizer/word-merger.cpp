@@ -48,28 +48,35 @@ void WordMerger::merge_by_trying(std::string_view word, TokenIds& ids) {
     verdicts_.assign(kVerdicts, 0);
   }
   const TokenMatcher& matcher = *matcher_;
+  if (!matcher.is_usable()) {
+    merge_by_heap(word, ids);
+    return;
+  }
   open_.assign(word.size() / 64 + 1, ~std::uint64_t{0});
   const std::size_t first = ids.size();
   std::size_t at = 0;
-  std::uint32_t token = matcher.longest(word);
+  TokenMatcher::Match next = matcher.longest(word);
   for (;;) {
-    const std::size_t end = at + matcher.length(token);
-    if (((open_[end / 64] >> (end % 64)) & 1U) != 0 && (ids.size() == first || stay_apart(ids.back(), token))) {
-      ids.push_back(token);
+    const std::size_t end = at + next.length;
+    if (((open_[end / 64] >> (end % 64)) & 1U) != 0 && (ids.size() == first || stay_apart(ids.back(), next.token))) {
+      ids.push_back(next.token);
       if (end == word.size()) {
         return;
       }
       at = end;
-      token = matcher.longest(word.substr(at));
+      next = matcher.longest(word.substr(at));
       continue;
     }
     // The next shorter one here, or, where that was the last, the next shorter one before.
-    for (token = matcher.shorter(token); token == TokenMatcher::kNone; token = matcher.shorter(token)) {
+    next.token = matcher.shorter(next.token);
+    while (next.token == TokenMatcher::kNone) {
       open_[at / 64] &= ~(std::uint64_t{1} << (at % 64));
-      token = ids.back();
+      const std::uint32_t before = ids.back();
       ids.pop_back();
-      at -= matcher.length(token);
+      at -= tokenizer_.token_length(before);
+      next.token = matcher.shorter(before);
     }
+    next.length = tokenizer_.token_length(next.token);
   }
 }
 
