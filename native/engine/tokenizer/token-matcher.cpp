@@ -9,9 +9,9 @@ namespace {
 
 // A node's children lie within so many places.
 constexpr std::uint32_t kBytes = 256;
-constexpr std::size_t kFilterBitsAMerge = 8;
+constexpr std::size_t kPlacesAMerge = 4;
 
-std::size_t filter_hash(std::uint32_t left, std::uint32_t right) {
+std::size_t place_of(std::uint32_t left, std::uint32_t right) {
   return (pair_key(left, right) * 0x9E3779B97F4A7C15U) >> 32;
 }
 
@@ -59,11 +59,14 @@ private:
 } // namespace
 
 TokenMatcher::TokenMatcher(const Tokenizer& tokenizer)
-    : filter_(std::bit_ceil(std::max<std::size_t>(tokenizer.merges().size() * kFilterBitsAMerge / 64, 1))),
-      filter_mask_(filter_.size() * 64 - 1), tokens_(tokenizer.vocab_size()), shorter_(tokenizer.vocab_size(), kNone) {
+    : earliest_(std::bit_ceil(tokenizer.merges().size() * kPlacesAMerge + 1), kNoMerge),
+      rank_step_(static_cast<std::uint32_t>(tokenizer.merges().size() / (kNoMerge - 1) + 1)),
+      no_limit_(static_cast<std::uint32_t>(tokenizer.merges().size() + 2)), tokens_(tokenizer.vocab_size()),
+      shorter_(tokenizer.vocab_size()) {
+  std::uint32_t made_after = 0;
   for (const Merge& merge : tokenizer.merges()) {
-    const std::size_t bit = filter_hash(merge.left, merge.right) & filter_mask_;
-    filter_[bit / 64] |= std::uint64_t{1} << (bit % 64);
+    std::uint8_t& place = earliest_[place_of(merge.left, merge.right) & (earliest_.size() - 1)];
+    place = std::min(place, static_cast<std::uint8_t>(++made_after / rank_step_));
   }
   const std::vector<std::uint32_t> ordered = sound_tokens(tokenizer);
   // In order of bytes, the tokens that one begins with are on the way to it.
@@ -73,7 +76,9 @@ TokenMatcher::TokenMatcher(const Tokenizer& tokenizer)
     while (!open.empty() && !bytes.starts_with(tokenizer.token_bytes(open.back()))) {
       open.pop_back();
     }
-    shorter_[id] = open.empty() ? kNone : open.back();
+    if (!open.empty()) {
+      shorter_[id] = {open.back(), tokenizer.token_length(open.back())};
+    }
     open.push_back(id);
   }
   build_trie(tokenizer, ordered);
@@ -111,24 +116,26 @@ std::vector<std::uint32_t> TokenMatcher::sound_tokens(const Tokenizer& tokenizer
 // the left goes first.
 bool TokenMatcher::are_apart(const Tokenizer& tokenizer, std::uint32_t left, std::uint32_t right,
                              std::uint32_t limit) const {
+  const std::size_t mask = earliest_.size() - 1;
+  Token left_parts = tokens_[left];
+  Token right_parts = tokens_[right];
   for (;;) {
-    const std::size_t bit = filter_hash(left, right) & filter_mask_;
-    const bool may_merge = ((filter_[bit / 64] >> (bit % 64)) & 1U) != 0;
-    if (const Tokenizer::RankedMerge* merge = may_merge ? tokenizer.find_merge(left, right) : nullptr;
-        merge != nullptr && merge->rank + 1 < limit) {
-      return false;
+    if (earliest_[place_of(left, right) & mask] * rank_step_ < limit) {
+      const Tokenizer::RankedMerge* merge = tokenizer.find_merge(left, right);
+      if (merge != nullptr && merge->rank + 1 < limit) {
+        return false;
+      }
     }
-    const std::uint32_t left_made = tokens_[left].made_after;
-    const std::uint32_t right_made = tokens_[right].made_after;
-    if (left_made == 0 && right_made == 0) {
-      return true;
-    }
-    if (left_made > right_made) {
-      limit = left_made;
-      left = tokens_[left].right;
+    if (left_parts.made_after > right_parts.made_after) {
+      limit = left_parts.made_after;
+      left = left_parts.right;
+      left_parts = tokens_[left];
+    } else if (right_parts.made_after > 0) {
+      limit = right_parts.made_after + 1;
+      right = right_parts.left;
+      right_parts = tokens_[right];
     } else {
-      limit = right_made + 1;
-      right = tokens_[right].left;
+      return true;
     }
   }
 }

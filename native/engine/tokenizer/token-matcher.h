@@ -49,11 +49,11 @@ public:
   }
 
   // The longest token that token `id` begins with, itself excluded; kNone for a byte.
-  std::uint32_t shorter(std::uint32_t id) const { return shorter_[id]; }
+  Match shorter(std::uint32_t id) const { return shorter_[id]; }
 
   // Whether merging the bytes of the two gives the two again. `tokenizer` is the one this was made of.
   bool stay_apart(const Tokenizer& tokenizer, std::uint32_t left, std::uint32_t right) const {
-    return are_apart(tokenizer, left, right, kNone);
+    return are_apart(tokenizer, left, right, no_limit_);
   }
 
 private:
@@ -77,11 +77,15 @@ private:
   std::vector<std::uint32_t> sound_tokens(const Tokenizer& tokenizer);
   void build_trie(const Tokenizer& tokenizer, std::span<const std::uint32_t> ordered);
 
-  // Bits by hash of a pair: 0 means that no merge takes it. Small enough to stay in cache, unlike the merges.
-  std::vector<std::uint64_t> filter_;
-  std::size_t filter_mask_ = 0;
+  // By hash of a pair: from which rank on, in steps, merges of such pairs come; kNoMerge for none. Small enough to stay
+  // in cache, unlike the merges, of which few are then asked for.
+  static constexpr std::uint8_t kNoMerge = 255;
+  std::vector<std::uint8_t> earliest_;
+  std::uint32_t rank_step_ = 1;
+  // Above every made_after, and not above kNoMerge steps.
+  std::uint32_t no_limit_ = 0;
   std::vector<Token> tokens_;
-  std::vector<std::uint32_t> shorter_;
+  std::vector<Match> shorter_;
   std::vector<std::uint32_t> nodes_;
   std::vector<std::uint32_t> node_tokens_;
   bool is_usable_ = true;

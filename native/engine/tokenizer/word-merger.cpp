@@ -68,15 +68,14 @@ void WordMerger::merge_by_trying(std::string_view word, TokenIds& ids) {
       continue;
     }
     // The next shorter one here, or, where that was the last, the next shorter one before.
-    next.token = matcher.shorter(next.token);
+    next = matcher.shorter(next.token);
     while (next.token == TokenMatcher::kNone) {
       open_[at / 64] &= ~(std::uint64_t{1} << (at % 64));
       const std::uint32_t before = ids.back();
       ids.pop_back();
       at -= tokenizer_.token_length(before);
-      next.token = matcher.shorter(before);
+      next = matcher.shorter(before);
     }
-    next.length = tokenizer_.token_length(next.token);
   }
 }
 
