@@ -209,10 +209,12 @@ private:
 // Calls take(word) for each word of the text, in order.
 template <typename Take> void for_each_word(std::string_view text, const Take& take) {
   const PreTokenizer words(text);
+  std::size_t ends[PreTokenizer::kMaxEnds];
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = words.word_end(begin);
-    take(text.substr(begin, end - begin));
-    begin = end;
+    const std::size_t count = words.word_ends(begin, ends);
+    for (std::size_t index = 0; index < count; begin = ends[index++]) {
+      take(text.substr(begin, ends[index] - begin));
+    }
   }
 }
 
