@@ -1,8 +1,8 @@
 // The token caches of a recipe: its text tokenized and split into training and held-out part, in one pass, kept under a
 // fingerprint of what they were made from. A moved corpus finds its cache again, a changed one does not.
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import type { Recipe } from "#shared/domain/recipe";
@@ -11,6 +11,7 @@ import type { CancelSignal } from "#shared/ipc/contract";
 import { loadAddon, type NativeTokenizer } from "../engine/addon.ts";
 import { asFileError, syncFolder } from "../runs/durable-file.ts";
 import { inBatches } from "./batches.ts";
+import { buildingPath, sweepBuilding } from "./building.ts";
 import { type CorpusNotes, type CorpusProgress, type Document, describeNotes, readDocuments } from "./documents.ts";
 import { type CorpusFile, describeSource, listCorpusFiles } from "./files.ts";
 import { isHeldOut } from "./split.ts";
@@ -95,14 +96,9 @@ async function hashFile(file: CorpusFile, onBytes: (count: number) => void, sign
   return hash.digest("hex");
 }
 
-/** A folder of this process's own in the cache; `sweep` removes it should the process end too soon. */
-function temporaryFolder(cacheRoot: string): string {
-  return path.join(cacheRoot, `.building-${process.pid}-${randomBytes(4).toString("hex")}`);
-}
-
 /** SHA-256 of the tokenizer.json it would be saved as. */
-async function tokenizerSha256(tokenizer: NativeTokenizer, cacheRoot: string): Promise<string> {
-  const folder = temporaryFolder(cacheRoot);
+export async function tokenizerSha256(tokenizer: NativeTokenizer, cacheRoot: string): Promise<string> {
+  const folder = buildingPath(cacheRoot);
   try {
     await mkdir(folder);
     const file = path.join(folder, "tokenizer.json");
@@ -178,30 +174,12 @@ async function publish(from: string, to: string): Promise<void> {
   }
 }
 
-/** Folders that a process left when it was ended in the middle. */
-async function sweep(cacheRoot: string): Promise<void> {
-  for (const name of await readdir(cacheRoot)) {
-    const pid = /^\.building-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && Number(pid) !== process.pid && !isAlive(Number(pid))) {
-      await rm(path.join(cacheRoot, name), { recursive: true, force: true });
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-/** Tokenizes documents into the caches that `choose` names. */
-async function tokenize(
+/** Tokenizes documents into the caches that `choose` names; by default with all cores. */
+export async function tokenizeInto(
   documents: AsyncIterable<Document>,
   tokenizer: NativeTokenizer,
   choose: (document: Document) => TokenCacheWriter | null,
+  options: { readonly threads?: number } = {},
 ): Promise<void> {
   const write = async (batch: readonly Document[], encoding: ReturnType<NativeTokenizer["encodeBatch"]>) => {
     const { ids, offsets, textBytes } = await encoding;
@@ -214,7 +192,8 @@ async function tokenize(
   for await (const batch of inBatches(documents)) {
     // The engine encodes one batch while the next is read.
     await writing;
-    writing = write(batch, tokenizer.encodeBatch(batch.map((document) => document.text)));
+    const texts = batch.map((document) => document.text);
+    writing = write(batch, tokenizer.encodeBatch(texts, options));
     writing.catch(() => undefined); // awaited in the next turn; not unhandled until then
   }
   await writing;
@@ -234,7 +213,7 @@ async function build(
     );
   }
   const facts = { vocabSize: tokenizer.vocabSize, endOfTextId, tokenizerSha256: plan.tokenizerSha256 };
-  const building = temporaryFolder(cacheRoot);
+  const building = buildingPath(cacheRoot);
   const read = {
     signal,
     onProgress: (progress: CorpusProgress) =>
@@ -258,14 +237,14 @@ async function build(
     const { eval: evaluation } = recipe.data;
     if (typeof evaluation === "string") {
       if (train !== null) {
-        await tokenize(readDocuments(recipe.data.train, read), tokenizer, () => train);
+        await tokenizeInto(readDocuments(recipe.data.train, read), tokenizer, () => train);
       }
       if (held !== null) {
-        await tokenize(readDocuments(evaluation, read), tokenizer, () => held);
+        await tokenizeInto(readDocuments(evaluation, read), tokenizer, () => held);
       }
     } else {
       const choose = (document: Document) => (isHeldOut(document.id, evaluation.fraction) ? held : train);
-      await tokenize(readDocuments(recipe.data.train, read), tokenizer, choose);
+      await tokenizeInto(readDocuments(recipe.data.train, read), tokenizer, choose);
     }
     await train?.finish();
     await held?.finish();
@@ -323,7 +302,7 @@ export async function buildTokenCache(options: TokenCacheOptions): Promise<Token
   } catch (error) {
     throw asFileError(error, `make the folder ${cacheRoot}`);
   }
-  await sweep(cacheRoot);
+  await sweepBuilding(cacheRoot);
   const plan = await planCaches(options);
   const before = {
     train: await readCache(plan.trainDirectory, onNotice),
