@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { tokenKinds } from "./data-files.ts";
 import { textRows } from "./data-text-bench.ts";
-import { findNumPy, hasStreamingLibrary, resumeRow, tokenRow } from "./data-tokens-bench.ts";
+import { findNumPy, hasStreamingLibrary, resumeRow, tokenRows } from "./data-tokens-bench.ts";
 import type { BenchProgress, BenchRow } from "./rows.ts";
 
 export type DataBenchOptions = {
@@ -30,8 +30,8 @@ export async function dataBench(
   try {
     for (const [number, kind] of tokenKinds.entries()) {
       const place = path.join(folder, kind.dtype);
-      const { row, files } = await tokenRow(place, kind, numpy, rounds, onProgress);
-      rows.push(row);
+      const { rows: found, files } = await tokenRows(place, kind, numpy, rounds, onProgress);
+      rows.push(...found);
       if (number === 0) {
         rows.push(await resumeRow(place, kind, files, onProgress));
       }

@@ -138,10 +138,14 @@ function compareIds(numpy: NumPy, kind: TokenKind, files: TokenFiles): void {
   windows.close();
 }
 
-/** Opening, the order of each epoch and its batches; the seconds and the windows delivered. */
-function readEpochs(files: TokenFiles): { readonly seconds: number; readonly windows: number } {
+/** `core_seconds` is processor time, which other programs on a busy machine do not lengthen as they do the clock's. */
+type Spent = { readonly seconds: number; readonly core_seconds: number };
+
+/** Opening, the order of each epoch and its batches; and how many windows came out. */
+function readEpochs(files: TokenFiles): { readonly spent: Spent; readonly windows: number } {
   const out = new Int32Array(BATCH * (SEQ_LEN + 1));
   let delivered = 0;
+  const before = process.cpuUsage();
   const start = performance.now();
   const windows = new Windows(files.shards);
   for (let epoch = 0; epoch < EPOCHS_OF_A_ROUND; epoch += 1) {
@@ -152,42 +156,53 @@ function readEpochs(files: TokenFiles): { readonly seconds: number; readonly win
     }
   }
   windows.close();
-  return { seconds: (performance.now() - start) / 1000, windows: delivered };
+  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(before);
+  return { spent: { seconds, core_seconds: (user + system) / 1e6 }, windows: delivered };
 }
 
-export async function tokenRow(
+export async function tokenRows(
   folder: string,
   kind: TokenKind,
   numpy: NumPy | null,
   rounds: number,
   onProgress: BenchProgress,
-): Promise<{ readonly row: BenchRow; readonly files: TokenFiles }> {
+): Promise<{ readonly rows: readonly BenchRow[]; readonly files: TokenFiles }> {
   onProgress(`writing shards of ${kind.name}`);
   const files = await writeTokenFiles(folder, kind);
   if (numpy !== null) {
     onProgress(`${kind.name}: comparing the ids`);
     compareIds(numpy, kind, files);
   }
-  const measured: { readonly ours: number[]; readonly peer: number[] }[] = [];
-  // Each token of a window counts once, though windows share one with the next.
-  const rate = (windows: number, seconds: number) => (windows * SEQ_LEN * kind.tokenBytes) / seconds / 1e9;
+  const measured: { readonly ours: Spent; readonly peer: Spent | null; readonly windows: number }[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     onProgress(`${kind.name}, round ${round} of ${rounds}`);
-    const ours = readEpochs(files);
-    const peer: number[] = [];
-    if (numpy !== null) {
-      const batches = ours.windows / BATCH / EPOCHS_OF_A_ROUND;
-      // as: the script prints its seconds
-      const theirs = runPeer(numpy, kind, files, ["--batches", String(batches), "--seed", String(round)]) as {
-        readonly seconds: number;
-      };
-      peer.push(rate(batches * BATCH, theirs.seconds));
-    }
-    measured.push({ ours: [rate(ours.windows, ours.seconds)], peer });
+    const { spent, windows } = readEpochs(files);
+    const args = ["--batches", String(windows / BATCH), "--seed", String(round)];
+    // as: the script prints both
+    const peer = numpy === null ? null : (runPeer(numpy, kind, files, args) as Spent);
+    measured.push({ ours: spent, peer, windows });
   }
-  const name = `MDS shards of ${kind.name} to batches of ${BATCH} × ${SEQ_LEN + 1} int32, permuted, 1 thread`;
-  const peerName = numpy === null ? "" : `NumPy ${numpy.version}: windows of a flat memory map, to int64, stacked`;
-  return { row: benchRow(name, peerName, "GB/s", measured), files };
+  const rowOf = (what: string, unit: string, secondsOf: (spent: Spent) => number) => {
+    // Each token of a window counts once, though windows share one with the next.
+    const rate = (windows: number, spent: Spent) => (windows * SEQ_LEN * kind.tokenBytes) / secondsOf(spent) / 1e9;
+    return benchRow(
+      `MDS shards of ${kind.name} to (${BATCH}, ${SEQ_LEN + 1}) int32, permuted, 1 thread${what}`,
+      numpy === null ? "" : `NumPy ${numpy.version}: windows of a flat memory map, to int64, stacked`,
+      unit,
+      measured.map(({ ours, peer, windows }) => ({
+        ours: [rate(windows, ours)],
+        peer: peer === null ? [] : [rate(windows, peer)],
+      })),
+    );
+  };
+  return {
+    rows: [
+      rowOf("", "GB/s", ({ seconds }) => seconds),
+      rowOf(", by processor time", "GB/s per core", ({ core_seconds }) => core_seconds),
+    ],
+    files,
+  };
 }
 
 /** As many entries as 10 million samples need; their files are names of one shard. */
