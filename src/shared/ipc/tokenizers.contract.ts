@@ -50,6 +50,8 @@ export const comparisonSchema = z.object({
     .array(
       z.object({
         term: z.string(),
+        /** The kind of entity whose name it is; null for a term that was given. */
+        group: z.string().nullable(),
         /** In the corpus as a word of its own; null without a corpus. */
         count: z.number().nullable(),
         /** Of the entities that bear this name; null for a term from elsewhere. */
@@ -59,14 +61,50 @@ export const comparisonSchema = z.object({
       }),
     )
     .nullable(),
+  termGroups: z
+    .array(
+      z.object({
+        group: z.string().nullable(),
+        terms: z.number(),
+        mentions: z.number().nullable(),
+        rows: z.array(
+          z.object({
+            tokenizer: z.string(),
+            /** Terms that are one token. */
+            whole: z.number(),
+            pieces: z.number(),
+            piecesPerTerm: z.number(),
+            piecesPerMention: z.number().nullable(),
+            /** Terms cut into fewer, and into more pieces than by the first tokenizer. */
+            fewer: z.number(),
+            more: z.number(),
+          }),
+        ),
+      }),
+    )
+    .nullable(),
   entities: z
     .array(
       z.object({
         file: z.string(),
         mentions: z.number(),
         words: z.number(),
-        rows: z.array(breakRateSchema.extend({ tokens: z.number() })),
+        /** Different names, and their words. */
+        names: z.number(),
+        nameWords: z.number(),
+        rows: z.array(
+          breakRateSchema.extend({
+            tokens: z.number(),
+            /** With every name counted once. */
+            nameBreakRate: z.number(),
+            /** Share of the words of all mentions that are one token. */
+            wholeWords: z.number(),
+            unknownWords: z.number(),
+          }),
+        ),
         published: z.array(breakRateSchema.extend({ source: z.string() })),
+        /** Shares of the words that the texts hold; null without texts. */
+        inCorpus: z.object({ words: z.number(), nameWords: z.number() }).nullable(),
       }),
     )
     .nullable(),
