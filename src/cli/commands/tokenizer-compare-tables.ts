@@ -13,7 +13,10 @@ export function sayComparison(comparison: TokenizerComparison): void {
   }
   if (terms !== null) {
     parts.push(() => sayTerms(tokenizers, terms, corpus !== null));
-    parts.push(() => sayTermGroups(tokenizers[0] ?? "", termGroups ?? []));
+    parts.push(() => {
+      sayTermGroups(tokenizers[0] ?? "", termGroups ?? []);
+      sayShorterElsewhere(tokenizers, terms);
+    });
   }
   for (const set of entities ?? []) {
     parts.push(() => sayEntities(set));
@@ -112,6 +115,22 @@ function sayTermGroups(first: string, groups: readonly TermGroup[]): void {
       ),
     ),
   );
+}
+
+const NAMED_TERMS = 12;
+
+/** Where the first tokenizer, the one that is looked at, is not the better: which terms. */
+function sayShorterElsewhere(tokenizers: readonly string[], terms: readonly TermRow[]): void {
+  for (const [at, name] of tokenizers.entries()) {
+    const shorter = terms.filter(({ pieces }) => (pieces[at]?.length ?? 0) < (pieces[0]?.length ?? 0));
+    if (shorter.length > 0) {
+      const named = shorter.slice(0, NAMED_TERMS).map(({ term }) => term.trim());
+      const rest = shorter.length - named.length;
+      say(
+        `${name} cuts ${formatCount(shorter.length)} into fewer pieces: ${named.join(", ")}${rest > 0 ? ` and ${formatCount(rest)} more` : ""}`,
+      );
+    }
+  }
 }
 
 function sayEntities(set: EntityBreaks): void {
