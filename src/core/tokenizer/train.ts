@@ -25,6 +25,13 @@ export type TokenizerReport = {
   readonly bytes: number;
   readonly vocabSize: number;
   readonly seconds: number;
+  /** Of these, reading and counting; learning took the rest. */
+  readonly readSeconds: number;
+  /** Words seen less often were left out for want of memory; 1: none were. */
+  readonly minWordCount: number;
+  readonly wordsLeftOut: number;
+  /** Counts that did not fit the memory limit went to a temporary file of this size. */
+  readonly temporaryBytes: number;
 };
 
 export type TrainTokenizerOptions = {
@@ -41,12 +48,20 @@ export type TrainTokenizerOptions = {
   readonly inputs?: readonly string[];
   readonly documents?: AsyncIterable<{ readonly text: string }>;
   readonly threads?: number;
+  /**
+   * What counting and learning may take beside the process itself. Counts beyond it go to a temporary file; words too rare
+   * for learning within it are left out, from exact counts, so that the result depends on the limit but never on threads.
+   */
+  readonly memoryLimitBytes?: number | undefined;
   readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
   readonly onNotes?: ((notes: CorpusNotes) => void) | undefined;
   readonly signal?: CancelSignal | undefined;
 };
 
 const BYTE_TOKENS = 256;
+
+/** The same on every machine, for the result may depend on it. */
+export const MEMORY_LIMIT_BYTES = 2 ** 31;
 
 export const trainableTypes = ["byte-bpe", "wordpiece", "unigram"] as const;
 export type TrainableType = (typeof trainableTypes)[number];
@@ -91,7 +106,12 @@ export async function trainTokenizer(
   }
   const begin = performance.now();
   const threads = options.threads ?? availableParallelism();
-  const trainer = loadAddon().createTokenizerTrainer({ threads, type, lowercase: options.lowercase ?? false });
+  const trainer = loadAddon().createTokenizerTrainer({
+    threads,
+    type,
+    lowercase: options.lowercase ?? false,
+    maxMemoryBytes: options.memoryLimitBytes ?? MEMORY_LIMIT_BYTES,
+  });
   const documents =
     options.documents ??
     readDocuments([...(options.inputs ?? [])], {
@@ -112,6 +132,7 @@ export async function trainTokenizer(
   if (trainer.byteCount === 0) {
     throw new AppError("CORPUS_EMPTY", "There is no text to train a tokenizer on; add some documents.");
   }
+  const readSeconds = (performance.now() - begin) / 1000;
   const tokenizer = await trainer.train(
     {
       vocabSize,
@@ -133,6 +154,10 @@ export async function trainTokenizer(
     bytes: trainer.byteCount,
     vocabSize: tokenizer.vocabSize,
     seconds: (performance.now() - begin) / 1000,
+    readSeconds,
+    minWordCount: trainer.minWordCount,
+    wordsLeftOut: trainer.wordsLeftOut,
+    temporaryBytes: trainer.temporaryBytes,
   };
   return { tokenizer, report };
 }
