@@ -91,7 +91,7 @@ export const tokenizerTrainCommand: CommandSpec = {
         if (state.phase !== phase) {
           progress.end("done");
           phase = state.phase;
-          progress = new Progress(phase, phase === "reading" ? "bytes" : "merges");
+          progress = new Progress(phase, phase === "reading" ? "bytes" : phase === "pruning" ? "pieces" : "merges");
         }
         progress.update(state.done, state.total);
       },

@@ -57,7 +57,7 @@ const LEARNING: Readonly<
 > = {
   "byte-bpe": { bytesPerWord: 250, secondsPerWord: 1.5e-6, secondsPerToken: 1e-5 },
   wordpiece: { bytesPerWord: 250, secondsPerWord: 1.5e-6, secondsPerToken: 1e-5 },
-  unigram: { bytesPerWord: 1500, secondsPerWord: 8e-5, secondsPerToken: 0 },
+  unigram: { bytesPerWord: 2000, secondsPerWord: 8e-5, secondsPerToken: 0 },
 };
 
 /** Distinct words = k · bytes^β, by the last doubling of the sample. */

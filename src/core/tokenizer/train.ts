@@ -13,8 +13,8 @@ import { loadAddon, type NativeTokenizer } from "../engine/addon.ts";
 import { asFileError, writeFileDurably } from "../runs/durable-file.ts";
 
 export type TrainingProgress = {
-  readonly phase: "reading" | "merging";
-  /** Bytes on disk while reading, merges after. */
+  readonly phase: "reading" | "merging" | "pruning";
+  /** Bytes on disk while reading; merges after, or the pieces that unigram has dropped of its first ones. */
   readonly done: number;
   readonly total: number | null;
 };
@@ -133,6 +133,9 @@ export async function trainTokenizer(
     throw new AppError("CORPUS_EMPTY", "There is no text to train a tokenizer on; add some documents.");
   }
   const readSeconds = (performance.now() - begin) / 1000;
+  const phase = type === "unigram" ? "pruning" : "merging";
+  // Unigram works for a while before it has anything to count.
+  onProgress?.({ phase, done: 0, total: null });
   const tokenizer = await trainer.train(
     {
       vocabSize,
@@ -142,7 +145,7 @@ export async function trainTokenizer(
       protectedWords: options.protectedWords ?? [],
       threads,
     },
-    (merges, total) => onProgress?.({ phase: "merging", done: merges, total }),
+    (merges, total) => onProgress?.({ phase, done: merges, total }),
   );
   throwIfCancelled(signal);
   if (tokenizer.vocabSize < vocabSize) {

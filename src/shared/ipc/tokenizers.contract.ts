@@ -155,8 +155,35 @@ export const savingsSchema = z.object({
   ),
 });
 
+/** What the training form asks for, and what a forecast needs of it. */
+const trainingSchema = z.object({
+  inputs: z.array(z.string()).min(1),
+  type: z.enum(["byte-bpe", "wordpiece", "unigram"]).default("byte-bpe"),
+  vocabSize: z.number().int().min(16),
+  /** WordPiece alone. */
+  lowercase: z.boolean().default(false),
+});
+
+export const trainingForecastSchema = z.object({
+  textBytes: z.number(),
+  distinctWords: z.number(),
+  readSeconds: z.number(),
+  learnSeconds: z.number(),
+  /** Of the whole process at its peak. */
+  memoryBytes: z.number(),
+  /** Counts will go through a temporary file. */
+  spills: z.boolean(),
+  /** The rarest words will be left out of learning. */
+  leavesWordsOut: z.boolean(),
+  /** What it was told from. */
+  sampledBytes: z.number(),
+});
+export type TrainingForecast = z.infer<typeof trainingForecastSchema>;
+
 export const tokenizersContract = {
   requests: {
+    /** Reads the first megabytes of the text. */
+    "tokenizers.forecast": { input: trainingSchema, output: trainingForecastSchema },
     "tokenizers.list": { input: z.object({}), output: z.array(tokenizerInfoSchema) },
     "tokenizers.inspect": {
       input: z.object({ tokenizer: z.string(), text: z.string().max(200_000) }),
@@ -216,14 +243,9 @@ export const tokenizersContract = {
     },
     /** Progress is coalesced: only the newest item waits for a slow reader. */
     "tokenizers.train": {
-      input: z.object({
+      input: trainingSchema.extend({
         name: z.string(),
-        inputs: z.array(z.string()).min(1),
-        type: z.enum(["byte-bpe", "wordpiece", "unigram"]).default("byte-bpe"),
-        vocabSize: z.number().int().min(16),
         minFrequency: z.number().int().min(1),
-        /** WordPiece alone. */
-        lowercase: z.boolean().default(false),
         /** Words that become single tokens. */
         protectedWords: z.array(z.string()).max(10_000).default([]),
       }),
