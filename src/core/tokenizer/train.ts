@@ -80,12 +80,21 @@ function firstTokens(type: TrainableType, isMasked: boolean): readonly string[] 
   }
 }
 
-function vocabularyTooLarge(wanted: number, supported: number, minFrequency: number): AppError {
+function vocabularyTooLarge(
+  wanted: number,
+  supported: number,
+  minFrequency: number,
+  leftOut: { readonly words: number; readonly minCount: number },
+): AppError {
   const rarer = minFrequency > 1 ? ", lower the minimum frequency" : "";
   const times = minFrequency > 1 ? `${minFrequency} times or more` : "at all";
+  const advice =
+    leftOut.words > 0
+      ? ` ${leftOut.words} words seen less than ${leftOut.minCount} times were left out for want of memory: allow more, or ask for at most ${supported}.`
+      : ` Ask for at most ${supported}${rarer}, or add text.`;
   return new AppError(
     "VOCABULARY_TOO_LARGE",
-    `The text supports only ${supported} of the ${wanted} tokens asked for: no further pair of pieces is seen ${times}. Ask for at most ${supported}${rarer}, or add text.`,
+    `The text supports only ${supported} of the ${wanted} tokens asked for: no further pair of pieces is seen ${times}.${advice}`,
     { details: { supported } },
   );
 }
@@ -145,11 +154,14 @@ export async function trainTokenizer(
       protectedWords: options.protectedWords ?? [],
       threads,
     },
-    (merges, total) => onProgress?.({ phase, done: merges, total }),
+    (merges, total) => onProgress?.({ phase, done: Math.min(merges, total), total }),
   );
   throwIfCancelled(signal);
   if (tokenizer.vocabSize < vocabSize) {
-    throw vocabularyTooLarge(vocabSize, tokenizer.vocabSize, minFrequency);
+    throw vocabularyTooLarge(vocabSize, tokenizer.vocabSize, minFrequency, {
+      words: trainer.wordsLeftOut,
+      minCount: trainer.minWordCount,
+    });
   }
   const report = {
     words: trainer.wordCount,
