@@ -36,7 +36,7 @@ export type TokenCacheProgress = {
 };
 
 export type TokenCacheOptions = {
-  readonly recipe: Pick<Recipe, "data" | "max_seq_len">;
+  readonly recipe: Pick<Recipe, "max_seq_len"> & { readonly data: Pick<Recipe["data"], "train" | "eval"> };
   readonly tokenizer: NativeTokenizer;
   readonly cacheRoot: string;
   readonly onProgress?: ((progress: TokenCacheProgress) => void) | undefined;
