@@ -1,0 +1,74 @@
+// A stream of windows from folders of MDS shards, wherever they lie: the next batches are fetched, verified and tokenized
+// ahead of training, and what came once is kept on this disk. Its order is docs/formats/data-order.md, "Streams".
+import { AppError } from "#shared/errors";
+import type { Policy } from "../storage/transfer.ts";
+
+/** The next sample is permuted window number `window` of block `block` of epoch `epoch`. */
+export type StreamPosition = { readonly epoch: number; readonly block: number; readonly window: number };
+
+export const streamStart: StreamPosition = { epoch: 0, block: 0, window: 0 };
+
+/** Since the stream was opened. */
+export type StreamCounters = {
+  /** Of the transfers' beginnings; a transfer that goes on after a cut is the same request. */
+  readonly requests: number;
+  readonly bytesFetched: number;
+  /** Shards fetched anew because they were not what their index says. */
+  readonly retries: number;
+  readonly shardsFetched: number;
+  /** On disk, of this stream's folder. */
+  readonly cacheBytes: number;
+  /** Shards that a block wanted and the disk had. */
+  readonly hits: number;
+};
+
+export type StreamOptions = {
+  /** Folders of shards, by path or address, one after the other. */
+  readonly sources: readonly { readonly location: string }[];
+  /** A worker thread loads its own tokenizer from it. */
+  readonly tokenizerFolder: string;
+  /** Of one token where the encoding of the column tokens is `bytes`. */
+  readonly tokenBytes: 2 | 4 | 8;
+  readonly seqLen: number;
+  readonly seed: number;
+  readonly blockShards: number;
+  readonly cacheFolder: string;
+  readonly cacheLimitBytes: number;
+  /** How many shards before the current block are fetched or held. */
+  readonly predownloadShards: number;
+  readonly signal: AbortSignal;
+  readonly onNotice: (sentence: string) => void;
+  readonly policy?: Policy;
+};
+
+export interface TokenStream {
+  /** Of what the shards hold, the tokenizer, the context and the blocks; not of where the shards lie. */
+  readonly fingerprint: string;
+  readonly shardCount: number;
+  /** Raw, by the index. */
+  readonly totalBytes: number;
+  /** What is downloaded once. */
+  readonly storedBytes: number;
+  readonly isPreTokenized: boolean;
+  /** Starts fetching ahead. */
+  seek(position: StreamPosition): void;
+  /** When the block of the position can be read: the first wait is no stall. */
+  ready(): Promise<void>;
+  /** The next `count` windows as (count, T + 1) into `out`, waiting for shards if need be. */
+  next(
+    count: number,
+    out: Int32Array,
+  ): Promise<{
+    /** After these windows. */
+    readonly position: StreamPosition;
+    readonly epoch: number;
+    readonly stallSeconds: number;
+  }>;
+  counters(): StreamCounters;
+  close(): Promise<void>;
+}
+
+/** Reads the indexes only. */
+export async function openTokenStream(options: StreamOptions): Promise<TokenStream> {
+  throw new AppError("NOT_SUPPORTED", `${options.sources[0]?.location} cannot be streamed yet.`);
+}
