@@ -160,8 +160,8 @@ const streaming = z.strictObject({
   enabled: documented(
     z.union([auto, z.boolean()]),
     "auto, true or false",
-    "Train from a stream of shards, tokenized on the way, instead of tokenizing the whole text first. `auto`: addresses and pre-tokenized shards; `true` also folders of MDS shards of this computer.",
-  ).default("auto"),
+    "Train from a stream of shards, tokenized on the way, instead of tokenizing the whole text first. Where absent, or `auto`: addresses and pre-tokenized shards; `true` also folders of MDS shards of this computer.",
+  ).optional(),
   cache_limit: documented(
     z
       .string()
