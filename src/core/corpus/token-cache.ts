@@ -1,8 +1,8 @@
 // The token caches of a recipe: its text tokenized and split into training and held-out part, in one pass, kept under a
 // fingerprint of what they were made from. A moved corpus finds its cache again, a changed one does not.
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import type { Recipe } from "#shared/domain/recipe";
@@ -11,9 +11,10 @@ import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { loadAddon, type NativeTokenizer } from "../engine/addon.ts";
 import { asFileError, syncFolder } from "../runs/durable-file.ts";
-import { indexAt } from "../streaming/index-at.ts";
+import { openSources } from "../streaming/sources.ts";
 import { readWholeStream } from "../streaming/whole-stream.ts";
 import { inBatches } from "./batches.ts";
+import { buildingPath, sweepBuilding } from "./building.ts";
 import { type CorpusNotes, type CorpusProgress, type Document, describeNotes, readDocuments } from "./documents.ts";
 import { type CorpusFile, describeSource, listCorpusFiles } from "./files.ts";
 import { isHeldOut } from "./split.ts";
@@ -100,14 +101,9 @@ async function hashFile(file: CorpusFile, onBytes: (count: number) => void, sign
   return hash.digest("hex");
 }
 
-/** A folder of this process's own in the cache; `sweep` removes it should the process end too soon. */
-function temporaryFolder(cacheRoot: string): string {
-  return path.join(cacheRoot, `.building-${process.pid}-${randomBytes(4).toString("hex")}`);
-}
-
 /** SHA-256 of the tokenizer.json it would be saved as. */
-async function tokenizerSha256(tokenizer: NativeTokenizer, cacheRoot: string): Promise<string> {
-  const folder = temporaryFolder(cacheRoot);
+export async function tokenizerSha256(tokenizer: NativeTokenizer, cacheRoot: string): Promise<string> {
+  const folder = buildingPath(cacheRoot);
   try {
     await mkdir(folder);
     const file = path.join(folder, "tokenizer.json");
@@ -138,16 +134,6 @@ type Plan = {
   readonly tokenizerSha256: string;
 };
 
-/** What stands for text at an address: its index says the hashes of its shards. */
-async function addressDigest(location: string, signal: CancelSignal | undefined) {
-  const { shards } = await indexAt(location, { signal });
-  return shards.map(({ raw_data: raw, samples }) => [
-    raw.basename,
-    "mds",
-    { bytes: raw.bytes, hashes: raw.hashes, samples },
-  ]);
-}
-
 /** Names within the corpus count (they make ids, and so the split); where it lies does not. */
 async function planCaches(options: CacheRequest): Promise<Plan> {
   const { text: data, signal } = options;
@@ -172,7 +158,9 @@ async function planCaches(options: CacheRequest): Promise<Plan> {
   const text = await digests(trainFiles);
   const held = typeof data.eval === "string" ? null : data.eval.fraction;
   const train = data.train === null ? null : fingerprintOf({ ...common, text, part: "train", heldOut: held });
-  const heldText = async () => (remote === null ? digests(evalFiles) : addressDigest(remote, signal));
+  // The index of shards at an address says their hashes.
+  const heldText = async () =>
+    remote === null ? digests(evalFiles) : (await openSources([{ location: remote }], { signal })).contents;
   const evaluation =
     held === null
       ? fingerprintOf({ ...common, text: await heldText(), part: "all" })
@@ -200,30 +188,12 @@ async function publish(from: string, to: string): Promise<void> {
   }
 }
 
-/** Folders that a process left when it was ended in the middle. */
-async function sweep(cacheRoot: string): Promise<void> {
-  for (const name of await readdir(cacheRoot)) {
-    const pid = /^\.building-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && Number(pid) !== process.pid && !isAlive(Number(pid))) {
-      await rm(path.join(cacheRoot, name), { recursive: true, force: true });
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-/** Tokenizes documents into the caches that `choose` names. */
-async function tokenize(
+/** Tokenizes documents into the caches that `choose` names; by default with all cores. */
+export async function tokenizeInto(
   documents: AsyncIterable<Document>,
   tokenizer: NativeTokenizer,
   choose: (document: Document) => TokenCacheWriter | null,
+  options: { readonly threads?: number } = {},
 ): Promise<void> {
   const write = async (batch: readonly Document[], encoding: ReturnType<NativeTokenizer["encodeBatch"]>) => {
     const { ids, offsets, textBytes } = await encoding;
@@ -236,7 +206,8 @@ async function tokenize(
   for await (const batch of inBatches(documents)) {
     // The engine encodes one batch while the next is read.
     await writing;
-    writing = write(batch, tokenizer.encodeBatch(batch.map((document) => document.text)));
+    const texts = batch.map((document) => document.text);
+    writing = write(batch, tokenizer.encodeBatch(texts, options));
     writing.catch(() => undefined); // awaited in the next turn; not unhandled until then
   }
   await writing;
@@ -252,7 +223,7 @@ async function build(options: CacheRequest, plan: Plan, missing: { train: boolea
     );
   }
   const facts = { vocabSize: tokenizer.vocabSize, endOfTextId, tokenizerSha256: plan.tokenizerSha256 };
-  const building = temporaryFolder(cacheRoot);
+  const building = buildingPath(cacheRoot);
   const read = {
     signal,
     onProgress: (progress: CorpusProgress) =>
@@ -276,17 +247,17 @@ async function build(options: CacheRequest, plan: Plan, missing: { train: boolea
     const { eval: evaluation } = text;
     if (typeof evaluation === "string") {
       if (train !== null && text.train !== null) {
-        await tokenize(readDocuments(text.train, read), tokenizer, () => train);
+        await tokenizeInto(readDocuments(text.train, read), tokenizer, () => train);
       }
       if (held !== null) {
         const documents = isAddress(evaluation)
           ? readWholeStream({ sources: [{ location: evaluation }], signal })
           : readDocuments(evaluation, read);
-        await tokenize(documents, tokenizer, () => held);
+        await tokenizeInto(documents, tokenizer, () => held);
       }
     } else if (text.train !== null) {
       const choose = (document: Document) => (isHeldOut(document.id, evaluation.fraction) ? held : train);
-      await tokenize(readDocuments(text.train, read), tokenizer, choose);
+      await tokenizeInto(readDocuments(text.train, read), tokenizer, choose);
     }
     await train?.finish();
     await held?.finish();
@@ -350,7 +321,7 @@ async function makeCaches(options: CacheRequest): Promise<{
   } catch (error) {
     throw asFileError(error, `make the folder ${cacheRoot}`);
   }
-  await sweep(cacheRoot);
+  await sweepBuilding(cacheRoot);
   const plan = await planCaches(options);
   const { trainDirectory, evalDirectory } = plan;
   const readTrain = async () => (trainDirectory === null ? null : readCache(trainDirectory, onNotice));

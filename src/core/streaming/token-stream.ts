@@ -1,12 +1,10 @@
 // A stream of windows from folders of MDS shards, wherever they lie: the next batches are fetched, verified and tokenized
 // ahead of training, and what came once is kept on this disk. Its order is docs/formats/data-order.md, "Streams".
+import { type StreamPosition, streamStart } from "#shared/domain/stream-order";
 import { AppError } from "#shared/errors";
 import type { Policy } from "../storage/transfer.ts";
 
-/** The next sample is permuted window number `window` of block `block` of epoch `epoch`. */
-export type StreamPosition = { readonly epoch: number; readonly block: number; readonly window: number };
-
-export const streamStart: StreamPosition = { epoch: 0, block: 0, window: 0 };
+export { type StreamPosition, streamStart };
 
 /** Since the stream was opened. */
 export type StreamCounters = {
