@@ -55,6 +55,18 @@ export async function findsStream({ data }: Pick<Recipe, "data">): Promise<boole
   return found.includes(true);
 }
 
+/** Refuses folders of this machine that hold something else; those at addresses tell when they are opened. */
+export async function checkShardFolders(data: Recipe["data"]): Promise<void> {
+  for (const location of trainLocations(data)) {
+    if (!isAddress(location) && (await findMdsIndex(location)) === null) {
+      throw new AppError(
+        "RECIPE_INVALID",
+        `${location} is not a folder of MDS shards, and this text is streamed; make shards of it with \`assay corpus shard\`, or leave data.streaming.enabled out.`,
+      );
+    }
+  }
+}
+
 /** Refuses what a stream cannot do, before anything is fetched. Says whether the training text streams. */
 export async function checkStream(recipe: Recipe): Promise<boolean> {
   if (!(await findsStream(recipe))) {
@@ -64,14 +76,7 @@ export async function checkStream(recipe: Recipe): Promise<boolean> {
   if (first !== undefined) {
     throw new AppError("RECIPE_INVALID", first.message);
   }
-  for (const location of trainLocations(recipe.data)) {
-    if (!isAddress(location) && (await findMdsIndex(location)) === null) {
-      throw new AppError(
-        "RECIPE_INVALID",
-        `${location} is not a folder of MDS shards, and this text is streamed; make shards of it with \`assay corpus shard\`, or leave data.streaming.enabled out.`,
-      );
-    }
-  }
+  await checkShardFolders(recipe.data);
   return true;
 }
 
