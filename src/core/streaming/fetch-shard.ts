@@ -13,8 +13,6 @@ const ATTEMPTS = 3;
 
 export type FetchOptions = StorageOptions & {
   readonly onBytes?: ((count: number) => void) | undefined;
-  /** A whole shard is asked for again. */
-  readonly onRetry?: (() => void) | undefined;
 };
 
 type Fetched = { readonly file: MdsFile; readonly bytes: Uint8Array; readonly where: string };
@@ -130,7 +128,6 @@ export async function withShard<T>(
       if (attempt === ATTEMPTS) {
         throw afterAttempts(error as AppError); // as: mayPass is true of these alone
       }
-      options.onRetry?.();
     }
   }
 }

@@ -85,6 +85,7 @@ export class ShardSupply {
     this.#current = namesOf(current);
     this.#kept = namesOf([...current, ...walk.shardsOf(walk.after(place))]);
     this.#wanted = [...namesOf([...current, ...ahead])];
+    this.#tending = this.#tending.then(() => this.#options.cache.refresh()).catch((error: unknown) => this.end(error));
     this.#tend();
   }
 
@@ -117,6 +118,11 @@ export class ShardSupply {
     for (const name of [...this.#waiters.keys()]) {
       this.#settle(name, ({ reject }) => reject(error));
     }
+  }
+
+  /** When nothing touches the folder any more. */
+  idle(): Promise<void> {
+    return this.#tending;
   }
 
   #settle(name: string, tell: (waiter: Waiter) => void): void {

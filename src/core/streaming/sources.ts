@@ -2,10 +2,11 @@
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { AppError } from "#shared/errors";
-import { checkTextColumn, TEXT_COLUMN, TOKENS_COLUMN } from "../corpus/mds/documents.ts";
+import { checkTextColumn, TOKENS_COLUMN } from "../corpus/mds/documents.ts";
 import { type MdsFile, type MdsShardEntry, mdsError } from "../corpus/mds/index-file.ts";
 import { readIndexOf, shownAddress } from "../corpus/mds/index-source.ts";
 import { presentFile } from "../corpus/mds/shard.ts";
+import { isTokenShard } from "../corpus/mds/token-shard.ts";
 import { isAddress, type StorageOptions } from "../storage/storage.ts";
 
 export type StreamShard = {
@@ -28,20 +29,18 @@ export type StreamSources = {
   readonly storedBytes: number;
 };
 
-const tokenEncoding = /^(?:bytes|ndarray:(?:uint16|uint32|int32|int64)(?::[\d,]+)?)$/;
+const tokenEncoding = /^(?:bytes|ndarray:(?:uint16|uint32|int32|uint64|int64)(?::[\d,]+)?)$/;
 
-/** Text is read wherever there is some: it fits every tokenizer. */
 function holdsTokens(entry: MdsShardEntry, where: string): boolean {
-  const column = entry.column_names.indexOf(TOKENS_COLUMN);
-  if (column < 0 || entry.column_names.includes(TEXT_COLUMN)) {
+  if (!isTokenShard(entry)) {
     checkTextColumn(entry, where);
     return false;
   }
-  const encoding = entry.column_encodings[column] ?? "";
+  const encoding = entry.column_encodings[entry.column_names.indexOf(TOKENS_COLUMN)] ?? "";
   if (!tokenEncoding.test(encoding)) {
     throw mdsError(
       where,
-      `its column tokens has the encoding ${JSON.stringify(encoding)}; bytes and ndarray of uint16, uint32, int32 or int64 are read`,
+      `its column tokens has the encoding ${JSON.stringify(encoding)}; bytes and ndarray of uint16, uint32, int32, uint64 or int64 are read`,
     );
   }
   return true;

@@ -42,12 +42,15 @@ async function loadFacts(): Promise<TokenizeFacts> {
 }
 
 async function prepare({ shard, use, target }: PrepareJob): Promise<void> {
+  let asked = 0;
   const options = {
     signal: stop.signal,
     policy: settings.policy,
-    onRequest: () => send({ type: "counted", requests: 1 }),
+    onRequest: () => {
+      asked += 1;
+      send({ type: "counted", requests: 1, retries: asked > 1 ? 1 : 0 });
+    },
     onBytes: (bytes: number) => send({ type: "counted", bytes }),
-    onRetry: () => send({ type: "counted", retries: 1 }),
   };
   await withShard(shard, options, alone, async (raw) => {
     if (stop.signal.aborted) {

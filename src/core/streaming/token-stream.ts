@@ -1,17 +1,25 @@
 // A stream of windows from folders of MDS shards, wherever they lie: the next batches are fetched, verified and tokenized
 // ahead of training, and what came once is kept on this disk. Its order is docs/formats/data-order.md, "Streams".
+import path from "node:path";
 import { type StreamPosition, streamStart } from "#shared/domain/stream-order";
 import { AppError } from "#shared/errors";
+import { sweepBuilding } from "../corpus/building.ts";
+import { tokenizerSha256 } from "../corpus/token-cache.ts";
+import { makeFolder } from "../runs/durable-file.ts";
 import type { Policy } from "../storage/transfer.ts";
+import { loadTokenizer } from "../tokenizer/load.ts";
+import { OpenTokenStream, streamDigest } from "./open-stream.ts";
+import { ShardCache } from "./shard-cache.ts";
+import { openSources } from "./sources.ts";
 
 export { type StreamPosition, streamStart };
 
 /** Since the stream was opened. */
 export type StreamCounters = {
-  /** Of the transfers' beginnings; a transfer that goes on after a cut is the same request. */
+  /** Of servers, the repeated ones too. */
   readonly requests: number;
   readonly bytesFetched: number;
-  /** Shards fetched anew because they were not what their index says. */
+  /** Requests made again, whatever was wrong with the first. */
   readonly retries: number;
   readonly shardsFetched: number;
   /** On disk, of this stream's folder. */
@@ -68,5 +76,25 @@ export interface TokenStream {
 
 /** Reads the indexes only. */
 export async function openTokenStream(options: StreamOptions): Promise<TokenStream> {
-  throw new AppError("NOT_SUPPORTED", `${options.sources[0]?.location} cannot be streamed yet.`);
+  const { signal, policy, cacheFolder, tokenizerFolder } = options;
+  let indexRequests = 0;
+  const sources = await openSources(options.sources, { signal, policy, onRequest: () => (indexRequests += 1) });
+  const tokenizer = await loadTokenizer(tokenizerFolder);
+  if (tokenizer.endOfTextId === null && !sources.isPreTokenized) {
+    throw new AppError(
+      "TOKENIZER_INVALID",
+      "The tokenizer has no token that ends a text (<|endoftext|>, </s> or [SEP]), which stands between documents; choose one that has it.",
+    );
+  }
+  await makeFolder(cacheFolder);
+  await sweepBuilding(cacheFolder);
+  const sha256 = await tokenizerSha256(tokenizer, cacheFolder);
+  // Tokens that were made by others are the same for every tokenizer.
+  const key = streamDigest([sources.isPreTokenized ? null : sha256, sources.shards.map(({ name }) => name)]);
+  const folder = path.join(cacheFolder, key);
+  const cache = await ShardCache.open(folder, sources.isPreTokenized ? ".mds" : "");
+  if (signal.aborted) {
+    throw new AppError("CANCELLED", "Streaming was cancelled.");
+  }
+  return new OpenTokenStream(options, sources, { vocabSize: tokenizer.vocabSize, sha256 }, cache, indexRequests);
 }
