@@ -1,11 +1,12 @@
 // Runs that train from streams of shards: whatever the way there is like, the weights are those of the same shards read from
 // this disk, bit for bit; a run that was killed or cut off goes on at the exact sample; a second pass asks no server.
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseCompression } from "#core/corpus/mds/compression";
 import { readMdsIndex } from "#core/corpus/mds/index-file";
 import { shardCorpus } from "#core/corpus/mds/write-corpus";
+import { traceRun } from "#core/corpus/trace-run";
 import { createBranch, planBranch } from "#core/runs/branch";
 import { listCheckpoints, readCheckpoint } from "#core/runs/checkpoints";
 import { dryRun } from "#core/runs/dry-run";
@@ -15,6 +16,7 @@ import { readRunRecipe } from "#core/runs/prepare";
 import { streamCacheFolder } from "#core/runs/prepare-text";
 import { readSummary } from "#core/runs/status";
 import { loadTokenizer } from "#core/tokenizer/load";
+import { assay } from "../support/command-line.ts";
 import { bundleWorkers } from "../support/corpus-workers.ts";
 import { type ObjectStore, refusal, startObjectStore } from "../support/object-store.ts";
 import {
@@ -176,6 +178,37 @@ describe("a run from a stream", () => {
     const directory = await createStreamRun("held-out", overrides);
     expect(await runToEnd(directory, storeEnvironment(store))).toMatchObject({ status: "completed" });
     expect(await outcomeOf(directory)).toEqual(reference);
+  });
+
+  it("is planned by its index: bytes to download and their price, or why nobody knows", async () => {
+    const directory = await createStreamRun("planned", [`data.train=${address}`]);
+    const stored = (await readMdsIndex(shards)).shards.reduce((sum, { zip_data: zip }) => sum + (zip?.bytes ?? 0), 0);
+    const plan = async (env: Record<string, string>) => {
+      const words = ["plan", path.join(directory, "recipe.yaml"), "--egress-price", "1000", "--json"];
+      const { code, stdout, stderr } = await assay(words, env);
+      expect([code, stderr]).toEqual([0, ""]);
+      return JSON.parse(stdout);
+    };
+    const { egress_bytes: bytes, egress_cost_usd: cost, how } = await plan(storeEnvironment(store));
+    expect(bytes).toBe(stored);
+    expect(cost).toBeCloseTo(stored / 1e6);
+    expect(how).toMatchObject({ egress_bytes: expect.stringContaining("passes over") });
+    expect(shardRequests()).toEqual([]);
+    const unknown = await plan({ ...storeEnvironment(store), AWS_SECRET_ACCESS_KEY: "wrong" });
+    expect(unknown).toMatchObject({
+      egress_bytes: null,
+      egress_cost_usd: null,
+      how: { egress_bytes: expect.any(String) },
+    });
+    expect(unknown["steps"]).toBe(lastStep);
+  });
+
+  it("has nothing to trace documents in", async () => {
+    const directory = await createStreamRun("traced", [`data.train=${shards}`, "data.streaming.enabled=true"]);
+    await cp(tokenizer, path.join(directory, "tokenizer"), { recursive: true });
+    await expect(traceRun(path.join(folder.path, "traced"), directory, { step: 1, sequence: 1 })).rejects.toMatchObject(
+      { code: "NOT_SUPPORTED", message: expect.stringContaining("stream") },
+    );
   });
 
   it("takes its first steps in a dry run", async () => {

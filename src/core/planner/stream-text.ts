@@ -9,7 +9,7 @@ import { dtypeBytes, type MdsDtype } from "../corpus/mds/encodings.ts";
 import { openSources, type StreamShard } from "../streaming/sources.ts";
 import { BYTES_PER_TOKEN } from "./corpus-size.ts";
 
-/** Amazon S3's for the first 10 TB a month to the internet from us-east-1, https://aws.amazon.com/s3/pricing/ (2026). */
+/** Amazon S3's to the internet, for the first 10 TB of a month from us-east-1: https://aws.amazon.com/s3/pricing/. */
 export const LIST_PRICE_PER_GB = 0.09;
 
 export type StreamText = {
@@ -34,7 +34,7 @@ function tokenWidth({ entry }: StreamShard, tokenBytes: number): number {
   return dtype === undefined ? tokenBytes : dtypeBytes(dtype as MdsDtype);
 }
 
-/** Null where the shards cannot be asked for, with the reason. */
+/** The error where the shards cannot be asked for. */
 export async function streamText(data: Recipe["data"], vocabSize: number): Promise<StreamText | AppError> {
   try {
     const { shards, isPreTokenized, totalBytes } = await openSources(
