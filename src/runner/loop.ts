@@ -67,9 +67,10 @@ export class TrainingLoop {
         await this.#save();
         return "stopped";
       }
+      const asked = performance.now();
       const batch = await this.#take();
       if (batch !== null) {
-        await this.#step(batch);
+        await this.#step(batch, (performance.now() - asked) / 1000);
         journal.check();
       }
     }
@@ -115,7 +116,8 @@ export class TrainingLoop {
     }
   }
 
-  async #step(batch: TrainingBatch): Promise<void> {
+  /** `waitedSeconds` for the batch are part of the step. */
+  async #step(batch: TrainingBatch, waitedSeconds: number): Promise<void> {
     const { prepared, trained, journal } = this.#context;
     const { recipe, facts } = prepared;
     const before = this.#progress;
@@ -132,7 +134,7 @@ export class TrainingLoop {
     const pending = trained.model.trainStep({ ...batch.input, step, lr });
     killPoint("in-step", step);
     const result = await pending;
-    const seconds = (performance.now() - begin) / 1000;
+    const seconds = waitedSeconds + (performance.now() - begin) / 1000;
     if (!result.applied) {
       await this.#append({ ...this.#axes(), step, "train/loss": result.loss, "train/grad_norm": result.gradNorm });
       const what = Number.isFinite(result.loss)

@@ -400,6 +400,19 @@ describe("shards of tokens", () => {
   });
 });
 
+describe("attention that stays within documents", () => {
+  it("is told where they end in a stream, too", async () => {
+    const own = ["objective={name: clm, document_mask: true}", "max_duration=6ba", `data.train=${shards}`];
+    const directory = await createStreamRun("documents", [...own, "data.streaming.enabled=true"]);
+    expect(await runToEnd(directory)).toMatchObject({ status: "completed", exitReason: null });
+    const { records } = await outcomeOf(directory);
+    // The first step's batch is the reference's, but for what it sees of neighbouring documents.
+    const [masked, plain] = [records[1]?.["train/loss"], reference.records[1]?.["train/loss"]];
+    expect(masked).not.toBe(plain);
+    expect(masked).toBeCloseTo(plain ?? 0, 1);
+  });
+});
+
 describe("a masked model", () => {
   it("trains from a stream, the same from both ends", async () => {
     const mlm = ["model.name=bert", "objective={name: mlm, mask_probability: 0.2}"];
