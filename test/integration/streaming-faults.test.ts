@@ -236,7 +236,7 @@ describe("the end of a stream", () => {
     const stream = await openTokenStream(options({ signal: controller.signal, policy }));
     stream.seek({ epoch: 0, block: 0, window: 0 });
     const waiting = take(stream, 10).catch((error: unknown) => error);
-    await vi.waitUntil(() => store.requests.length >= 3);
+    await vi.waitUntil(() => store.requests.length >= 3, { timeout: 30_000 });
     controller.abort();
     expect(await waiting).toMatchObject({ code: "CANCELLED" });
     await stream.close();
@@ -262,7 +262,7 @@ describe("the end of a stream", () => {
       expect(threads()).toBeGreaterThan(before);
       stream.seek({ epoch: 0, block: 0, window: 0 });
       if (sources[0]?.location === large) {
-        await vi.waitUntil(async () => (await cacheContents(cache)).building.length > 1);
+        await vi.waitUntil(async () => (await cacheContents(cache)).building.length > 1, { timeout: 30_000 });
       }
       await stream.close();
       store.faults.length = 0;

@@ -1,15 +1,13 @@
 // Pre-tokenized shards: which column of an index's shard holds token ids, and the description by which the engine maps
 // such a shard's file and reads the ids where they lie.
 import type { NativeTokenShard } from "#core/engine/addon";
+import { TOKENS_COLUMN } from "./documents.ts";
 import { mdsEncoding } from "./encodings.ts";
 import { type MdsShardEntry, mdsError } from "./index-file.ts";
 
-/** As llm-foundry's converter names it. */
-const TOKEN_COLUMN = "tokens";
-
 /** Whether a shard holds tokens and no text has to be tokenized. */
 export function isTokenShard(entry: MdsShardEntry): boolean {
-  return entry.column_names.includes(TOKEN_COLUMN);
+  return entry.column_names.includes(TOKENS_COLUMN);
 }
 
 /** `file` is the raw shard on this disk; `tokenBytes` is how wide an id is where the column is plain bytes. */
@@ -18,12 +16,12 @@ export function tokenShardOf(
   file: string,
   options: { readonly tokenBytes: 2 | 4 | 8; readonly vocabSize: number },
 ): NativeTokenShard {
-  const tokenColumn = entry.column_names.indexOf(TOKEN_COLUMN);
+  const tokenColumn = entry.column_names.indexOf(TOKENS_COLUMN);
   const encoding = entry.column_encodings[tokenColumn];
   if (encoding === undefined) {
     throw mdsError(
       file,
-      `it has no column ${JSON.stringify(TOKEN_COLUMN)}; its columns are ${entry.column_names.join(", ")}`,
+      `it has no column ${JSON.stringify(TOKENS_COLUMN)}; its columns are ${entry.column_names.join(", ")}`,
     );
   }
   const columnSizes = entry.column_encodings.map((name, index) => {
