@@ -22,6 +22,7 @@ import {
   tokenizerExplainCommand,
   tokenizerVocabularyCommand,
 } from "./commands/tokenizer-laboratory.ts";
+import { tokenizerLintCommand } from "./commands/tokenizer-lint.ts";
 import { tokenizerSavingsCommand } from "./commands/tokenizer-savings.ts";
 import { resumeCommand, trainCommand } from "./commands/train.ts";
 
@@ -48,6 +49,7 @@ export const commands: readonly CommandSpec[] = [
   tokenizerExplainCommand,
   tokenizerVocabularyCommand,
   tokenizerSavingsCommand,
+  tokenizerLintCommand,
   evalCommand,
   generateCommand,
   convertCommand,

@@ -37,6 +37,7 @@ public:
   std::uint64_t sample_count() const noexcept { return ends_.size(); }
   // An id outside the vocabulary throws TOKEN_OUT_OF_RANGE with its sample.
   void copy_tokens(std::uint64_t begin, std::span<std::int32_t> out) const override;
+  void expect_tokens(std::uint64_t begin) const noexcept override;
 
 private:
   struct Encoding;
@@ -48,6 +49,8 @@ private:
   void read_sample(std::uint64_t sample, const MdsTokenLayout& layout, const Encoding& encoding);
   std::uint64_t header_bytes(std::uint64_t sample, std::span<const std::byte> value, const Encoding& encoding) const;
   std::uint32_t load_u32(std::uint64_t at) const;
+  std::size_t sample_of(std::uint64_t token) const noexcept;
+  std::uint64_t begin_of(std::size_t sample) const noexcept;
 
   FileBytes file_;
   std::uint32_t bytes_per_id_ = 0;

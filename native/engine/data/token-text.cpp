@@ -110,6 +110,9 @@ void TokenText::copy_windows(std::span<const std::uint32_t> windows, std::uint32
                                       " was asked for as row " + std::to_string(row) + " of " +
                                       std::to_string(row_count) + ".");
     }
+    if (index + 1 < windows.size() && windows[index + 1] < available) {
+      expect_tokens(std::uint64_t{windows[index + 1]} * seq_len);
+    }
     copy_tokens(std::uint64_t{windows[index]} * seq_len, out.subspan(row * width, width));
   }
 }

@@ -17,6 +17,8 @@ public:
   // Copies tokens [begin, begin + out.size()). Tokens that are not there throw BAD_ARGUMENT; an id outside the
   // vocabulary throws with its place.
   virtual void copy_tokens(std::uint64_t begin, std::span<std::int32_t> out) const = 0;
+  // Says that the tokens from `begin` on are copied soon: permuted windows lie where no hardware looks ahead.
+  virtual void expect_tokens(std::uint64_t) const noexcept {}
 
   // Windows of seq_len + 1 tokens that step by seq_len.
   std::uint64_t window_count(std::uint32_t seq_len) const;

@@ -519,6 +519,11 @@ export interface NativeTokenizerTrainer {
   readonly distinctWords: number;
   readonly byteCount: number;
   memoryBytes(): number;
+  /** Counted words that did not fit the memory limit lie in a file of this size. */
+  readonly temporaryBytes: number;
+  /** Of the last training: words seen less often were left out for want of memory; 1: none were. */
+  readonly minWordCount: number;
+  readonly wordsLeftOut: number;
   /** Learns from what was added; fewer tokens than asked for where the text has no more. */
   train(
     options: {

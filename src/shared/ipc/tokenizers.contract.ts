@@ -50,6 +50,8 @@ export const comparisonSchema = z.object({
     .array(
       z.object({
         term: z.string(),
+        /** The kind of entity whose name it is; null for a term that was given. */
+        group: z.string().nullable(),
         /** In the corpus as a word of its own; null without a corpus. */
         count: z.number().nullable(),
         /** Of the entities that bear this name; null for a term from elsewhere. */
@@ -59,14 +61,50 @@ export const comparisonSchema = z.object({
       }),
     )
     .nullable(),
+  termGroups: z
+    .array(
+      z.object({
+        group: z.string().nullable(),
+        terms: z.number(),
+        mentions: z.number().nullable(),
+        rows: z.array(
+          z.object({
+            tokenizer: z.string(),
+            /** Terms that are one token. */
+            whole: z.number(),
+            pieces: z.number(),
+            piecesPerTerm: z.number(),
+            piecesPerMention: z.number().nullable(),
+            /** Terms cut into fewer, and into more pieces than by the first tokenizer. */
+            fewer: z.number(),
+            more: z.number(),
+          }),
+        ),
+      }),
+    )
+    .nullable(),
   entities: z
     .array(
       z.object({
         file: z.string(),
         mentions: z.number(),
         words: z.number(),
-        rows: z.array(breakRateSchema.extend({ tokens: z.number() })),
+        /** Different names, and their words. */
+        names: z.number(),
+        nameWords: z.number(),
+        rows: z.array(
+          breakRateSchema.extend({
+            tokens: z.number(),
+            /** With every name counted once. */
+            nameBreakRate: z.number(),
+            /** Share of the words of all mentions that are one token. */
+            wholeWords: z.number(),
+            unknownWords: z.number(),
+          }),
+        ),
         published: z.array(breakRateSchema.extend({ source: z.string() })),
+        /** Shares of the words that the texts hold; null without texts. */
+        inCorpus: z.object({ words: z.number(), nameWords: z.number() }).nullable(),
       }),
     )
     .nullable(),
@@ -117,8 +155,35 @@ export const savingsSchema = z.object({
   ),
 });
 
+/** What the training form asks for, and what a forecast needs of it. */
+const trainingSchema = z.object({
+  inputs: z.array(z.string()).min(1),
+  type: z.enum(["byte-bpe", "wordpiece", "unigram"]).default("byte-bpe"),
+  vocabSize: z.number().int().min(16),
+  /** WordPiece alone. */
+  lowercase: z.boolean().default(false),
+});
+
+export const trainingForecastSchema = z.object({
+  textBytes: z.number(),
+  distinctWords: z.number(),
+  readSeconds: z.number(),
+  learnSeconds: z.number(),
+  /** Of the whole process at its peak. */
+  memoryBytes: z.number(),
+  /** Counts will go through a temporary file. */
+  spills: z.boolean(),
+  /** The rarest words will be left out of learning. */
+  leavesWordsOut: z.boolean(),
+  /** What it was told from. */
+  sampledBytes: z.number(),
+});
+export type TrainingForecast = z.infer<typeof trainingForecastSchema>;
+
 export const tokenizersContract = {
   requests: {
+    /** Reads the first megabytes of the text. */
+    "tokenizers.forecast": { input: trainingSchema, output: trainingForecastSchema },
     "tokenizers.list": { input: z.object({}), output: z.array(tokenizerInfoSchema) },
     "tokenizers.inspect": {
       input: z.object({ tokenizer: z.string(), text: z.string().max(200_000) }),
@@ -178,14 +243,9 @@ export const tokenizersContract = {
     },
     /** Progress is coalesced: only the newest item waits for a slow reader. */
     "tokenizers.train": {
-      input: z.object({
+      input: trainingSchema.extend({
         name: z.string(),
-        inputs: z.array(z.string()).min(1),
-        type: z.enum(["byte-bpe", "wordpiece", "unigram"]).default("byte-bpe"),
-        vocabSize: z.number().int().min(16),
         minFrequency: z.number().int().min(1),
-        /** WordPiece alone. */
-        lowercase: z.boolean().default(false),
         /** Words that become single tokens. */
         protectedWords: z.array(z.string()).max(10_000).default([]),
       }),

@@ -43,7 +43,7 @@ async function readIndexAt(folder: string, options: StorageOptions): Promise<Mds
     if (cause instanceof AppError && cause.code === "FETCH_NOT_FOUND" && cause.details?.["bucket"] === undefined) {
       throw new AppError(
         "FETCH_NOT_FOUND",
-        `There is no ${where}; name the folder of shards that holds their ${MDS_INDEX_NAME}.`,
+        `There is no ${where}; name the folder of shards that holds their ${MDS_INDEX_NAME}, and bring other text here with \`assay corpus import\` first.`,
         { cause },
       );
     }
