@@ -1,4 +1,5 @@
-// assay bench data: shards to batches, resuming, shards of raw text, and streams of them, in a folder that is taken away afterwards.
+// assay bench data: shards to batches, resuming, shards of raw text, and streams of them, in a folder that is taken away
+// afterwards.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";

@@ -1,5 +1,5 @@
-// Shards of raw text at a server that fails, to batches of token ids: fetched, verified, unpacked, tokenized by one thread
-// and gathered. The bound is that one thread with the same texts in memory.
+// Shards of raw text at a server that fails, to batches of token ids: fetched, verified, unpacked, tokenized, written and
+// gathered, beside one tokenizer thread with the same texts in memory. What lies between the two is the loader's own.
 import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { inBatches } from "../corpus/batches.ts";
@@ -107,7 +107,7 @@ export async function streamRows(
     rows.push(
       benchRow(
         `Stream raw text${packed} from a server that fails to batches, ${megabytes.toFixed(0)} MB, GPT-2's tokens`,
-        "one tokenizer thread alone, in memory (the bound)",
+        "one tokenizer thread alone, in memory",
         "MB/s",
         measured,
       ),
