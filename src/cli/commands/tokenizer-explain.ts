@@ -139,5 +139,5 @@ function sayUnigram(explained: Explanation<"unigram">): void {
 }
 
 function timesText(times: number): string {
-  return times >= 1e6 ? times.toExponential(0) : times >= 100 ? formatCount(times) : times.toPrecision(2);
+  return times >= 1e6 ? "over a million " : times >= 100 ? formatCount(times) : times.toPrecision(2);
 }

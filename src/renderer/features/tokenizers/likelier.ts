@@ -3,7 +3,9 @@ import { formatCount } from "../../lib/format.ts";
 
 export function timesLikelier(difference: number): string {
   const times = Math.exp(difference);
-  const text =
-    times >= 1e6 ? times.toExponential(0) : times >= 100 ? formatCount(Math.round(times)) : times.toPrecision(2);
+  if (times >= 1e6) {
+    return "over a million ×";
+  }
+  const text = times >= 100 ? formatCount(Math.round(times)) : times.toPrecision(2);
   return `${text} ×`;
 }
