@@ -18,8 +18,8 @@ constexpr std::size_t kMaxCachedIds = 4;
 constexpr std::size_t kIdRoom = PreTokenizer::kMaxEnds * kMaxCachedIds;
 constexpr unsigned kCountShift = 29;
 constexpr std::uint32_t kIdMask = (std::uint32_t{1} << kCountShift) - 1;
-// 256 KiB.
-constexpr std::size_t kLongWords = std::size_t{1} << 12;
+// 512 KiB.
+constexpr std::size_t kLongWords = std::size_t{1} << 13;
 // Texts of a batch are handed to threads in groups of about this many bytes.
 constexpr std::size_t kBatchGroupBytes = std::size_t{1} << 18;
 
@@ -94,18 +94,23 @@ void Encoder::encode_unknown(std::string_view word, const Lookup& lookup, TokenI
 }
 
 void Encoder::encode_long(std::string_view word, TokenIds& ids, std::size_t& used) {
+  // Two places a word, as in a line.
+  LongWord* places = nullptr;
   if (word.size() <= LongWord::kMaxBytes) {
-    const LongWord& known = long_words_[hash_bytes(word) & (kLongWords - 1)];
-    if (std::string_view(known.bytes, known.length) == word) {
-      write({known.ids, known.count}, ids, used);
-      return;
+    places = &long_words_[hash_bytes(word) & (kLongWords - 2)];
+    for (const LongWord* known : {places, places + 1}) {
+      if (std::string_view(known->bytes, known->length) == word) {
+        write({known->ids, known->count}, ids, used);
+        return;
+      }
     }
   }
   scratch_.clear();
   merger_.merge(word, scratch_);
   const bool fits_line = word.size() <= kMaxShortWord && scratch_.size() <= kMaxCachedIds;
-  if (!fits_line && word.size() <= LongWord::kMaxBytes && scratch_.size() <= LongWord::kMaxIds) {
-    LongWord& place = long_words_[hash_bytes(word) & (kLongWords - 1)];
+  if (!fits_line && places != nullptr && scratch_.size() <= LongWord::kMaxIds) {
+    places[1] = places[0];
+    LongWord& place = places[0];
     place.length = static_cast<std::uint8_t>(word.size());
     place.count = static_cast<std::uint8_t>(scratch_.size());
     std::copy(word.begin(), word.end(), place.bytes);

@@ -23,7 +23,7 @@ export type EncodeRowsOptions = {
 /** A tokenizer, and what to call it. */
 export type Subject = { readonly name: string; readonly tokenizer: NativeTokenizer };
 
-/** Ours is fast: of several runs a round the best counts, of the peer's one as well. */
+/** Ours takes so little time that one run says little: a round's rate is the median of so many. */
 const OUR_RUNS_A_ROUND = 3;
 const HARD_TEXT_BYTES = 1_000_000;
 const LEAST_HARD_ROUNDS = 15;
