@@ -214,8 +214,23 @@ void apply(AlignedText& text, std::vector<Stretch>& words, bool, const WordSplit
 }
 
 void apply(AlignedText& text, std::vector<Stretch>& words, bool, const WhitespaceSplitter&) {
+  // Nothing is kept of white space: a text may be little else.
   replace_words(words, [&](const Stretch& word, std::vector<Stretch>& parts) {
-    add_parts(match_characters(text.text(), word, is_white_space), SplitBehavior::kRemoved, parts);
+    std::size_t begin = word.begin;
+    for (std::size_t at = word.begin; at < word.end;) {
+      std::uint32_t code_point = 0;
+      const std::size_t end = at + next_character(text.text(), at, code_point);
+      if (is_white_space(code_point)) {
+        if (begin < at) {
+          parts.push_back({begin, at});
+        }
+        begin = end;
+      }
+      at = end;
+    }
+    if (begin < word.end) {
+      parts.push_back({begin, word.end});
+    }
   });
 }
 

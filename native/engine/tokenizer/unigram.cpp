@@ -21,6 +21,8 @@ constexpr std::size_t kLongestPiece = 1024;
 struct UnigramTables {
   VocabularyTrie trie;
   std::vector<double> scores;
+  // In bytes, and not below that of any character.
+  std::size_t longest_piece = kMaxUtf8Length;
   std::uint32_t unknown_id = kNoToken;
   double unknown_score = 0;
   std::vector<std::uint32_t> byte_ids;
@@ -32,14 +34,18 @@ public:
 
   void encode(std::string_view word, std::vector<WordToken>& tokens) override {
     constexpr double kUnreached = -std::numeric_limits<double>::infinity();
-    best_.assign(word.size() + 1, {});
-    for (Best& each : best_) {
-      each.score = kUnreached;
+    // Kept from word to word; a place is made ready shortly before it can be reached, while it stays in cache.
+    if (best_.size() <= word.size()) {
+      best_.resize(word.size() + 1);
     }
-    best_[0].score = 0;
+    std::size_t ready = 0;
+    best_[ready++] = {};
     std::uint32_t code_point = 0;
     for (std::size_t at = 0; at < word.size();) {
       const std::size_t character = next_character(word, at, code_point);
+      for (const std::size_t reach = std::min(at + tables_.longest_piece, word.size()); ready <= reach; ++ready) {
+        best_[ready] = {kUnreached, 0, kNoToken};
+      }
       const double here = best_[at].score;
       bool has_single = false;
       tables_.trie.for_each_prefix(word.substr(at), [&](std::size_t length, std::uint32_t id) {
@@ -115,6 +121,7 @@ public:
       if (!std::isnan(model.scores[id])) {
         least = std::min(least, model.scores[id]);
         bytes += pieces[id].size();
+        tables_.longest_piece = std::max(tables_.longest_piece, pieces[id].size());
         if (pieces[id].size() > kLongestPiece) {
           fail("its piece " + std::to_string(id) + " has more than " + std::to_string(kLongestPiece) + " bytes");
         }
