@@ -25,7 +25,7 @@ export function checkTextColumn(entry: MdsShardEntry, where: string): void {
     where,
     isTokenized
       ? `its column tokens holds tokens, not text (its columns are ${columns}); train on it directly, or use shards of raw text`
-      : `it has no column text of the encoding str; its columns are ${columns}`,
+      : `it has no column text of the encoding str; its columns are ${columns}; an import takes others with --text-field`,
   );
 }
 
