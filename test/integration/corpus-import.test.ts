@@ -14,6 +14,7 @@ import { programRoot } from "#core/paths";
 import { assay, startAssay } from "../support/command-line.ts";
 import { referenceDocuments } from "../support/corpus-reference.ts";
 import { bundleWorkers } from "../support/corpus-workers.ts";
+import { pubmedXml } from "../support/pubmed-xml.ts";
 import { temporaryFolder } from "../support/workspace.ts";
 
 const fixtures = path.join(programRoot(), "test", "fixtures", "corpus");
@@ -55,15 +56,6 @@ async function imported(...inputs: readonly string[]): Promise<readonly Line[]> 
   const output = newOutput();
   await importCorpus({ ...plain, inputs, output });
   return readLines(output);
-}
-
-/** A PubMed file of so many articles, from a number on. */
-function pubmedXml(from: number, articles: number, mark = ""): string {
-  const each = Array.from({ length: articles }, (_, at) => {
-    const pmid = from + at;
-    return `<PubmedArticle><MedlineCitation><PMID Version="1">${pmid}</PMID><Article><Journal><Title>J</Title></Journal><ArticleTitle>Title ${pmid}${mark}</ArticleTitle><Abstract><AbstractText>${`Words of ${pmid}. `.repeat(30)}</AbstractText></Abstract></Article></MedlineCitation></PubmedArticle>`;
-  });
-  return `<?xml version="1.0"?><PubmedArticleSet>\n${each.join("\n")}\n</PubmedArticleSet>`;
 }
 
 describe("imported texts", () => {

@@ -210,10 +210,12 @@ function isBroken(error: unknown): boolean {
 export async function importPart(options: ImportPartOptions): Promise<PartState> {
   const { source, folder, index } = options;
   const files = partFiles(folder, index);
-  const before = (await readPartState(files, source)) ?? freshState(source);
-  if (before.isDone) {
-    return before;
+  const found = await readPartState(files, source);
+  if (found?.isDone === true && found.refusal === null) {
+    return found;
   }
+  // What was left out is looked at again: the options may say now that it is to stop the import.
+  const before = found === null || found.isDone ? freshState(source) : found;
   let writer: PartWriter;
   try {
     writer = await PartWriter.open(files, source, before);
