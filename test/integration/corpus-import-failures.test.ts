@@ -48,11 +48,11 @@ async function largeXml(name: string, bytes: number): Promise<string> {
 async function importMeasured(...words: readonly string[]) {
   const { child, ended } = await startAssay(["corpus", "import", ...words]);
   let peakBytes = 0;
-  let hasEnded = false;
+  const state = { hasEnded: false };
   const outcome = ended.finally(() => {
-    hasEnded = true;
+    state.hasEnded = true;
   });
-  while (!hasEnded) {
+  while (!state.hasEnded) {
     const status = await readFile(`/proc/${child.pid}/status`, "utf8").catch(() => "");
     peakBytes = Math.max(peakBytes, 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0));
     await Promise.race([sleep(20), outcome]);

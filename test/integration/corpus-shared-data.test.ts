@@ -147,3 +147,39 @@ describe.skipIf(withoutData !== "")(`the shared data${withoutData}`, () => {
     expect((await imported(path.join(data, "mds", name))).refusal).toMatch(sentence);
   });
 });
+
+describe.skipIf(withoutData !== "")(`the default rules of cleaning${withoutData}`, () => {
+  it("leave out hardly any of the real abstracts: they are for what is no prose", async () => {
+    const out = path.join(folder.path, "cleaned.jsonl");
+    const inputs = [
+      "pubmed/train_small.jsonl",
+      "pubmed/valid.jsonl",
+      "pubmed/test.jsonl",
+      "pubmed_xml/CPFE.xml",
+      "pubtator",
+    ];
+    const result = await assay([
+      "corpus",
+      "clean",
+      ...inputs.map((name) => path.join(data, name)),
+      "--language",
+      "en",
+      "--out",
+      out,
+      "--json",
+    ]);
+    expect(result, result.stderr).toMatchObject({ code: 0 });
+    // as: the command's report.
+    const report = JSON.parse(result.stdout) as {
+      readonly documentsRead: number;
+      readonly rules: readonly { readonly rule: string; readonly action: string; readonly documents: number }[];
+    };
+    expect(report.documentsRead).toBeGreaterThan(3800);
+    const dropped = new Map(
+      report.rules.filter((each) => each.action === "dropped").map((each) => [each.rule, each.documents]),
+    );
+    // Titles without an abstract are shorter than twenty words, and real abstracts are published twice now and then.
+    const judged = [...dropped].filter(([rule]) => !["too-short", "duplicate", "near-duplicate"].includes(rule));
+    expect(judged).toEqual([]);
+  });
+});
