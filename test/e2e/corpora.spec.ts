@@ -142,7 +142,7 @@ test("what of an evaluation set stands in a corpus is found and marked", async (
 test("a corpus is written as shards, which come in again from the address of a server", async ({ home }) => {
   const { app, page } = await openWindow(home, "corpora/import");
   await importRecords(app, page, home);
-  await page.getByRole("link", { name: "Shards…" }).click();
+  await page.getByRole("link", { name: "Write shards…" }).click();
   await expect(page.getByRole("textbox", { name: "Folder" })).toHaveValue("case-notes-shards");
   await page.getByRole("textbox", { name: "Size of a shard, MiB" }).fill("0");
   await expect(page.getByRole("button", { name: /^Write shards/ })).toBeDisabled();

@@ -1,4 +1,4 @@
-// Top right of Corpora: importing; of a corpus: writing shards, splitting, scanning, cleaning; on their pages, doing so. Ctrl or Cmd with
+// Top right of Corpora: importing; of a corpus: scanning and cleaning; on their pages, doing so. Ctrl or Cmd with
 // Enter does the accent one.
 import { useEffect } from "react";
 import { assertNever } from "#shared/errors";
@@ -98,12 +98,6 @@ function CorpusActions({ path }: { readonly path: string }) {
   }
   return (
     <>
-      <a className="button" href={routeHash("corpora", path, "shard")}>
-        Shards…
-      </a>
-      <a className="button" href={routeHash("corpora", path, "split")}>
-        Split…
-      </a>
       <a className="button" href={routeHash("corpora", path, "scan")}>
         Scan evaluation sets…
       </a>
