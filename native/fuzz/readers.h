@@ -12,5 +12,6 @@ void read_torch_archive(std::span<const std::byte> bytes);
 void read_gguf(std::span<const std::byte> bytes);
 void read_tokenizer_json(std::span<const std::byte> bytes);
 void read_sentencepiece(std::span<const std::byte> bytes);
+void read_mds_tokens(std::span<const std::byte> bytes);
 
 } // namespace assay::fuzz
