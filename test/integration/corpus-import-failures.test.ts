@@ -1,7 +1,8 @@
 // What goes wrong around an import: too little disk, a second one at once, interrupts, files that change meanwhile, bombs.
 // Each ends in one sentence, within its memory, and the same command goes on afterwards without loss.
 import { createWriteStream, existsSync } from "node:fs";
-import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -182,25 +183,49 @@ describe("an import", () => {
   });
 
   it("is refused while another writes the same file, and an interrupted one goes on", async () => {
-    const input = await largeXml("middle.xml", 60e6);
-    const output = newOutput();
-    const whole = newOutput();
-    expect(await assay(["corpus", "import", input, "--out", whole])).toMatchObject({ code: 0 });
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      const first = await startAssay(["corpus", "import", input, "--out", output]);
-      while (!existsSync(path.join(`${output}.importing`, "000001.jsonl"))) {
-        await sleep(5);
+    const xml = pubmedXml(1, 5000);
+    const file = at("held.xml");
+    await writeFile(file, xml);
+    let isHeld = true;
+    // Half of the file, and then nothing: the import waits where it is for as long as the test needs it to.
+    const server = createServer((_, response) => {
+      response.writeHead(200, { "content-length": Buffer.byteLength(xml) });
+      if (isHeld) {
+        response.write(xml.slice(0, xml.length / 2));
+      } else {
+        response.end(xml);
       }
-      const second = await assay(["corpus", "import", input, "--out", output]);
-      expect(second.stderr).toMatch(/^The import into \S+ is held by process \d+; stop it first\.\n$/);
-      first.child.kill(signal);
-      const result = await first.ended;
-      expect(result.stderr).toContain("The import was cancelled; the same command goes on where it stopped.\n");
-      expect(result.code).toBe(1);
-      expect(existsSync(output)).toBe(false);
-      expect(existsSync(`${output}.lock`)).toBe(false);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const place = server.address();
+    const address = `http://127.0.0.1:${typeof place === "object" && place !== null ? place.port : 0}/held.xml`;
+    const output = newOutput();
+    const words = ["corpus", "import", address, "--out", output];
+    const part = path.join(`${output}.importing`, "000001.jsonl");
+    try {
+      for (const signal of ["SIGINT", "SIGTERM"] as const) {
+        const first = await startAssay(words);
+        while (!existsSync(`${output}.lock`) || ((await stat(part).catch(() => null))?.size ?? 0) < 600_000) {
+          await sleep(5);
+        }
+        const second = await assay(words);
+        expect(second.stderr).toMatch(/^The import into \S+ is held by process \d+; stop it first\.\n$/);
+        first.child.kill(signal);
+        const result = await first.ended;
+        expect(result.stderr).toContain("The import was cancelled; the same command goes on where it stopped.\n");
+        expect(result.code).toBe(1);
+        expect(existsSync(output)).toBe(false);
+        expect(existsSync(`${output}.lock`)).toBe(false);
+        expect(await lineCount(part)).toBeGreaterThan(1000);
+      }
+      isHeld = false;
+      expect(await assay(words)).toMatchObject({ code: 0 });
+    } finally {
+      server.close();
+      server.closeAllConnections();
     }
-    expect(await assay(["corpus", "import", input, "--out", output])).toMatchObject({ code: 0 });
+    const whole = newOutput();
+    expect(await assay(["corpus", "import", file, "--out", whole])).toMatchObject({ code: 0 });
     expect((await readFile(output)).equals(await readFile(whole))).toBe(true);
   });
 

@@ -268,6 +268,12 @@ export async function importCorpus(options: ImportOptions): Promise<ImportReport
     });
     return await publish(own, fingerprints.whole, folder, parts);
   } catch (error) {
+    // Who cancels may want to go on, with what was asked; also where it was a transfer that was given up.
+    if (error instanceof AppError && error.code === "CANCELLED") {
+      throw new AppError("CANCELLED", "The import was cancelled; the same command goes on where it stopped.", {
+        cause: error,
+      });
+    }
     await removeIfFruitless(`${output}.importing`);
     throw error;
   } finally {
