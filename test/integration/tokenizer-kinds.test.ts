@@ -164,6 +164,8 @@ describe("WordPiece", () => {
   }
 });
 
+// The shared .gguf beside the vectors lost bytes to U+FFFD and cannot be read; BERT's and GPT-2's vocabularies are here
+// from other files.
 describe("llama.cpp's vectors", () => {
   const vectors = path.join(testData, "gguf", "ggml-vocab-bert-bge.gguf");
   const vocabulary = path.join(vocabularies, "bert-base-uncased");
@@ -172,10 +174,9 @@ describe("llama.cpp's vectors", () => {
     const inputs = (await readFile(`${vectors}.inp`, "utf8")).split("\n__ggml_vocab_test__\n");
     const outputs = (await readFile(`${vectors}.out`, "utf8")).split("\n").map((line) => line.trim());
     expect(inputs.length).toBeGreaterThan(20);
+    expect(outputs).toHaveLength(inputs.length);
     for (const [index, input] of inputs.entries()) {
-      if (outputs[index] !== undefined && input !== "") {
-        expect([...ours.encode(input).ids].join(" "), JSON.stringify(input)).toBe(outputs[index]);
-      }
+      expect([...ours.encode(input).ids].join(" "), JSON.stringify(input)).toBe(outputs[index]);
     }
   });
 

@@ -40,7 +40,7 @@ export function plainCharacters(bytes: Uint8Array): readonly PlainCharacter[] {
 }
 
 /** Whether the character is in the bytes as it reads, and no byte that is part of none. */
-export function isText({ text, bytes }: PlainCharacter): boolean {
+function isText({ text, bytes }: PlainCharacter): boolean {
   return Buffer.from(text).equals(Buffer.from(bytes));
 }
 
