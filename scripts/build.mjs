@@ -32,6 +32,7 @@ const bundles = [
     entryPoints: {
       "core/import-worker": "src/core/corpus/import/import-worker.ts",
       "core/parquet-worker": "src/core/corpus/import/parquet-worker.ts",
+      "core/stream-worker": "src/core/streaming/stream-worker.ts",
     },
     outdir: "dist",
   },

@@ -1,7 +1,8 @@
 """The order in which training sees its windows, as docs/formats/data-order.md states it.
 
-The engine's data-order.cpp and src/shared/domain/data-order.ts say the same. Run as a program it prints test vectors
-(`python3 data_order.py --vectors`) or checks a file of them (`python3 data_order.py --check FILE`).
+The engine's data-order.cpp and src/shared/domain/data-order.ts say the same, of streams src/shared/domain/stream-order.ts.
+Run as a program it prints test vectors (`python3 data_order.py --vectors`, of streams `--stream-vectors`) or checks a
+file of them (`python3 data_order.py --check FILE`).
 """
 
 import json
@@ -10,6 +11,7 @@ import sys
 ROUNDS = 8
 GOLDEN = 0x9E3779B9
 U32 = 0xFFFFFFFF
+SHARDS_XOR = 0x5D5D5D5D
 
 
 def mix32(x):
@@ -69,6 +71,61 @@ class SampleSequence:
         return self.permutation.window_at(position)
 
 
+def with_high_bits(seed, xor):
+    return seed ^ (xor << 32)
+
+
+def stream_samples(shard_windows, seed, block_shards, epoch=0, block=0, window=0):
+    """From a position of a stream on: (epoch, block, shard, window of the shard) without an end."""
+    shards = len(shard_windows)
+    blocks = -(-shards // block_shards)
+    if not any(shard_windows):
+        raise ValueError("No shard holds a whole window.")
+    while True:
+        order = EpochPermutation(shards, with_high_bits(seed, SHARDS_XOR), epoch)
+        while block < blocks:
+            places = range(block * block_shards, min(shards, (block + 1) * block_shards))
+            numbered = []
+            for shard in map(order.window_at, places):
+                numbered += [(shard, number) for number in range(shard_windows[shard])]
+            if numbered:
+                permutation = EpochPermutation(len(numbered), with_high_bits(seed, block + 1), epoch)
+                while window < len(numbered):
+                    yield (epoch, block, *numbered[permutation.window_at(window)])
+                    window += 1
+            block, window = block + 1, 0
+        epoch, block = epoch + 1, 0
+
+
+def take(samples, count):
+    return [list(next(samples)) for _ in range(count)]
+
+
+def stream_vectors():
+    cases = []
+    for shard_windows, seed, block_shards, (epoch, block, window), count in [
+        ([3], 17, 1, (0, 0, 0), 7),
+        ([4, 0, 5, 2, 1], 17, 2, (0, 0, 0), 25),
+        ([4, 0, 5, 2, 1], 17, 5, (3, 0, 7), 10),
+        ([0, 0, 3, 0, 0, 0, 2], 5, 1, (0, 0, 0), 11),
+        ([7, 9, 8, 6, 9, 9, 7, 8, 5, 3], 4_294_967_296, 4, (2, 1, 20), 24),
+        ([100] * 40, 9_007_199_254_740_991, 8, (4_294_967_294, 4, 795), 12),
+        ([1] * 1000, 0, 3, (1, 300, 1), 20),
+        ([5, 6], 23, 4, (0, 0, 11), 12),
+    ]:
+        samples = stream_samples(shard_windows, seed, block_shards, epoch, block, window)
+        cases.append(
+            {
+                "shardWindows": shard_windows,
+                "seed": seed,
+                "blockShards": block_shards,
+                "from": {"epoch": epoch, "block": block, "window": window},
+                "samples": take(samples, count),
+            }
+        )
+    return {"description": "Test vectors of docs/formats/data-order.md, Streams", "cases": cases}
+
+
 def vectors():
     cases = []
     for windows, seed, epoch, start, stop in [
@@ -105,20 +162,32 @@ def format_vectors(value):
     return f'{{\n  "description": {json.dumps(value["description"])},\n  "cases": [\n    {lines}\n  ]\n}}\n'
 
 
+def is_as_stated(case):
+    if "shardWindows" in case:
+        start = case["from"]
+        samples = stream_samples(
+            case["shardWindows"], case["seed"], case["blockShards"], start["epoch"], start["block"], start["window"]
+        )
+        return take(samples, len(case["samples"])) == case["samples"]
+    permutation = EpochPermutation(case["windowCount"], case["seed"], case["epoch"])
+    found = [permutation.window_at(position) for position in range(case["from"], case["to"])]
+    return found == case["windows"]
+
+
 def main():
     if sys.argv[1:] == ["--vectors"]:
         sys.stdout.write(format_vectors(vectors()))
+    elif sys.argv[1:] == ["--stream-vectors"]:
+        sys.stdout.write(format_vectors(stream_vectors()))
     elif len(sys.argv) == 3 and sys.argv[1] == "--check":
         with open(sys.argv[2], encoding="utf-8") as file:
             golden = json.load(file)
-        for case in golden["cases"]:
-            permutation = EpochPermutation(case["windowCount"], case["seed"], case["epoch"])
-            found = [permutation.window_at(position) for position in range(case["from"], case["to"])]
-            if found != case["windows"]:
-                sys.exit(f"The order differs for {case['windowCount']} windows, seed {case['seed']}: {found}")
+        for number, case in enumerate(golden["cases"]):
+            if not is_as_stated(case):
+                sys.exit(f"The order of case {number} (seed {case['seed']}) differs.")
         print(f"{len(golden['cases'])} vectors agree")
     else:
-        sys.exit("Usage: data_order.py --vectors | --check FILE")
+        sys.exit("Usage: data_order.py --vectors | --stream-vectors | --check FILE")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import gpt2_reference as reference
 import safetensors_plain
 
 GOLDEN = Path(__file__).resolve().parents[2] / "test" / "golden" / "data-order.json"
+STREAM_GOLDEN = GOLDEN.with_name("stream-order.json")
 CONFIG = reference.Config(vocab_size=19, max_seq_len=8, n_layers=1, n_heads=2, d_model=8)
 
 
@@ -31,6 +32,19 @@ class DataOrder(unittest.TestCase):
         for epoch in range(3):
             seen = [sequence.window_of(epoch * 37 + at) for at in range(37)]
             self.assertEqual(sorted(seen), list(range(37)))
+
+    def test_a_stream_agrees_with_the_shared_vectors(self) -> None:
+        cases = json.loads(STREAM_GOLDEN.read_text(encoding="utf-8"))["cases"]
+        self.assertGreater(len(cases), 5)
+        for case in cases:
+            self.assertTrue(data_order.is_as_stated(case), case["seed"])
+
+    def test_a_stream_visits_every_window_of_every_shard_once_an_epoch(self) -> None:
+        samples = data_order.stream_samples([4, 0, 7, 1, 3], 3, 2)
+        for epoch in range(3):
+            seen = data_order.take(samples, 15)
+            self.assertEqual({sample[0] for sample in seen}, {epoch})
+            self.assertEqual(len({(shard, window) for _, _, shard, window in seen}), 15)
 
 
 class Safetensors(unittest.TestCase):

@@ -56,7 +56,7 @@ std::span<const std::int32_t> gather_batch(ModelState& state, const TokenCache& 
 }
 
 // The update from windows of running text, as the training's setup has them.
-StepResult train_on(ModelState& state, std::span<const std::int32_t> windows, const TokenCache& cache,
+StepResult train_on(ModelState& state, std::span<const std::int32_t> windows, std::int32_t end_of_text_id,
                     std::int64_t step, double rate) {
   const TrainingSetup& setup = state.require_training();
   const TrainingOptions& options = setup.training;
@@ -68,11 +68,33 @@ StepResult train_on(ModelState& state, std::span<const std::int32_t> windows, co
                              step, rate);
   }
   if (setup.document_mask) {
-    return model.train_batch(state.language_batch.causal_documents(windows, options.global_batch_size, options.seq_len,
-                                                                   static_cast<std::int32_t>(cache.end_of_text_id())),
-                             step, rate);
+    return model.train_batch(
+        state.language_batch.causal_documents(windows, options.global_batch_size, options.seq_len, end_of_text_id),
+        step, rate);
   }
   return model.train_step(windows, step, rate);
+}
+
+// A batch that JavaScript made: masking looks tokens up, so that they are checked before it.
+void check_windows(const ModelState& state, std::span<const std::int32_t> windows, bool has_end_of_text) {
+  const TrainingSetup& setup = state.require_training();
+  const TrainingOptions& options = setup.training;
+  const std::int64_t wanted = options.global_batch_size * (options.seq_len + 1);
+  if (static_cast<std::int64_t>(windows.size()) != wanted) {
+    throw Error("BATCH_SHAPE_MISMATCH", "A step takes " + std::to_string(options.global_batch_size) + " windows of " +
+                                            std::to_string(options.seq_len + 1) + " tokens, which are " +
+                                            std::to_string(wanted) + ", not " + std::to_string(windows.size()) + ".");
+  }
+  if (setup.document_mask && !has_end_of_text) {
+    throw Error("BAD_ARGUMENT", "trainStep: attention that ends with a document needs endOfTextId beside windows.");
+  }
+  for (const std::int32_t id : windows) {
+    if (id < 0 || id >= state.config.vocab_size) {
+      throw Error("TOKEN_OUT_OF_RANGE",
+                  "The windows hold token " + std::to_string(id) + ", outside the model's vocabulary of " +
+                      std::to_string(state.config.vocab_size) + "; use the tokenizer that belongs to the model.");
+    }
+  }
 }
 
 Napi::Value step_result(Napi::Env env, const StepResult& result) {
@@ -345,14 +367,27 @@ Napi::Value Model::train_step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     constexpr const char* kWhere = "trainStep";
     const Napi::Object request = object_argument(info, 0, kWhere, "request");
-    const auto cache = TokenData::unwrap(request.Get("data"), kWhere);
     const std::int64_t step = integer_field(request, "step", kWhere, 1, kLargestInt32);
     const double rate = rate_field(request, kWhere);
+    if (has_field(request, "windows")) {
+      const std::int64_t end_of_text_id =
+          has_field(request, "endOfTextId") ? integer_field(request, "endOfTextId", kWhere, 0, kLargestInt32) : -1;
+      return promise(
+          info,
+          [windows = int_values(request.Get("windows"), kWhere, "windows"), end_of_text_id, step,
+           rate](ModelState& state) {
+            check_windows(state, windows, end_of_text_id >= 0);
+            return train_on(state, windows, static_cast<std::int32_t>(end_of_text_id), step, rate);
+          },
+          step_result);
+    }
+    const auto cache = TokenData::unwrap(request.Get("data"), kWhere);
     const std::uint64_t shuffle_seed = seed_field(request, "shuffleSeed", kWhere);
     return promise(
         info,
         [cache, step, rate, shuffle_seed](ModelState& state) {
-          return train_on(state, gather_batch(state, *cache, step, shuffle_seed), *cache, step, rate);
+          const std::span<const std::int32_t> windows = gather_batch(state, *cache, step, shuffle_seed);
+          return train_on(state, windows, static_cast<std::int32_t>(cache->end_of_text_id()), step, rate);
         },
         step_result);
   });

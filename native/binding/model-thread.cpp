@@ -141,6 +141,9 @@ void ModelThread::loop() {
   // Freed where it was made: the pages and the OpenMP team belong to this thread. The backend stays for arithmetic.
   state_.model.reset();
   state_.batch = {};
+  if (state_.backend != nullptr) {
+    state_.backend->release_workspace();
+  }
 }
 
 void ModelThread::finish(Job job, std::optional<Failure> failure) {

@@ -122,15 +122,19 @@ TrainableType read_type(const Napi::Object& object) {
 } // namespace
 
 void TrainerObject::define(Napi::Env env, Napi::Object exports, const TokenizerObject::Constructor& tokenizers) {
-  const Napi::Function constructor = DefineClass(env, "TokenizerTrainer",
-                                                 {
-                                                     InstanceMethod<&TrainerObject::add>("add"),
-                                                     InstanceMethod<&TrainerObject::train>("train"),
-                                                     InstanceMethod<&TrainerObject::memory_bytes>("memoryBytes"),
-                                                     InstanceAccessor<&TrainerObject::word_count>("wordCount"),
-                                                     InstanceAccessor<&TrainerObject::distinct_words>("distinctWords"),
-                                                     InstanceAccessor<&TrainerObject::byte_count>("byteCount"),
-                                                 });
+  const Napi::Function constructor =
+      DefineClass(env, "TokenizerTrainer",
+                  {
+                      InstanceMethod<&TrainerObject::add>("add"),
+                      InstanceMethod<&TrainerObject::train>("train"),
+                      InstanceMethod<&TrainerObject::memory_bytes>("memoryBytes"),
+                      InstanceAccessor<&TrainerObject::word_count>("wordCount"),
+                      InstanceAccessor<&TrainerObject::distinct_words>("distinctWords"),
+                      InstanceAccessor<&TrainerObject::byte_count>("byteCount"),
+                      InstanceAccessor<&TrainerObject::min_word_count>("minWordCount"),
+                      InstanceAccessor<&TrainerObject::words_left_out>("wordsLeftOut"),
+                      InstanceAccessor<&TrainerObject::temporary_bytes>("temporaryBytes"),
+                  });
   auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
   reference->SuppressDestruct();
   const auto create = [reference, tokenizers](const Napi::CallbackInfo& info) {
@@ -172,7 +176,7 @@ Napi::Value TrainerObject::train(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     struct State {
       TokenizerTrainOptions options;
-      std::shared_ptr<const TextTokenizer> tokenizer;
+      TokenizerTrainResult result;
     };
     auto state = std::make_shared<State>();
     state->options = read_train_options(object_argument(info, 0, "train", "options"));
@@ -180,13 +184,16 @@ Napi::Value TrainerObject::train(const Napi::CallbackInfo& info) {
     auto progress = std::make_shared<ProgressChannel>(env, listener);
     auto kept_listener = std::make_shared<Napi::FunctionReference>(Napi::Persistent(listener));
     state->options.on_progress = [progress](std::size_t merges, std::size_t total) { progress->send(merges, total); };
-    const auto run = [state, trainer = trainer_] { state->tokenizer = trainer->train(state->options); };
-    const auto settle = [state, progress, kept_listener, tokenizers = tokenizers_](Napi::Env settling) -> Napi::Value {
-      const EncoderPool* byte_level = state->tokenizer->byte_level();
+    const auto run = [state, trainer = trainer_] { state->result = trainer->train(state->options); };
+    const auto settle = [this, state, progress, kept_listener,
+                         tokenizers = tokenizers_](Napi::Env settling) -> Napi::Value {
+      const std::shared_ptr<const TextTokenizer>& made = state->result.tokenizer;
+      min_word_count_ = static_cast<double>(state->result.gathered.min_word_count);
+      words_left_out_ = static_cast<double>(state->result.gathered.words_left_out);
+      const EncoderPool* byte_level = made->byte_level();
       progress->finish(settling, kept_listener->Value(),
-                       byte_level != nullptr ? byte_level->tokenizer().merges().size()
-                                             : state->tokenizer->vocab_size());
-      return TokenizerObject::create(settling, tokenizers, state->tokenizer);
+                       byte_level != nullptr ? byte_level->tokenizer().merges().size() : made->vocab_size());
+      return TokenizerObject::create(settling, tokenizers, made);
     };
     return enqueue(info, run, settle, [progress] { progress->release(); });
   });
@@ -198,6 +205,18 @@ Napi::Value TrainerObject::word_count(const Napi::CallbackInfo& info) {
 
 Napi::Value TrainerObject::byte_count(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), byte_count_);
+}
+
+Napi::Value TrainerObject::min_word_count(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), min_word_count_);
+}
+
+Napi::Value TrainerObject::words_left_out(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), words_left_out_);
+}
+
+Napi::Value TrainerObject::temporary_bytes(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), temporary_bytes_);
 }
 
 Napi::Value TrainerObject::memory_bytes(const Napi::CallbackInfo& info) {
@@ -238,6 +257,7 @@ Napi::Value TrainerObject::enqueue(const Napi::CallbackInfo& info, PromiseWork::
         word_count_ = static_cast<double>(trainer_->words().word_count());
         byte_count_ = static_cast<double>(trainer_->words().byte_count());
         memory_bytes_ = static_cast<double>(trainer_->words().memory_bytes());
+        temporary_bytes_ = static_cast<double>(trainer_->words().temporary_file_bytes());
         queue_.pop_front();
         start_next();
       });

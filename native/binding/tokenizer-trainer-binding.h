@@ -28,6 +28,9 @@ private:
   Napi::Value word_count(const Napi::CallbackInfo& info);
   Napi::Value distinct_words(const Napi::CallbackInfo& info);
   Napi::Value byte_count(const Napi::CallbackInfo& info);
+  Napi::Value min_word_count(const Napi::CallbackInfo& info);
+  Napi::Value words_left_out(const Napi::CallbackInfo& info);
+  Napi::Value temporary_bytes(const Napi::CallbackInfo& info);
   Napi::Value memory_bytes(const Napi::CallbackInfo& info);
 
   Napi::Value enqueue(const Napi::CallbackInfo& info, PromiseWork::Run run, PromiseWork::Settle settle,
@@ -45,6 +48,10 @@ private:
   double word_count_ = 0;
   double byte_count_ = 0;
   double memory_bytes_ = 0;
+  double temporary_bytes_ = 0;
+  // Of the last training.
+  double min_word_count_ = 1;
+  double words_left_out_ = 0;
 };
 
 } // namespace assay::binding

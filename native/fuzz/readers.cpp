@@ -4,6 +4,7 @@
 #include "engine/checkpoint/gguf.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/torch-archive.h"
+#include "engine/data/mds-tokens.h"
 #include "engine/tokenizer/fast-bpe.h"
 #include "engine/tokenizer/sentencepiece-model.h"
 #include "engine/tokenizer/sentencepiece-writer.h"
@@ -11,7 +12,10 @@
 #include "engine/tokenizer/vocab-txt.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <cstring>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -130,6 +134,54 @@ void read_fast_bpe(std::span<const std::byte> bytes) {
     const std::string_view dictionary = take_part(rest);
     // Moses' rules see the rest of the input, too.
     encode(TextTokenizer(parse_fast_bpe(codes, "fuzzed codes", dictionary, "fuzzed dictionary", true), "fuzzed"), rest);
+  } catch (const Error&) {
+    // What a damaged file is answered with.
+  }
+}
+
+void read_mds_tokens(std::span<const std::byte> bytes) {
+  // What an index would say of the shard comes first: encoding and number of columns, then the shard's own bytes.
+  constexpr std::array<const char*, 8> kEncodings = {
+      "bytes",         "bytes",          "bytes",           "ndarray:uint16",
+      "ndarray:int32", "ndarray:uint64", "ndarray:int32:2", "ndarray:uint16:2,3"};
+  constexpr std::array<std::uint64_t, 8> kFixedBytes = {0, 0, 0, 0, 0, 0, 8, 12};
+  if (bytes.size() < 6) {
+    return;
+  }
+  const auto kind = std::to_integer<std::size_t>(bytes[0]) % kEncodings.size();
+  const auto columns = std::to_integer<std::size_t>(bytes[1]);
+  const auto shard = bytes.subspan(2);
+  MdsTokenLayout layout;
+  std::uint32_t samples = 0;
+  std::memcpy(&samples, shard.data(), sizeof(samples));
+  layout.samples = samples;
+  layout.encoding = kEncodings[kind];
+  layout.bytes_per_id = 2U << (kind % 3);
+  layout.vocab_size = 50257;
+  // Two bits: how many columns stand before the tokens, and how many behind; two more: which of them have 4 bytes.
+  const auto other = [&](std::size_t bit) {
+    return ((columns >> bit) & 1U) != 0 ? std::optional<std::uint64_t>(4) : std::nullopt;
+  };
+  layout.token_column = columns & 3U;
+  for (std::size_t column = 0; column < layout.token_column; ++column) {
+    layout.column_sizes.push_back(other(4));
+  }
+  layout.column_sizes.push_back(kFixedBytes[kind] == 0 ? std::nullopt : std::optional(kFixedBytes[kind]));
+  for (std::size_t column = 0; column < ((columns >> 2) & 3U); ++column) {
+    layout.column_sizes.push_back(other(5));
+  }
+  try {
+    const MdsTokens tokens(FileBytes(shard, "fuzzed"), layout);
+    if (tokens.token_count() > shard.size() / 2) {
+      std::abort(); // more ids than bytes for them
+    }
+    std::vector<std::int32_t> out(tokens.token_count());
+    tokens.copy_tokens(0, out);
+    for (const std::int32_t id : out) {
+      if (id < 0 || id >= 50257) {
+        std::abort();
+      }
+    }
   } catch (const Error&) {
     // What a damaged file is answered with.
   }

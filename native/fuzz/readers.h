@@ -16,5 +16,6 @@ void read_sentencepiece(std::span<const std::byte> bytes);
 void read_vocab_txt(std::span<const std::byte> bytes);
 // The codes, the dictionary and a text, zero bytes between.
 void read_fast_bpe(std::span<const std::byte> bytes);
+void read_mds_tokens(std::span<const std::byte> bytes);
 
 } // namespace assay::fuzz

@@ -44,6 +44,8 @@ const bool added[] = {
              [] { run_cases_of("vocab-txt", fuzz::read_vocab_txt); }),
     add_case("the kept cases of fastBPE's files neither crash nor allocate by what they claim",
              [] { run_cases_of("fast-bpe", fuzz::read_fast_bpe); }),
+    add_case("the kept cases of tokens in MDS shards neither crash nor allocate by what they claim",
+             [] { run_cases_of("mds-tokens", fuzz::read_mds_tokens); }),
 };
 
 } // namespace

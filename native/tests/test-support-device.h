@@ -87,6 +87,7 @@ public:
     inner_->reserve_workspace(size_bytes);
   }
   std::size_t reserved_workspace_bytes() const override { return inner_->reserved_workspace_bytes(); }
+  void release_workspace() noexcept override { inner_->release_workspace(); }
 
   void embedding_forward(const EmbeddingForward& call) override {
     perform([=, this] {

@@ -15,6 +15,7 @@ import {
 } from "#core/runs/checkpoints";
 import { loadFirstWeights } from "#core/runs/first-weights";
 import { type PreparedTraining, type TrainingModel, tokenizerFolder } from "#core/runs/prepare";
+import type { TrainingPlace } from "#core/runs/training-source";
 import { AppError } from "#shared/errors";
 import type { RunJournal } from "./journal.ts";
 import { type KillPoint, killPoint } from "./kill-point.ts";
@@ -48,6 +49,7 @@ export async function saveCheckpoint(
 ): Promise<WholeCheckpoint> {
   const { recipe } = prepared;
   const { directory, manifest } = journal;
+  const { stream, epoch } = progress.place;
   const state: Omit<TrainingState, "files"> = {
     format_version: TRAINING_STATE_VERSION,
     run: manifest.id,
@@ -59,6 +61,7 @@ export async function saveCheckpoint(
       fingerprint: prepared.fingerprint,
       shuffle_seed: recipe.data.shuffle_seed,
       next_sample: progress.step * recipe.global_train_batch_size,
+      stream: stream === null ? null : { ...stream, passes: epoch },
     },
     random_state: { generator: "philox4x32-10", seed: recipe.seed },
     is_evaluation_due: progress.isEvaluationDue,
@@ -104,6 +107,14 @@ export async function saveCheckpoint(
   return checkpoint;
 }
 
+function keptPlace(kept: TrainingState["data"]["stream"]): TrainingPlace | null {
+  if (kept === null) {
+    return null;
+  }
+  const { passes, ...stream } = kept;
+  return { epoch: passes, stream };
+}
+
 /** Loads weights and moments; says where training goes on. `base` as in saveCheckpoint. */
 export async function loadCheckpoint(
   checkpoint: WholeCheckpoint,
@@ -139,6 +150,7 @@ export async function loadCheckpoint(
     step: state.step,
     tokens: state.tokens,
     time: state.time,
+    place: prepared.training.placeAfter(state.step, keptPlace(state.data.stream)),
     evaluation: state.eval,
     isEvaluationDue: state.is_evaluation_due,
     best: state.best,

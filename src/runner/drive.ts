@@ -170,7 +170,7 @@ async function train(
       trained.model.dispose();
     }
   } finally {
-    prepared.close();
+    await prepared.close();
   }
 }
 
@@ -204,7 +204,7 @@ async function trainAllocated(
   } else {
     await journal.log(await loadFirstWeights(trained.model, prepared));
   }
-  const from = saved ?? beginning;
+  const from = saved ?? beginning(prepared.training);
   const metrics = await MetricsWriter.open(directory);
   try {
     if (isResumed) {
@@ -216,6 +216,7 @@ async function trainAllocated(
     journal.check();
     await journal.write({ status: "running", step: from.step, tokens: from.tokens, best: from.best });
     killPoint("prepared", 0);
+    prepared.training.begin(from.place);
     const loop = new TrainingLoop({ prepared, trained, metrics, journal, interrupts, from, saved, base });
     const outcome = await loop.run();
     await metrics.sync();

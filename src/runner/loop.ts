@@ -6,7 +6,8 @@ import type { BaseReference } from "#core/runs/adapter-base";
 import { formatRecord, type MetricRecord, type MetricsWriter, metricsFile } from "#core/runs/metrics";
 import { peakMemoryBytes } from "#core/runs/peak-memory";
 import type { PreparedTraining, TrainingModel } from "#core/runs/prepare";
-import { epochOf, isDue, isFinished, learningRate } from "#core/runs/schedule";
+import { isDue, isFinished, learningRate } from "#core/runs/schedule";
+import type { TrainingBatch } from "#core/runs/training-source";
 import { parseDuration } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 import { saveCheckpoint } from "./checkpointing.ts";
@@ -17,6 +18,8 @@ import { killInLine, killPoint } from "./kill-point.ts";
 import { RateMeter, type TrainingProgress } from "./progress.ts";
 
 const logEverySeconds = 10;
+/** A shorter wait for text is not worth a word. */
+const waitShownAfterMs = 1000;
 
 type LoopContext = {
   readonly prepared: PreparedTraining;
@@ -55,6 +58,7 @@ export class TrainingLoop {
     if (this.#progress.isEvaluationDue) {
       await this.#evaluate({ ...this.#axes() });
     }
+    await this.#awaitFirstShards();
     journal.phase({ name: `step ${this.#progress.step + 1}` });
     while (!isFinished(maxDuration, prepared.facts, this.#progress)) {
       await this.#obey();
@@ -63,14 +67,57 @@ export class TrainingLoop {
         await this.#save();
         return "stopped";
       }
-      await this.#step();
-      journal.check();
+      const asked = performance.now();
+      const batch = await this.#take();
+      if (batch !== null) {
+        await this.#step(batch, (performance.now() - asked) / 1000);
+        journal.check();
+      }
     }
     await this.#save();
     return this.#progress.isEvaluationDue ? "stopped" : "completed"; // a stop came in the middle of the last evaluation
   }
 
-  async #step(): Promise<void> {
+  /** The first wait of a stream, which is told as a phase and not counted as a stall. */
+  async #awaitFirstShards(): Promise<void> {
+    const { prepared, journal, interrupts } = this.#context;
+    if (!prepared.training.isStream || interrupts.stopReason !== null) {
+      return;
+    }
+    journal.phase({ name: "fetching the first shards" });
+    try {
+      await prepared.training.ready();
+    } catch (error) {
+      if (interrupts.stopReason === null) {
+        throw error;
+      }
+    }
+  }
+
+  /**
+   * The batch of the next step; null where a stop came while it was waited for. When the text cannot be had any more, what
+   * was trained until now is kept first.
+   */
+  async #take(): Promise<TrainingBatch | null> {
+    const { prepared, journal, interrupts } = this.#context;
+    const waiting = setTimeout(() => journal.progress({ phase: { name: "waiting for shards" } }), waitShownAfterMs);
+    try {
+      return await prepared.training.next(this.#progress.step + 1);
+    } catch (error) {
+      if (interrupts.stopReason !== null) {
+        return null;
+      }
+      if (this.#progress.step > 0) {
+        await this.#save();
+      }
+      throw error;
+    } finally {
+      clearTimeout(waiting);
+    }
+  }
+
+  /** `waitedSeconds` for the batch are part of the step. */
+  async #step(batch: TrainingBatch, waitedSeconds: number): Promise<void> {
     const { prepared, trained, journal } = this.#context;
     const { recipe, facts } = prepared;
     const before = this.#progress;
@@ -84,15 +131,10 @@ export class TrainingLoop {
       progress: before,
     });
     const begin = performance.now();
-    const pending = trained.model.trainStep({
-      data: prepared.training,
-      step,
-      lr,
-      shuffleSeed: recipe.data.shuffle_seed,
-    });
+    const pending = trained.model.trainStep({ ...batch.input, step, lr });
     killPoint("in-step", step);
     const result = await pending;
-    const seconds = (performance.now() - begin) / 1000;
+    const seconds = waitedSeconds + (performance.now() - begin) / 1000;
     if (!result.applied) {
       await this.#append({ ...this.#axes(), step, "train/loss": result.loss, "train/grad_norm": result.gradNorm });
       const what = Number.isFinite(result.loss)
@@ -109,6 +151,7 @@ export class TrainingLoop {
       step,
       tokens: before.tokens + result.tokens,
       time: before.time + seconds,
+      place: batch.after,
       evaluation: null,
     };
     const isLast = isFinished(parseDuration(recipe.max_duration), facts, after);
@@ -123,6 +166,7 @@ export class TrainingLoop {
       "train/grad_norm": result.gradNorm,
       "throughput/tokens_per_second": Math.round(this.#rate.tokensPerSecond * 10) / 10,
       ...this.#mfu(),
+      ...(isLogDue ? prepared.training.takeMetrics() : {}),
       "memory/peak_bytes":
         prepared.device.gpu === null ? await peakMemoryBytes() : this.#context.trained.plan.totalBytes,
     };
@@ -231,8 +275,8 @@ export class TrainingLoop {
   }
 
   #axes(): MetricRecord {
-    const { step, tokens, time } = this.#progress;
-    return { step, tokens, epoch: epochOf(step, this.#context.prepared.facts), time: Math.round(time * 1e6) / 1e6 };
+    const { step, tokens, time, place } = this.#progress;
+    return { step, tokens, epoch: place.epoch, time: Math.round(time * 1e6) / 1e6 };
   }
 
   async #append(record: MetricRecord): Promise<void> {

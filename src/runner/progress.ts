@@ -1,5 +1,6 @@
 // Where training is: all that changes from step to step besides weights and moments.
 import type { TrainingState } from "#core/runs/checkpoints";
+import type { TrainingPlace, TrainingSource } from "#core/runs/training-source";
 
 export type TrainingProgress = {
   /** Optimizer steps completed. */
@@ -7,6 +8,7 @@ export type TrainingProgress = {
   readonly tokens: number;
   /** Seconds of training, pauses not counted. */
   readonly time: number;
+  readonly place: TrainingPlace;
   /** The evaluation at exactly this step. */
   readonly evaluation: TrainingState["eval"];
   /** True when a stop came before this step's evaluation was done; a resume begins with it. */
@@ -14,14 +16,10 @@ export type TrainingProgress = {
   readonly best: TrainingState["best"];
 };
 
-export const beginning: TrainingProgress = {
-  step: 0,
-  tokens: 0,
-  time: 0,
-  evaluation: null,
-  isEvaluationDue: true,
-  best: null,
-};
+export function beginning(training: TrainingSource): TrainingProgress {
+  const place = training.placeAfter(0, null);
+  return { step: 0, tokens: 0, time: 0, place, evaluation: null, isEvaluationDue: true, best: null };
+}
 
 /** Tokens a second from step times alone: evaluation and checkpoints do not count, and neither does one slow step. */
 export class RateMeter {

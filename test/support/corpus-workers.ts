@@ -15,6 +15,7 @@ async function bundleAll(): Promise<void> {
     entryPoints: {
       "import-worker": "src/core/corpus/import/import-worker.ts",
       "parquet-worker": "src/core/corpus/import/parquet-worker.ts",
+      "stream-worker": "src/core/streaming/stream-worker.ts",
     },
     bundle: true,
     platform: "node",

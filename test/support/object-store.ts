@@ -16,7 +16,10 @@ export type Fault =
       readonly headers?: Record<string, string>;
     }
   /** The body ends after so many bytes: with the connection, or in silence. */
-  | { readonly kind: "cut" | "stall"; readonly afterBytes: number };
+  | { readonly kind: "cut" | "stall"; readonly afterBytes: number }
+  /** One byte of the body is another, and nothing tells. */
+  | { readonly kind: "wrong"; readonly atByte: number }
+  | { readonly kind: "slow"; readonly pauseMs: number };
 
 export type ObjectStore = AsyncDisposable & {
   readonly endpoint: string;
@@ -91,12 +94,21 @@ export async function startObjectStore(): Promise<ObjectStore> {
   const settings = { region: "us-east-1", clockAheadMs: 0, sessionToken: null, knowsIfMatch: true };
   const sent = { bytes: 0 };
 
-  async function sendBody(answer: ServerResponse, content: Uint8Array, fault: Fault): Promise<void> {
+  async function sendBody(answer: ServerResponse, whole: Uint8Array, fault: Fault): Promise<void> {
+    let content = whole;
+    if (fault.kind === "wrong" && whole.length > 0) {
+      content = Uint8Array.from(whole);
+      const at = fault.atByte % content.length;
+      content[at] = (content[at] ?? 0) ^ 1;
+    }
     const closed = new Promise<void>((resolve) => answer.once("close", resolve));
     const end = "afterBytes" in fault ? Math.min(fault.afterBytes, content.length) : content.length;
     for (let at = 0; at < end && !answer.destroyed; at += PIECE_BYTES) {
       const piece = content.subarray(at, Math.min(at + PIECE_BYTES, end));
       sent.bytes += piece.length;
+      if (fault.kind === "slow") {
+        await new Promise((resolve) => setTimeout(resolve, fault.pauseMs));
+      }
       await Promise.race([closed, new Promise<void>((resolve) => answer.write(piece, () => resolve()))]);
     }
     if (fault.kind === "cut") {

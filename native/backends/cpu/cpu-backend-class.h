@@ -36,6 +36,7 @@ public:
   std::size_t workspace_bytes(const WorkspaceRequest& request) const override;
   void reserve_workspace(std::size_t size_bytes) override;
   std::size_t reserved_workspace_bytes() const override { return workspace_bytes_; }
+  void release_workspace() noexcept override;
 
   void embedding_forward(const EmbeddingForward& call) override;
   void embedding_backward(const EmbeddingBackward& call) override;

@@ -191,10 +191,14 @@ void CpuBackend::reserve_workspace(std::size_t size_bytes) {
   if (size_bytes <= workspace_bytes_) {
     return;
   }
-  release(std::exchange(workspace_, nullptr));
-  workspace_bytes_ = 0;
+  release_workspace();
   workspace_ = static_cast<float*>(allocate(size_bytes));
   workspace_bytes_ = size_bytes;
+}
+
+void CpuBackend::release_workspace() noexcept {
+  release(std::exchange(workspace_, nullptr));
+  workspace_bytes_ = 0;
 }
 
 float* CpuBackend::operation_workspace(std::int64_t count) const {

@@ -16,6 +16,7 @@ std::int64_t padded_vocabulary(std::int64_t vocab_size) {
 Product logits_product(ConstValues hidden, const void* weight, Values output, std::int64_t rows, std::int64_t channels,
                        std::int64_t vocab_size, std::int64_t stride) {
   Product product;
+  product.is_measured = are_usual_rows(rows);
   product.a = hidden;
   product.a_stride = channels;
   product.b = ConstValues(weight, hidden.type);
@@ -123,6 +124,7 @@ void CudaBackend::classify(const Classifier& call, bool trains) {
     }
     if (call.d_hidden) {
       Product to_hidden;
+      to_hidden.is_measured = are_usual_rows(rows);
       to_hidden.a = logits;
       to_hidden.a_stride = stride;
       to_hidden.b = ConstValues(weight, type);
@@ -137,6 +139,7 @@ void CudaBackend::classify(const Classifier& call, bool trains) {
     const bool accumulates = first > 0 || call.accumulate;
     if (call.d_weight != nullptr) {
       Product to_weight;
+      to_weight.is_measured = are_usual_rows(rows);
       to_weight.a = logits;
       to_weight.a_stride = stride;
       to_weight.transpose_a = true;

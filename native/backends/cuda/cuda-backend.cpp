@@ -189,10 +189,14 @@ void CudaBackend::reserve_workspace(std::size_t size_bytes) {
   if (size_bytes <= context_.workspace_bytes) {
     return;
   }
-  release(std::exchange(context_.workspace, nullptr));
-  context_.workspace_bytes = 0;
+  release_workspace();
   context_.workspace = allocate(size_bytes);
   context_.workspace_bytes = size_bytes;
+}
+
+void CudaBackend::release_workspace() noexcept {
+  release(std::exchange(context_.workspace, nullptr));
+  context_.workspace_bytes = 0;
 }
 
 void* CudaBackend::Scratch::take(std::size_t size_bytes) {

@@ -65,6 +65,7 @@ void CudaBackend::linear_forward(const LinearForward& call) {
   Scratch scratch(context);
   const DataType type = call.input.type;
   Product product;
+  product.is_measured = are_usual_rows(call.rows);
   product.a = call.input;
   product.a_stride = call.in;
   product.b = ConstValues(weight_as(type, call.weight, call.in, call.out, false, scratch), type);
@@ -115,6 +116,7 @@ void CudaBackend::linear_backward(const LinearBackward& call) {
   if (call.d_input && call.rows > 0) {
     Scratch scratch(context);
     Product product;
+    product.is_measured = are_usual_rows(call.rows);
     product.a = call.d_output;
     product.a_stride = call.out;
     product.b = ConstValues(weight_as(type, call.weight, call.in, call.out, false, scratch), type);
@@ -149,6 +151,7 @@ void CudaBackend::linear_backward(const LinearBackward& call) {
   if (call.d_weight != nullptr) {
     if (call.rows > 0) {
       Product product;
+      product.is_measured = are_usual_rows(call.rows);
       product.a = call.input;
       product.a_stride = call.in;
       product.transpose_a = true;

@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20; // what NVIDIA advises for Hopper; less elsewhere
 constexpr int kProposals = 8;
+// Beyond it all are made anew: masked language models bring another number of rows with every microbatch.
+constexpr std::size_t kMostPlans = 4096;
 constexpr int kTimedRuns = 4;
 // A later proposal must be better by this much: differences below are noise.
 constexpr float kWorthwhile = 0.98F;
@@ -254,6 +256,9 @@ MatrixProducts::Plan& MatrixProducts::plan_of(cudaStream_t stream, const Product
     return *found->second;
   }
   require_not_recording(stream);
+  if (plans_->by_shape.size() >= kMostPlans) {
+    plans_->by_shape.clear();
+  }
   auto plan = std::make_unique<Plan>(library_, product);
   plan->set_pointers(product);
   const std::string key = options_.device_name + '|' + std::to_string(options_.multiprocessors) + '|' +
@@ -310,7 +315,7 @@ std::vector<ProductChoice> MatrixProducts::choose(cudaStream_t stream, const Pro
       possible.push_back({proposals[i].algorithm, proposals[i].workspace_bytes});
     }
   }
-  const bool may_measure = options_.measures && (choices_.keeps() || !options_.deterministic);
+  const bool may_measure = product.is_measured && options_.measures && (choices_.keeps() || !options_.deterministic);
   if (possible.empty() || !may_measure || (possible.size() == 1 && !choices_.keeps())) {
     return possible;
   }

@@ -2,6 +2,7 @@
 // proposes, and what may follow a product fused into it.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -27,7 +28,16 @@ struct Product {
   cublaslt::Epilogue epilogue = cublaslt::kEpilogueNone;
   const void* bias = nullptr; // (n), of d's type, where the epilogue has one
   void* auxiliary = nullptr;  // (m, n) of d's type and stride, where the epilogue has one
+  // False: of a size that may never come again, so the library's first proposal serves. It is a function of the sizes
+  // alone, or runs that were interrupted would choose otherwise than those that were not.
+  bool is_measured = true;
 };
+
+// Rows of whole microbatches are multiples of 64, of decoding batches often small powers of two; the rows that a masked
+// language model predicts are any number.
+inline bool are_usual_rows(std::int64_t rows) {
+  return rows % 64 == 0 || (rows < 64 && std::has_single_bit(static_cast<std::uint64_t>(rows)));
+}
 
 struct MatrixProductOptions {
   std::string device_name;

@@ -3,7 +3,7 @@
 // the other way round. Writing GGUF is core/models/gguf in TypeScript.
 #pragma once
 
-#include "engine/checkpoint/file-bytes.h"
+#include "engine/base/file-bytes.h"
 #include "engine/checkpoint/tensor-source.h"
 
 #include <cstddef>

@@ -3,7 +3,7 @@
 // file before a byte of a tensor is touched, and nothing is allocated by what the file claims.
 #pragma once
 
-#include "engine/checkpoint/file-bytes.h"
+#include "engine/base/file-bytes.h"
 #include "engine/checkpoint/tensor-source.h"
 
 #include <cstddef>

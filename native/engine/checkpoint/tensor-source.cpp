@@ -1,8 +1,8 @@
 #include "engine/checkpoint/tensor-source.h"
 
 #include "engine/base/error.h"
+#include "engine/base/file-bytes.h"
 #include "engine/checkpoint/element-type.h"
-#include "engine/checkpoint/file-bytes.h"
 #include "engine/checkpoint/gguf.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/sharded-source.h"

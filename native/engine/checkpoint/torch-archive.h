@@ -3,7 +3,7 @@
 // strided and share their storage. Nothing is allocated by what the file claims.
 #pragma once
 
-#include "engine/checkpoint/file-bytes.h"
+#include "engine/base/file-bytes.h"
 #include "engine/checkpoint/pickle.h"
 #include "engine/checkpoint/tensor-source.h"
 

@@ -21,14 +21,6 @@ std::uint64_t load_u64(const std::byte* from) {
   return value;
 }
 
-std::uint32_t load_token(const std::byte* from, std::uint32_t size_bytes) {
-  std::uint32_t value = 0;
-  for (std::uint32_t byte = size_bytes; byte-- > 0;) {
-    value = (value << 8) | std::to_integer<std::uint32_t>(from[byte]);
-  }
-  return value;
-}
-
 } // namespace
 
 TokenCache::TokenCache(const std::string& directory)
@@ -110,38 +102,16 @@ std::uint64_t TokenCache::document_begin(std::uint64_t document) const {
   return load_u64(documents_.bytes().data() + document * 8);
 }
 
-std::uint64_t TokenCache::window_count(std::uint32_t seq_len) const {
-  if (seq_len == 0) {
-    throw Error("BAD_ARGUMENT", "A window has at least one token; the context length given is 0.");
-  }
-  return token_count_ == 0 ? 0 : (token_count_ - 1) / seq_len;
-}
-
-std::uint64_t TokenCache::require_windows(std::uint32_t seq_len) const {
-  const std::uint64_t windows = window_count(seq_len);
-  if (windows == 0) {
-    throw Error("TEXT_SHORTER_THAN_CONTEXT",
-                "The text has " + std::to_string(token_count_) + " tokens, and one window of the context length " +
-                    std::to_string(seq_len) + " needs " + std::to_string(std::uint64_t{seq_len} + 1) +
-                    "; add text or lower max_seq_len.");
-  }
-  return windows;
-}
-
 void TokenCache::copy_tokens(std::uint64_t begin, std::span<std::int32_t> out) const {
-  if (begin > token_count_ || out.size() > token_count_ - begin) {
-    throw Error("BAD_ARGUMENT", "Tokens " + std::to_string(begin) + " to " + std::to_string(begin + out.size()) +
-                                    " were asked of a text of " + std::to_string(token_count_) + ".");
-  }
+  require_tokens(begin, out.size());
   const std::byte* from = tokens_.bytes().data() + begin * bytes_per_token_;
-  for (std::size_t index = 0; index < out.size(); ++index) {
-    const std::uint32_t id = load_token(from + index * bytes_per_token_, bytes_per_token_);
-    if (id >= vocab_size_) {
-      fail("token " + std::to_string(begin + index) + " of tokens.bin is " + std::to_string(id) +
-           ", outside the vocabulary of " + std::to_string(vocab_size_));
-    }
-    out[index] = static_cast<std::int32_t>(id);
+  if (copy_ids(from, bytes_per_token_, vocab_size_, out)) {
+    return;
   }
+  std::int64_t id = 0;
+  const std::size_t index = find_foreign_id(from, bytes_per_token_, vocab_size_, out.size(), id);
+  fail("token " + std::to_string(begin + index) + " of tokens.bin is " + std::to_string(id) +
+       ", outside the vocabulary of " + std::to_string(vocab_size_));
 }
 
 void gather_samples(const TokenCache& cache, SampleSequence& sequence, std::uint64_t first_sample,

@@ -5,6 +5,7 @@
 
 #include "engine/base/mapped-file.h"
 #include "engine/data/data-order.h"
+#include "engine/data/token-text.h"
 
 #include <cstdint>
 #include <span>
@@ -12,27 +13,22 @@
 
 namespace assay {
 
-class TokenCache {
+class TokenCache final : public TokenText {
 public:
   // Throws TOKEN_CACHE_DAMAGED, FORMAT_VERSION_UNKNOWN or FILE_NOT_READABLE.
   explicit TokenCache(const std::string& directory);
 
-  std::uint64_t token_count() const noexcept { return token_count_; }
+  std::uint64_t token_count() const noexcept override { return token_count_; }
   std::uint64_t document_count() const noexcept { return document_count_; }
-  std::uint32_t vocab_size() const noexcept { return vocab_size_; }
+  std::uint32_t vocab_size() const noexcept override { return vocab_size_; }
   std::uint32_t end_of_text_id() const noexcept { return end_of_text_id_; }
   const std::string& directory() const noexcept { return directory_; }
-
-  // Windows of seq_len + 1 tokens that step by seq_len.
-  std::uint64_t window_count(std::uint32_t seq_len) const;
-  // As window_count, but a text without a whole window throws TEXT_SHORTER_THAN_CONTEXT.
-  std::uint64_t require_windows(std::uint32_t seq_len) const;
 
   // Offset of the document's first token; document_begin(document_count()) is token_count().
   std::uint64_t document_begin(std::uint64_t document) const;
 
-  // Copies tokens [begin, begin + out.size()); an id outside the vocabulary throws TOKEN_CACHE_DAMAGED.
-  void copy_tokens(std::uint64_t begin, std::span<std::int32_t> out) const;
+  // An id outside the vocabulary throws TOKEN_CACHE_DAMAGED.
+  void copy_tokens(std::uint64_t begin, std::span<std::int32_t> out) const override;
 
 private:
   [[noreturn]] void fail(const std::string& what) const;

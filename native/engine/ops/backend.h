@@ -357,6 +357,8 @@ public:
   // Makes sure that the workspace holds at least so many bytes; it never shrinks.
   virtual void reserve_workspace(std::size_t size_bytes) = 0;
   virtual std::size_t reserved_workspace_bytes() const = 0;
+  // Gives it back; the next reserve_workspace() makes another.
+  virtual void release_workspace() noexcept = 0;
 
   // --- model ---
   virtual void embedding_forward(const EmbeddingForward& call) = 0;

@@ -53,7 +53,7 @@ std::vector<std::string> TokenizerTrainer::as_words(const std::vector<std::strin
   return words;
 }
 
-std::shared_ptr<const TextTokenizer> TokenizerTrainer::train(const TokenizerTrainOptions& options) const {
+TokenizerTrainResult TokenizerTrainer::train(const TokenizerTrainOptions& options) const {
   std::vector<std::string> specials = options.first_tokens;
   specials.insert(specials.end(), options.last_tokens.begin(), options.last_tokens.end());
   if (type_ == TrainableType::kByteBpe) {
@@ -63,7 +63,9 @@ std::shared_ptr<const TextTokenizer> TokenizerTrainer::train(const TokenizerTrai
     bpe.special_tokens = specials;
     bpe.protected_words = as_words(options.protected_words);
     bpe.on_progress = options.on_progress;
-    return std::make_shared<TextTokenizer>(std::make_shared<const Tokenizer>(trainer_.train(bpe).tokenizer));
+    BpeTrainResult result = trainer_.train(bpe);
+    return {std::make_shared<TextTokenizer>(std::make_shared<const Tokenizer>(std::move(result.tokenizer))),
+            {result.min_word_count, result.words_left_out}};
   }
   if (type_ == TrainableType::kWordPiece) {
     WordPieceTrainOptions wordpiece;
@@ -73,7 +75,9 @@ std::shared_ptr<const TextTokenizer> TokenizerTrainer::train(const TokenizerTrai
     wordpiece.last_tokens = options.last_tokens;
     wordpiece.protected_words = as_words(options.protected_words);
     wordpiece.on_progress = options.on_progress;
-    return make_wordpiece(train_wordpiece(words(), wordpiece).pieces, lowercase_, specials);
+    WordPieceTrainResult result = train_wordpiece(words(), wordpiece);
+    return {make_wordpiece(std::move(result.pieces), lowercase_, specials),
+            {result.min_word_count, result.words_left_out}};
   }
   UnigramTrainOptions unigram;
   unigram.vocab_size = options.vocab_size;
@@ -83,7 +87,8 @@ std::shared_ptr<const TextTokenizer> TokenizerTrainer::train(const TokenizerTrai
   unigram.threads = options.threads;
   unigram.on_progress = options.on_progress;
   UnigramTrainResult result = train_unigram(words(), unigram);
-  return make_unigram(std::move(result.pieces), std::move(result.scores), specials);
+  return {make_unigram(std::move(result.pieces), std::move(result.scores), specials),
+          {result.min_word_count, result.words_left_out}};
 }
 
 } // namespace assay

@@ -32,6 +32,13 @@ struct TokenizerTrainOptions {
   std::function<void(std::size_t, std::size_t)> on_progress;
 };
 
+struct TokenizerTrainResult {
+  // Fewer tokens than asked for where the text has no more.
+  std::shared_ptr<const TextTokenizer> tokenizer;
+  // Which words were rare enough to be left out for want of memory.
+  WordStatistics::Gathered gathered;
+};
+
 class TokenizerTrainer {
 public:
   // `lowercase` is WordPiece's. Throws BAD_ARGUMENT.
@@ -40,8 +47,8 @@ public:
   void add(std::span<const std::string_view> texts) { trainer_.add(texts); }
   const WordStatistics& words() const noexcept { return trainer_.words(); }
 
-  // Fewer tokens than asked for where the text has no more. Throws CORPUS_EMPTY, BAD_ARGUMENT or OUT_OF_MEMORY.
-  std::shared_ptr<const TextTokenizer> train(const TokenizerTrainOptions& options) const;
+  // Throws CORPUS_EMPTY, BAD_ARGUMENT or OUT_OF_MEMORY.
+  TokenizerTrainResult train(const TokenizerTrainOptions& options) const;
 
 private:
   std::vector<std::string> as_words(const std::vector<std::string>& protected_words) const;

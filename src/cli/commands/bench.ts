@@ -1,5 +1,6 @@
-// assay bench train | tokenizer | infer: ours beside the peers, interleaved in one run; best and median shown.
+// assay bench train | tokenizer | infer | data: ours beside the peers, interleaved in one run; best and median shown.
 import os from "node:os";
+import { dataBench } from "#core/bench/data-bench";
 import { inferBench } from "#core/bench/infer-bench";
 import type { BenchRow } from "#core/bench/rows";
 import { tokenizerBench } from "#core/bench/tokenizer-bench";
@@ -8,7 +9,7 @@ import { loadAddon } from "#core/engine/addon";
 import { badRequest, type CommandSpec } from "../arguments.ts";
 import { faint, note, say, sayJson, table } from "../output.ts";
 
-const kinds = ["train", "tokenizer", "infer"] as const;
+const kinds = ["train", "tokenizer", "infer", "data"] as const;
 
 function rate(value: number | null): string {
   if (value === null) {
@@ -23,10 +24,11 @@ function ratio(value: number | null): string {
 
 export const benchCommand: CommandSpec = {
   name: "bench",
-  summary: "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, tiktoken), infer (llama.cpp)",
-  operands: "train|tokenizer|infer",
+  summary:
+    "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, tiktoken), infer (llama.cpp), data (NumPy)",
+  operands: "train|tokenizer|infer|data",
   minOperands: 1,
-  maxOperands: 3,
+  maxOperands: 4,
   options: {
     shape: {
       type: "string",
@@ -37,7 +39,11 @@ export const benchCommand: CommandSpec = {
     precision: { type: "string", multiple: true, value: "P", help: "train: fp32 or bf16 (default: both)" },
     rounds: { type: "string", value: "N", help: "interleaved rounds (default 3)" },
     threads: { type: "string", value: "N", help: "threads of either side (default: the physical cores)" },
-    data: { type: "string", value: "PATH", help: "tokenizer: the text (default: the bundled sample, which is small)" },
+    data: {
+      type: "string",
+      value: "PATH",
+      help: "tokenizer, data: the text (default: the bundled sample, which is small)",
+    },
   },
   run: async (call) => {
     for (const operand of call.operands) {
@@ -76,11 +82,16 @@ export const benchCommand: CommandSpec = {
         }),
       );
     }
-    let notes: readonly string[] = [];
+    const notes: string[] = [];
     if (call.operands.includes("infer")) {
       const infer = await inferBench({ rounds, threads, onProgress: note });
       rows.push(...infer.rows);
-      notes = infer.notes;
+      notes.push(...infer.notes);
+    }
+    if (call.operands.includes("data")) {
+      const measured = await dataBench({ ...(data === undefined ? {} : { data }), rounds, onProgress: note });
+      rows.push(...measured.rows);
+      notes.push(...measured.notes);
     }
     const about = `${machine.cpuModel}, ${threads} threads, ${machine.gemm} ${machine.onednnVersion ?? ""}, Node ${process.versions.node}, ${os.type()} ${os.release()}`;
     if (call.json) {

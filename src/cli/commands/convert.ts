@@ -7,6 +7,7 @@ import { type ExportFormat, type ExportType, exportModel } from "#core/models/ex
 import { workspacePath } from "#core/paths";
 import { badRequest, type CommandCall, type CommandSpec } from "../arguments.ts";
 import { faint, formatBytes, formatCount, note, Progress, say, sayJson } from "../output.ts";
+import { readSize } from "../size.ts";
 
 const formats = ["safetensors", "gguf", "peft"] as const satisfies readonly ExportFormat[];
 const types = ["f32", "f16", "bf16", "q8_0"] as const satisfies readonly ExportType[];
@@ -18,27 +19,6 @@ function choice<T extends string>(call: CommandCall, name: string, choices: read
     throw badRequest(`--${name} takes ${choices.join(", ")}, not "${value}".`);
   }
   return chosen;
-}
-
-const units: Readonly<Record<string, number>> = {
-  "": 1,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KIB: 2 ** 10,
-  MIB: 2 ** 20,
-  GIB: 2 ** 30,
-};
-
-/** `2GB`, `500MB`, `1GiB` or a number of bytes. */
-export function readSize(text: string): number {
-  const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim()) ?? [];
-  const factor = Object.hasOwn(units, unit.toUpperCase()) ? units[unit.toUpperCase()] : undefined;
-  const bytes = Math.floor(Number(digits) * (factor ?? Number.NaN));
-  if (digits === "" || !Number.isSafeInteger(bytes) || bytes < 1) {
-    throw badRequest(`--max-shard-size takes a size such as 2GB or 500MB, not "${text}".`);
-  }
-  return bytes;
 }
 
 function sayDescription(model: DescribedModel): void {
@@ -131,7 +111,7 @@ export const convertCommand: CommandSpec = {
         format,
         type: choice(call, "type", types) ?? "f32",
         target: path.resolve(out),
-        shardBytes: shard === undefined ? null : readSize(shard),
+        shardBytes: shard === undefined ? null : readSize(shard, "--max-shard-size"),
         mergeAdapter: call.flag("merge-adapter"),
       },
       {

@@ -4,18 +4,7 @@ import { shardCorpus } from "#core/corpus/mds/write-corpus";
 import { loadTokenizer } from "#core/tokenizer/load";
 import { badRequest, type CommandSpec } from "../arguments.ts";
 import { formatBytes, formatCount, note, Progress, say, sayJson } from "../output.ts";
-
-const units = { "": 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 } as const;
-
-function readSize(text: string): number {
-  const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text) ?? [];
-  const key = unit.toUpperCase();
-  if (digits === "" || !Object.hasOwn(units, key)) {
-    throw badRequest(`--size-limit is a size such as 64MiB, not "${text}".`);
-  }
-  // as: hasOwn has just said so.
-  return Math.floor(Number(digits) * units[key as keyof typeof units]);
-}
+import { readSize } from "../size.ts";
 
 export const corpusShardCommand: CommandSpec = {
   name: "corpus shard",
@@ -47,7 +36,7 @@ export const corpusShardCommand: CommandSpec = {
       tokenizer: tokenizer === undefined ? null : await loadTokenizer(tokenizer),
       compression: compression === undefined ? null : parseCompression(compression, "--compression"),
       hashes: (call.text("hashes") ?? "sha1").split(",").filter((name) => name !== ""),
-      ...(limit === undefined ? {} : { sizeLimitBytes: readSize(limit) }),
+      ...(limit === undefined ? {} : { sizeLimitBytes: readSize(limit, "--size-limit") }),
       onNotice: note,
       onProgress: ({ done, total }) => progress.update(done, total),
     });

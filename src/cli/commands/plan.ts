@@ -5,6 +5,7 @@ import { findGpu, gpus } from "#core/planner/gpus";
 import { type MemoryParts, totalBytes } from "#core/planner/memory";
 import type { Cluster, MemoryVariant, Plan } from "#core/planner/plan";
 import { planSource } from "#core/planner/plan-source";
+import { LIST_PRICE_PER_GB } from "#core/planner/stream-text";
 import { badRequest, type CommandCall, type CommandSpec } from "../arguments.ts";
 import { faint, formatBytes, formatCount, formatSeconds, say, sayJson, table } from "../output.ts";
 
@@ -46,6 +47,7 @@ function planJson(
   cluster: Cluster | null,
 ): Readonly<Record<string, unknown>> {
   const { forecast, isModel } = plan;
+  const { download } = forecast;
   const figures = {
     params: forecast.parameters,
     memory_bytes: plan.memory,
@@ -72,11 +74,18 @@ function planJson(
     days: isModel ? null : plan.days.value,
     gpu_hours: isModel ? null : (plan.gpuHours?.value ?? null),
     cost_usd: isModel ? null : (plan.cost?.value ?? null),
+    // Nothing is fetched for text that is here; null means that the server did not say.
+    egress_bytes: isModel ? null : download === null ? 0 : download.value,
+    egress_cost_usd: isModel ? null : download === null ? 0 : (plan.egressCost?.value ?? null),
     basis: forecast.basis,
     microbatch: plan.microbatch,
     gpu: cluster === null ? null : { name: cluster.gpu.name, count: cluster.count },
     memory: Object.fromEntries(Object.entries(plan.variants).map(([name, parts]) => [name, partsJson(parts)])),
-    how: Object.fromEntries(Object.entries(figures).map(([key, figure]) => [key, figure.how])),
+    how: {
+      ...Object.fromEntries(Object.entries(figures).map(([key, figure]) => [key, figure.how])),
+      ...(download === null ? {} : { egress_bytes: download.how }),
+      ...(plan.egressCost === null ? {} : { egress_cost_usd: plan.egressCost.how }),
+    },
   };
 }
 
@@ -111,6 +120,13 @@ function sayPlan(plan: Plan & { readonly isModel: boolean }): void {
     }
     if (plan.cost !== null) {
       sayFigure("cost", `$${formatCount(plan.cost.value)}`, plan.cost.how);
+    }
+    if (forecast.download !== null) {
+      const { value, how } = forecast.download;
+      sayFigure("download", value === null ? "unknown" : formatBytes(value), how);
+    }
+    if (plan.egressCost !== null) {
+      sayFigure("egress", `$${plan.egressCost.value.toFixed(2)}`, plan.egressCost.how);
     }
     sayFigure("disk", formatBytes(forecast.diskBytes.value), forecast.diskBytes.how);
   }
@@ -152,6 +168,11 @@ export const planCommand: CommandSpec = {
     gpus: { type: "string", value: "N", help: "how many of them (default 1)" },
     mfu: { type: "string", value: "SHARE", help: "share of their peak that is reached, such as 0.4" },
     price: { type: "string", value: "DOLLARS", help: "of one GPU for an hour" },
+    "egress-price": {
+      type: "string",
+      value: "DOLLARS",
+      help: `of a GB fetched from an address (default ${LIST_PRICE_PER_GB}, a list price)`,
+    },
   },
   run: async (call) => {
     const cluster = clusterOf(call);
@@ -160,6 +181,7 @@ export const planCommand: CommandSpec = {
       overrides: call.texts("set"),
       workspace: workspacePath(call.workspace),
       cluster,
+      egressPricePerGb: call.number("egress-price", { min: 0 }) ?? null,
     });
     if (call.json) {
       sayJson(planJson(plan, cluster));

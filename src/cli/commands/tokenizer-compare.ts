@@ -1,10 +1,10 @@
 // assay tokenizer compare: what several tokenizers make of one corpus, a list of terms, or annotated entities.
-
 import { workspacePath } from "#core/paths";
-import { compareTokenizers, type EntityBreaks, type TokenizerComparison } from "#core/tokenizer/inspect";
+import { compareTokenizers } from "#core/tokenizer/inspect";
 import { BIOMEDLM_TERMS } from "#core/tokenizer/term-lists";
 import { badRequest, type CommandSpec } from "../arguments.ts";
-import { formatCount, say, sayJson, table } from "../output.ts";
+import { sayJson } from "../output.ts";
+import { sayComparison } from "./tokenizer-compare-tables.ts";
 
 export const tokenizerCompareCommand: CommandSpec = {
   name: "tokenizer compare",
@@ -18,7 +18,7 @@ export const tokenizerCompareCommand: CommandSpec = {
       type: "string",
       multiple: true,
       value: "PATH",
-      help: "a corpus: bytes a token, tokens a word; with --terms also how often each term stands in it",
+      help: "a corpus: bytes a token, tokens a word; with terms also how often each stands in it, with --iob how many words of the entities it holds",
     },
     terms: { type: "string", value: "FILE", help: "one term a line, leading spaces count: the pieces of each" },
     term: { type: "string", multiple: true, value: "TEXT", help: "one term, as with --terms" },
@@ -66,76 +66,6 @@ export const tokenizerCompareCommand: CommandSpec = {
       sayJson(comparison);
       return;
     }
-    if (comparison.corpus !== null) {
-      const { documents, words, bytes, rows } = comparison.corpus;
-      say(`corpus: ${formatCount(documents)} documents, ${formatCount(words)} words, ${formatCount(bytes)} bytes`);
-      say(
-        table(
-          [
-            { title: "tokenizer" },
-            { title: "tokens", right: true },
-            { title: "bytes/token", right: true },
-            { title: "tokens/word", right: true },
-            { title: "whole words", right: true },
-          ],
-          rows.map((row) => [
-            row.tokenizer,
-            formatCount(row.tokens),
-            (bytes / row.tokens).toFixed(3),
-            (row.tokens / words).toFixed(3),
-            `${(100 * row.wholeWords).toFixed(1)} %`,
-          ]),
-        ),
-      );
-    }
-    if (comparison.terms !== null) {
-      sayTerms(comparison);
-    }
-    for (const entities of comparison.entities ?? []) {
-      sayEntities(entities);
-    }
+    sayComparison(comparison);
   },
 };
-
-function sayTerms(comparison: TokenizerComparison): void {
-  const terms = comparison.terms ?? [];
-  const hasMentions = terms.some((row) => row.mentions !== null);
-  const hasCorpus = comparison.corpus !== null;
-  say(
-    table(
-      [
-        { title: "term" },
-        ...(hasMentions ? [{ title: "mentions", right: true }] : []),
-        ...(hasCorpus ? [{ title: "in corpus", right: true }] : []),
-        ...comparison.tokenizers.map((title) => ({ title })),
-      ],
-      terms.map((row) => [
-        JSON.stringify(row.term),
-        ...(hasMentions ? [row.mentions === null ? "" : formatCount(row.mentions)] : []),
-        ...(hasCorpus ? [row.count === 0 ? "absent" : formatCount(row.count ?? 0)] : []),
-        ...row.pieces.map((pieces) => pieces.map((piece) => piece.replaceAll(" ", "␣")).join("|")),
-      ]),
-    ),
-  );
-  const counts = comparison.tokenizers.map((name, index) => {
-    const whole = terms.filter((row) => row.pieces[index]?.length === 1).length;
-    const pieces = terms.reduce((sum, row) => sum + (row.pieces[index]?.length ?? 0), 0);
-    return `${name} keeps ${whole} of ${terms.length} whole, ${(pieces / terms.length).toFixed(2)} pieces a term`;
-  });
-  say(counts.join("; "));
-}
-
-function sayEntities(entities: EntityBreaks): void {
-  say(
-    `${entities.file}: ${formatCount(entities.mentions)} entities, ${formatCount(entities.words)} words; tokens a word of them:`,
-  );
-  say(
-    table(
-      [{ title: "tokenizer" }, { title: "tokens", right: true }, { title: "tokens/word", right: true }, { title: "" }],
-      [
-        ...entities.rows.map((row) => [row.tokenizer, formatCount(row.tokens), row.breakRate.toFixed(3), ""]),
-        ...entities.published.map((row) => [row.tokenizer, "", row.breakRate.toFixed(3), row.source]),
-      ],
-    ),
-  );
-}

@@ -3,6 +3,7 @@ import type { Dirent } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { type CorpusSource, PATH_TO_REPLACE } from "#shared/domain/recipe";
+import { isAddress } from "#shared/domain/recipe-stream";
 import { AppError } from "#shared/errors";
 import { nearestWord } from "../recipe/nearest-key.ts";
 import { globBase, globMatcher, isGlob } from "./glob.ts";
@@ -142,6 +143,12 @@ function forcedFormat(name: string, forced: ForcedFormat): CorpusFile["format"] 
 }
 
 async function listOne(source: string, forced: ForcedFormat): Promise<CorpusFiles> {
+  if (isAddress(source)) {
+    throw new AppError(
+      "NOT_SUPPORTED",
+      `${source} is an address, and this reads files of this computer; bring the text here with \`assay corpus import\` first.`,
+    );
+  }
   const absolute = path.resolve(source);
   const found = await stat(absolute).catch(() => null);
   if (found?.isDirectory() === true) {

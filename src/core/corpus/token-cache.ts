@@ -1,16 +1,20 @@
 // The token caches of a recipe: its text tokenized and split into training and held-out part, in one pass, kept under a
 // fingerprint of what they were made from. A moved corpus finds its cache again, a changed one does not.
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import type { Recipe } from "#shared/domain/recipe";
+import { isAddress } from "#shared/domain/recipe-stream";
 import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { loadAddon, type NativeTokenizer } from "../engine/addon.ts";
 import { asFileError, syncFolder } from "../runs/durable-file.ts";
+import { openSources } from "../streaming/sources.ts";
+import { readWholeStream } from "../streaming/whole-stream.ts";
 import { inBatches } from "./batches.ts";
+import { buildingPath, sweepBuilding } from "./building.ts";
 import { type CorpusNotes, type CorpusProgress, type Document, describeNotes, readDocuments } from "./documents.ts";
 import { type CorpusFile, describeSource, listCorpusFiles } from "./files.ts";
 import { isHeldOut } from "./split.ts";
@@ -18,15 +22,15 @@ import { TOKEN_CACHE_FORMAT_VERSION, TokenCacheWriter } from "./token-cache-writ
 
 export type CacheCounts = { readonly documents: number; readonly tokens: number; readonly textBytes: number };
 
-export type TokenCaches = {
-  readonly trainDirectory: string;
+export type HeldOutCache = {
   readonly evalDirectory: string;
   /** Of text, split and tokenizer together. */
   readonly fingerprint: string;
-  readonly train: CacheCounts;
   readonly eval: CacheCounts;
   readonly wasReused: boolean;
 };
+
+export type TokenCaches = HeldOutCache & { readonly trainDirectory: string; readonly train: CacheCounts };
 
 export type TokenCacheProgress = {
   readonly phase: "hashing" | "tokenizing";
@@ -35,8 +39,10 @@ export type TokenCacheProgress = {
   readonly total: number;
 };
 
+type Data = Pick<Recipe["data"], "train" | "eval">;
+
 export type TokenCacheOptions = {
-  readonly recipe: Pick<Recipe, "data" | "max_seq_len">;
+  readonly recipe: Pick<Recipe, "max_seq_len"> & { readonly data: Data };
   readonly tokenizer: NativeTokenizer;
   readonly cacheRoot: string;
   readonly onProgress?: ((progress: TokenCacheProgress) => void) | undefined;
@@ -95,14 +101,9 @@ async function hashFile(file: CorpusFile, onBytes: (count: number) => void, sign
   return hash.digest("hex");
 }
 
-/** A folder of this process's own in the cache; `sweep` removes it should the process end too soon. */
-function temporaryFolder(cacheRoot: string): string {
-  return path.join(cacheRoot, `.building-${process.pid}-${randomBytes(4).toString("hex")}`);
-}
-
 /** SHA-256 of the tokenizer.json it would be saved as. */
-async function tokenizerSha256(tokenizer: NativeTokenizer, cacheRoot: string): Promise<string> {
-  const folder = temporaryFolder(cacheRoot);
+export async function tokenizerSha256(tokenizer: NativeTokenizer, cacheRoot: string): Promise<string> {
+  const folder = buildingPath(cacheRoot);
   try {
     await mkdir(folder);
     const file = path.join(folder, "tokenizer.json");
@@ -121,18 +122,24 @@ function fingerprintOf(parts: unknown): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }
 
+/** What is made: both parts, or, where training streams, the held-out text of a place alone. */
+type CacheText = { readonly train: Data["train"] | null; readonly eval: Data["eval"] };
+type CacheRequest = Omit<TokenCacheOptions, "recipe"> & { readonly text: CacheText };
+
 type Plan = {
   readonly fingerprint: string;
-  readonly trainDirectory: string;
+  /** Null where no training text is cached. */
+  readonly trainDirectory: string | null;
   readonly evalDirectory: string;
   readonly tokenizerSha256: string;
 };
 
 /** Names within the corpus count (they make ids, and so the split); where it lies does not. */
-async function planCaches(options: TokenCacheOptions): Promise<Plan> {
-  const { data } = options.recipe;
-  const trainFiles = (await listCorpusFiles(data.train)).files;
-  const evalFiles = typeof data.eval === "string" ? (await listCorpusFiles(data.eval)).files : [];
+async function planCaches(options: CacheRequest): Promise<Plan> {
+  const { text: data, signal } = options;
+  const remote = typeof data.eval === "string" && isAddress(data.eval) ? data.eval : null;
+  const trainFiles = data.train === null ? [] : (await listCorpusFiles(data.train)).files;
+  const evalFiles = typeof data.eval === "string" && remote === null ? (await listCorpusFiles(data.eval)).files : [];
   const total = [...trainFiles, ...evalFiles].reduce((sum, file) => sum + file.sizeBytes, 0);
   let done = 0;
   const digests = async (files: readonly CorpusFile[]) => {
@@ -142,7 +149,7 @@ async function planCaches(options: TokenCacheOptions): Promise<Plan> {
         done += count;
         options.onProgress?.({ phase: "hashing", done, total: Math.max(total, done) });
       };
-      all.push([file.name, file.format, await hashFile(file, onBytes, options.signal)]);
+      all.push([file.name, file.format, await hashFile(file, onBytes, signal)]);
     }
     return all;
   };
@@ -150,14 +157,17 @@ async function planCaches(options: TokenCacheOptions): Promise<Plan> {
   const common = { version: TOKEN_CACHE_FORMAT_VERSION, tokenizer };
   const text = await digests(trainFiles);
   const held = typeof data.eval === "string" ? null : data.eval.fraction;
-  const train = fingerprintOf({ ...common, text, part: "train", heldOut: held });
+  const train = data.train === null ? null : fingerprintOf({ ...common, text, part: "train", heldOut: held });
+  // The index of shards at an address says their hashes.
+  const heldText = async () =>
+    remote === null ? digests(evalFiles) : (await openSources([{ location: remote }], { signal })).contents;
   const evaluation =
     held === null
-      ? fingerprintOf({ ...common, text: await digests(evalFiles), part: "all" })
+      ? fingerprintOf({ ...common, text: await heldText(), part: "all" })
       : fingerprintOf({ ...common, text, part: "held-out", heldOut: held });
   return {
-    fingerprint: fingerprintOf([train, evaluation]),
-    trainDirectory: path.join(options.cacheRoot, train),
+    fingerprint: train === null ? evaluation : fingerprintOf([train, evaluation]),
+    trainDirectory: train === null ? null : path.join(options.cacheRoot, train),
     evalDirectory: path.join(options.cacheRoot, evaluation),
     tokenizerSha256: tokenizer,
   };
@@ -178,30 +188,12 @@ async function publish(from: string, to: string): Promise<void> {
   }
 }
 
-/** Folders that a process left when it was ended in the middle. */
-async function sweep(cacheRoot: string): Promise<void> {
-  for (const name of await readdir(cacheRoot)) {
-    const pid = /^\.building-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && Number(pid) !== process.pid && !isAlive(Number(pid))) {
-      await rm(path.join(cacheRoot, name), { recursive: true, force: true });
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-/** Tokenizes documents into the caches that `choose` names. */
-async function tokenize(
+/** Tokenizes documents into the caches that `choose` names; by default with all cores. */
+export async function tokenizeInto(
   documents: AsyncIterable<Document>,
   tokenizer: NativeTokenizer,
   choose: (document: Document) => TokenCacheWriter | null,
+  options: { readonly threads?: number } = {},
 ): Promise<void> {
   const write = async (batch: readonly Document[], encoding: ReturnType<NativeTokenizer["encodeBatch"]>) => {
     const { ids, offsets, textBytes } = await encoding;
@@ -214,18 +206,15 @@ async function tokenize(
   for await (const batch of inBatches(documents)) {
     // The engine encodes one batch while the next is read.
     await writing;
-    writing = write(batch, tokenizer.encodeBatch(batch.map((document) => document.text)));
+    const texts = batch.map((document) => document.text);
+    writing = write(batch, tokenizer.encodeBatch(texts, options));
     writing.catch(() => undefined); // awaited in the next turn; not unhandled until then
   }
   await writing;
 }
 
-async function build(
-  options: TokenCacheOptions,
-  plan: Plan,
-  missing: { train: boolean; eval: boolean },
-): Promise<void> {
-  const { recipe, tokenizer, cacheRoot, signal, onProgress, onNotice } = options;
+async function build(options: CacheRequest, plan: Plan, missing: { train: boolean; eval: boolean }): Promise<void> {
+  const { text, tokenizer, cacheRoot, signal, onProgress, onNotice } = options;
   const { endOfTextId } = tokenizer;
   if (endOfTextId === null) {
     throw new AppError(
@@ -234,7 +223,7 @@ async function build(
     );
   }
   const facts = { vocabSize: tokenizer.vocabSize, endOfTextId, tokenizerSha256: plan.tokenizerSha256 };
-  const building = temporaryFolder(cacheRoot);
+  const building = buildingPath(cacheRoot);
   const read = {
     signal,
     onProgress: (progress: CorpusProgress) =>
@@ -255,22 +244,25 @@ async function build(
   try {
     const train = missing.train ? await writer("train") : null;
     const held = missing.eval ? await writer("eval") : null;
-    const { eval: evaluation } = recipe.data;
+    const { eval: evaluation } = text;
     if (typeof evaluation === "string") {
-      if (train !== null) {
-        await tokenize(readDocuments(recipe.data.train, read), tokenizer, () => train);
+      if (train !== null && text.train !== null) {
+        await tokenizeInto(readDocuments(text.train, read), tokenizer, () => train);
       }
       if (held !== null) {
-        await tokenize(readDocuments(evaluation, read), tokenizer, () => held);
+        const documents = isAddress(evaluation)
+          ? readWholeStream({ sources: [{ location: evaluation }], signal })
+          : readDocuments(evaluation, read);
+        await tokenizeInto(documents, tokenizer, () => held);
       }
-    } else {
+    } else if (text.train !== null) {
       const choose = (document: Document) => (isHeldOut(document.id, evaluation.fraction) ? held : train);
-      await tokenize(readDocuments(recipe.data.train, read), tokenizer, choose);
+      await tokenizeInto(readDocuments(text.train, read), tokenizer, choose);
     }
     await train?.finish();
     await held?.finish();
-    refuseEmpty(recipe, train, held);
-    if (train !== null) {
+    refuseEmpty(text, train, held);
+    if (train !== null && plan.trainDirectory !== null) {
       await publish(train.directory, plan.trainDirectory);
     }
     if (held !== null) {
@@ -284,23 +276,23 @@ async function build(
   }
 }
 
-function refuseEmpty(
-  recipe: TokenCacheOptions["recipe"],
-  train: TokenCacheWriter | null,
-  held: TokenCacheWriter | null,
-): void {
-  const { eval: evaluation } = recipe.data;
-  if (held?.documentCount === 0 && typeof evaluation !== "string") {
+function refuseEmpty(text: CacheText, train: TokenCacheWriter | null, held: TokenCacheWriter | null): void {
+  const { eval: evaluation } = text;
+  const source = describeSource(text.train ?? "");
+  if (held?.documentCount === 0) {
+    if (typeof evaluation === "string") {
+      throw new AppError("CORPUS_EMPTY", `The held-out text ${evaluation} has no document; name another in data.eval.`);
+    }
     const documents = train?.documentCount ?? 0;
     throw new AppError(
       "CORPUS_EMPTY",
-      `The held-out text is empty: none of the ${documents} documents of ${describeSource(recipe.data.train)} falls into data.eval.fraction ${evaluation.fraction}; raise the fraction, add documents, or name a held-out file in data.eval.`,
+      `The held-out text is empty: none of the ${documents} documents of ${source} falls into data.eval.fraction ${evaluation.fraction}; raise the fraction, add documents, or name a held-out file in data.eval.`,
     );
   }
   if (train?.documentCount === 0) {
     throw new AppError(
       "CORPUS_EMPTY",
-      `No document of ${describeSource(recipe.data.train)} is left for training: all are held out; lower data.eval.fraction or add documents.`,
+      `No document of ${source} is left for training: all are held out; lower data.eval.fraction or add documents.`,
     );
   }
 }
@@ -316,38 +308,56 @@ function refuseShort(recipe: TokenCacheOptions["recipe"], train: CacheCounts): v
   }
 }
 
-export async function buildTokenCache(options: TokenCacheOptions): Promise<TokenCaches> {
-  const { recipe, cacheRoot, onNotice } = options;
+async function makeCaches(options: CacheRequest): Promise<{
+  readonly plan: Plan;
+  /** Null where no training text is cached. */
+  readonly train: CacheCounts | null;
+  readonly eval: CacheCounts;
+  readonly wasReused: boolean;
+}> {
+  const { cacheRoot, onNotice } = options;
   try {
     await mkdir(cacheRoot, { recursive: true });
   } catch (error) {
     throw asFileError(error, `make the folder ${cacheRoot}`);
   }
-  await sweep(cacheRoot);
+  await sweepBuilding(cacheRoot);
   const plan = await planCaches(options);
-  const before = {
-    train: await readCache(plan.trainDirectory, onNotice),
-    eval: await readCache(plan.evalDirectory, onNotice),
-  };
-  const wasReused = before.train !== null && before.eval !== null;
+  const { trainDirectory, evalDirectory } = plan;
+  const readTrain = async () => (trainDirectory === null ? null : readCache(trainDirectory, onNotice));
+  const before = { train: await readTrain(), eval: await readCache(evalDirectory, onNotice) };
+  const missing = { train: trainDirectory !== null && before.train === null, eval: before.eval === null };
+  const wasReused = !missing.train && !missing.eval;
   if (!wasReused) {
-    await build(options, plan, { train: before.train === null, eval: before.eval === null });
+    await build(options, plan, missing);
   }
-  const train = before.train ?? (await readCache(plan.trainDirectory, onNotice));
-  const held = before.eval ?? (await readCache(plan.evalDirectory, onNotice));
-  if (train === null || held === null) {
+  const train = before.train ?? (await readTrain());
+  const held = before.eval ?? (await readCache(evalDirectory, onNotice));
+  if ((train === null && trainDirectory !== null) || held === null) {
     throw new AppError(
       "TOKEN_CACHE_DAMAGED",
       `The token cache in ${cacheRoot} cannot be read right after it was written; check the disk.`,
     );
   }
+  return { plan, train, eval: held, wasReused };
+}
+
+export async function buildTokenCache(options: TokenCacheOptions): Promise<TokenCaches> {
+  const { recipe, ...rest } = options;
+  const { plan, train, eval: held, wasReused } = await makeCaches({ ...rest, text: recipe.data });
+  const { trainDirectory, evalDirectory, fingerprint } = plan;
+  if (train === null || trainDirectory === null) {
+    throw new Error("A token cache of training text was asked for and not made.");
+  }
   refuseShort(recipe, train);
-  return {
-    trainDirectory: plan.trainDirectory,
-    evalDirectory: plan.evalDirectory,
-    fingerprint: plan.fingerprint,
-    train,
-    eval: held,
-    wasReused,
-  };
+  return { trainDirectory, evalDirectory, fingerprint, train, eval: held, wasReused };
+}
+
+/** The held-out text of a run whose training text streams. */
+export async function buildHeldOutCache(
+  options: Omit<TokenCacheOptions, "recipe"> & { readonly source: string },
+): Promise<HeldOutCache> {
+  const { source, ...rest } = options;
+  const { plan, eval: held, wasReused } = await makeCaches({ ...rest, text: { train: null, eval: source } });
+  return { evalDirectory: plan.evalDirectory, fingerprint: plan.fingerprint, eval: held, wasReused };
 }

@@ -190,16 +190,58 @@ export type NativeStepResult = {
   readonly seconds: number;
 };
 
-/** A memory-mapped token cache (docs/formats/token-cache.md). */
-export interface NativeTokenData {
-  readonly documentCount: number;
+export type NativeDataStep = {
+  readonly data: NativeTokenData;
+  readonly step: number;
+  readonly lr: number;
+  readonly shuffleSeed: number;
+};
+
+export type NativeWindowStep = {
+  readonly windows: Int32Array;
+  /** Where documents end; needed with `documentMask` alone. */
+  readonly endOfTextId?: number;
+  readonly step: number;
+  readonly lr: number;
+};
+
+/** Tokens on disk, mapped: of a token cache or of a shard. What is copied is checked against the vocabulary. */
+export interface NativeTokenText {
   readonly tokenCount: number;
   readonly vocabSize: number;
-  readonly endOfTextId: number;
+  /** Windows of seqLen + 1 tokens that step by seqLen; 0 where the text is shorter than one. */
   windowCount(seqLen: number): number;
+  /** Fills `out` with the tokens from `begin` on. */
+  copyTokens(begin: number, out: Int32Array): void;
+  /**
+   * Window `windows[i]` becomes row `rows[i]` of `out`, whose rows have seqLen + 1 tokens: a batch that is gathered from
+   * several texts is one array. Without `rows` they follow each other.
+   */
+  copyWindows(windows: Uint32Array, seqLen: number, out: Int32Array, rows?: Uint32Array): void;
   /** Unmaps the files once no running call uses them. Closing twice is fine. */
   close(): void;
 }
+
+/** A memory-mapped token cache (docs/formats/token-cache.md). */
+export interface NativeTokenData extends NativeTokenText {
+  readonly documentCount: number;
+  readonly endOfTextId: number;
+}
+
+/** A raw (uncompressed) MDS shard with a column of tokens, as its index.json describes it. */
+export type NativeTokenShard = {
+  readonly file: string;
+  readonly samples: number;
+  /** Bytes of each column, in the shard's order; null where each sample says its own. */
+  readonly columnSizes: readonly (number | null)[];
+  /** Which of the columns holds the tokens, from 0. */
+  readonly tokenColumn: number;
+  /** Its encoding: "bytes", or "ndarray:" and uint16, uint32, int32, uint64 or int64, with or without a fixed shape. */
+  readonly encoding: string;
+  /** How wide an id is where the encoding is "bytes"; an ndarray says it itself. */
+  readonly tokenBytes: 2 | 4 | 8;
+  readonly vocabSize: number;
+};
 
 export type NativeTensorInfo = { readonly name: string; readonly shape: readonly number[] };
 
@@ -316,13 +358,12 @@ export interface NativeModel {
   prepareTraining(options: NativeTrainingOptions): Promise<NativeMemoryPlan>;
   loadOptimizer(file: string): Promise<void>;
   saveOptimizer(file: string): Promise<void>;
-  /** `step` is the 1-based number of this update; its batch follows from it (docs/formats/data-order.md). */
-  trainStep(request: {
-    readonly data: NativeTokenData;
-    readonly step: number;
-    readonly lr: number;
-    readonly shuffleSeed: number;
-  }): Promise<NativeStepResult>;
+  /**
+   * `step` is the 1-based number of this update. From `data` its batch follows (docs/formats/data-order.md); `windows`
+   * are the batch itself (globalBatchSize, seqLen + 1), copied before the call returns. The same tokens give the same
+   * bits either way.
+   */
+  trainStep(request: NativeDataStep | NativeWindowStep): Promise<NativeStepResult>;
   /** Forward and backward of batch · (seqLen + 1) tokens without dropout, for parity tests. */
   computeGradients(request: {
     readonly tokens: Int32Array;
@@ -476,6 +517,12 @@ export interface NativeTokenizer {
   wordStarts(): Uint8Array;
   /** Pairs of ids in rank order; byte-level BPE as GPT-2 has it only. */
   merges(): readonly (readonly [number, number])[];
+  /** The words of a text as the model gets them, normalized and cut; NOT_SUPPORTED for GPT-2's kind. */
+  words(text: string): readonly string[];
+  /** Unigram's log probabilities by id, NaN for tokens that are none of its pieces; null for other kinds. */
+  pieceScores(): Float64Array | null;
+  /** Null for other kinds than WordPiece. */
+  wordPieceLimits(): { readonly continuingPrefix: string; readonly maxWordCharacters: number } | null;
   saveTokenizerJson(file: string): Promise<void>;
   /** BERT's; NOT_SUPPORTED for other kinds than WordPiece. */
   saveVocabTxt(file: string): Promise<void>;
@@ -490,6 +537,11 @@ export interface NativeTokenizerTrainer {
   readonly distinctWords: number;
   readonly byteCount: number;
   memoryBytes(): number;
+  /** Counted words that did not fit the memory limit lie in a file of this size. */
+  readonly temporaryBytes: number;
+  /** Of the last training: words seen less often were left out for want of memory; 1: none were. */
+  readonly minWordCount: number;
+  readonly wordsLeftOut: number;
   /** Learns from what was added; fewer tokens than asked for where the text has no more. */
   train(
     options: {
@@ -529,6 +581,8 @@ export interface NativeAddon {
     training: NativeTrainingOptions,
   ): NativeMemoryPlan & { readonly parameterCount: number; readonly adapterParameterCount: number };
   openTokenData(directory: string): NativeTokenData;
+  /** Checks every offset and size once. MDS_INVALID where the file is not what the index says. */
+  openTokenShard(shard: NativeTokenShard): NativeTokenText;
   /** The permutation of one epoch, for the shared test vectors. */
   dataOrder(request: {
     readonly windowCount: number;

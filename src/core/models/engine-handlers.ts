@@ -12,6 +12,7 @@ import { modelMemory } from "../planner/model-memory.ts";
 import { type DescribedModel, describeModel } from "./describe.ts";
 import { exportModel } from "./export.ts";
 import { lintTokenizer } from "./lint.ts";
+import { lintFit } from "./lint-fit.ts";
 
 type EngineStreams = Pick<StreamHandlers<typeof modelsContract>, "models.export">;
 type EngineRequests = Pick<
@@ -62,11 +63,8 @@ export function createModelEngineHandlers(options: { readonly workspace: () => s
       },
 
       "models.lint": async ({ model, tokenizer }) => {
-        const described = await describeModel(model, { ...workspace(), ...(tokenizer === null ? {} : { tokenizer }) });
-        const facts = described.tokenizerFacts;
-        return facts === null
-          ? { tokenizer: "", findings: described.findings.filter(({ code }) => code === "TOKENIZER_MISSING") }
-          : { tokenizer: facts.source, findings: [...lintTokenizer(described.config, described.special, facts)] };
+        const fit = await lintFit({ model, tokenizer, ...workspace() });
+        return { tokenizer: fit.tokenizer, findings: [...fit.findings] };
       },
     },
     streams: {

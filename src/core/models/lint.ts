@@ -3,6 +3,7 @@
 import type { LintFinding } from "#shared/domain/model";
 import type { NativeModelConfig } from "../engine/addon.ts";
 import type { SpecialIds } from "./hugging-face/config-fields.ts";
+import { vocabularyFindings } from "./lint-vocabulary.ts";
 import type { TokenizerFacts } from "./tokenizer-facts.ts";
 
 const grouped = (value: number): string => value.toString().replace(/\B(?=(\d{3})+$)/g, " ");
@@ -62,13 +63,21 @@ function sizeFindings(config: NativeModelConfig, tokenizer: TokenizerFacts): Lin
   return findings;
 }
 
+const kindNames: Readonly<Record<Exclude<TokenizerFacts["kind"], "other">, string>> = {
+  "byte-bpe": "byte-level BPE, as GPT-2's",
+  "character-bpe": "BPE over characters",
+  wordpiece: "WordPiece, as BERT's",
+  unigram: "unigram, as SentencePiece's",
+  "word-level": "whole words alone",
+};
+
 function kindFindings(config: NativeModelConfig, tokenizer: TokenizerFacts): LintFinding[] {
   if (tokenizer.kind === "other") {
     return [
       {
         code: "TOKENIZER_KIND_UNKNOWN",
         severity: "error",
-        message: `${tokenizer.source} is neither byte-level BPE nor WordPiece; the engine has no other.`,
+        message: `${tokenizer.source} is of a kind that the engine does not know: it has byte-level BPE, BPE over characters, WordPiece, unigram and whole words.`,
       },
     ];
   }
@@ -76,15 +85,13 @@ function kindFindings(config: NativeModelConfig, tokenizer: TokenizerFacts): Lin
   if (tokenizer.kind === expected) {
     return [];
   }
-  const [is, usual] =
-    expected === "byte-bpe"
-      ? ["WordPiece, as BERT's", "GPT-2 models are trained with byte-level BPE"]
-      : ["byte-level BPE, as GPT-2's", "BERT models are trained with WordPiece"];
+  const usual =
+    expected === "byte-bpe" ? "GPT-2 models are trained with byte-level BPE" : "BERT models are trained with WordPiece";
   return [
     {
       code: "TOKENIZER_KIND_UNUSUAL",
       severity: "warning",
-      message: `The tokenizer is ${is}, while ${usual}; make sure that this model was trained with it.`,
+      message: `The tokenizer is ${kindNames[tokenizer.kind]}, while ${usual}; make sure that this model was trained with it.`,
     },
   ];
 }
@@ -104,8 +111,11 @@ function specialFindings(config: NativeModelConfig, special: SpecialIds, tokeniz
     ["bos_token_id", special.bos],
     ["eos_token_id", special.eos],
     ["pad_token_id", special.pad],
+    ["cls_token_id", special.cls],
+    ["sep_token_id", special.sep],
+    ["mask_token_id", special.mask],
   ] as const) {
-    if (id !== null && id >= rows) {
+    if (id !== null && id !== undefined && id >= rows) {
       findings.push({
         code: "SPECIAL_ID_OUT_OF_RANGE",
         severity: "error",
@@ -149,9 +159,42 @@ function specialFindings(config: NativeModelConfig, special: SpecialIds, tokeniz
         message: `The tokenizer lacks ${missing.join(", ")}, which a BERT needs.`,
       });
     }
-    const padding = idOfRole("pad_token", "[PAD]");
-    if (padding !== undefined && special.pad !== null && special.pad !== padding) {
-      findings.push(differs("PADDING_DIFFERS", "padding", special.pad, padding, "padding would be read as a word"));
+  }
+  for (const { role, what, fallback, id, consequence } of [
+    {
+      role: "pad_token",
+      what: "padding",
+      fallback: "[PAD]",
+      id: special.pad,
+      consequence: "padding would be read as a word",
+    },
+    {
+      role: "cls_token",
+      what: "the beginning, [CLS]",
+      fallback: "[CLS]",
+      id: special.cls,
+      consequence: "the model would not find where a text begins",
+    },
+    {
+      role: "sep_token",
+      what: "the separator, [SEP]",
+      fallback: "[SEP]",
+      id: special.sep,
+      consequence: "the model would not find where a text ends",
+    },
+    {
+      role: "mask_token",
+      what: "the mask",
+      fallback: "[MASK]",
+      id: special.mask,
+      consequence: "masked words would look like another word",
+    },
+  ]) {
+    const own = idOfRole(role, fallback);
+    if (own !== undefined && id !== null && id !== undefined && id !== own) {
+      findings.push(
+        differs(role === "pad_token" ? "PADDING_DIFFERS" : "SPECIAL_ID_DIFFERS", what, id, own, consequence),
+      );
     }
   }
   return findings;
@@ -217,6 +260,7 @@ export function lintTokenizer(
   return [
     ...kindFindings(config, tokenizer),
     ...sizeFindings(config, tokenizer),
+    ...vocabularyFindings(config, tokenizer),
     ...specialFindings(config, special, tokenizer),
     ...lengthFindings(config, tokenizer),
     ...caseFindings(tokenizer),

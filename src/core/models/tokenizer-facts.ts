@@ -2,9 +2,12 @@
 // Enough to tell whether it belongs to a model.
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
+import type { NativeTokenizerKind } from "../engine/addon.ts";
+
+export type TokenizerFactsKind = NativeTokenizerKind | "other";
 
 export type TokenizerFacts = {
-  readonly kind: "byte-bpe" | "wordpiece" | "other";
+  readonly kind: TokenizerFactsKind;
   /** The file it was read from, or `gpt2`. */
   readonly source: string;
   readonly vocabSize: number;
@@ -18,6 +21,10 @@ export type TokenizerFacts = {
   /** Whether it turns text into lower case; null where it does not say. */
   readonly lowerCases: boolean | null;
   readonly hasCapitals: boolean;
+  /** Tokens that were added behind the model's own vocabulary, by their text. */
+  readonly added?: Readonly<Record<string, number>>;
+  /** Merges whose parts or result have no token: the file belongs to another vocabulary, or is cut. */
+  readonly mergesWithoutToken?: number;
 };
 
 type Json = Readonly<Record<string, unknown>>;
@@ -67,6 +74,8 @@ export function tokenizerFacts(known: {
   readonly settings?: Json | null;
   readonly specialMap?: Json | null;
   readonly lowerCases?: boolean | null;
+  readonly added?: Readonly<Record<string, number>>;
+  readonly mergesWithoutToken?: number;
 }): TokenizerFacts {
   const roles = rolesOf(known.specialMap ?? null, known.settings ?? null);
   const special: Record<string, number> = {};
@@ -95,7 +104,28 @@ export function tokenizerFacts(known: {
     maxLength: typeof limit === "number" && limit > 0 && limit < NO_LIMIT ? limit : null,
     lowerCases: known.lowerCases ?? (typeof said === "boolean" ? said : null),
     hasCapitals,
+    ...(known.added === undefined ? {} : { added: known.added }),
+    ...(known.mergesWithoutToken === undefined ? {} : { mergesWithoutToken: known.mergesWithoutToken }),
   };
+}
+
+/** tokenizer.json writes a merge as "a b" or as ["a", "b"]; merges.txt has one a line under a heading. */
+function countMergesWithoutToken(merges: readonly unknown[], vocabulary: ReadonlyMap<string, number>): number {
+  return merges.filter((merge) => {
+    const parts = typeof merge === "string" ? merge.split(" ") : Array.isArray(merge) ? merge.map(String) : [];
+    const [left, right] = parts;
+    if (left === undefined || right === undefined || parts.length !== 2) {
+      return true;
+    }
+    // A BPE that marks what goes on a word joins "a" and "##b" to "ab".
+    const isMade = vocabulary.has(left + right) || vocabulary.has(left + right.replace(/^##/, ""));
+    return !vocabulary.has(left) || !vocabulary.has(right) || !isMade;
+  }).length;
+}
+
+async function mergesWithoutTokenOf(file: string, vocabulary: ReadonlyMap<string, number>): Promise<number> {
+  const lines = (await readFile(file, "utf8")).split(/\r?\n/).filter((line) => line !== "");
+  return countMergesWithoutToken(lines[0]?.startsWith("#version") === true ? lines.slice(1) : lines, vocabulary);
 }
 
 function numbersOf(vocabulary: unknown): Map<string, number> {
@@ -108,15 +138,42 @@ function numbersOf(vocabulary: unknown): Map<string, number> {
   return map;
 }
 
+/** Unigram's vocabulary: [piece, score] by id. */
+function scoredPieces(vocabulary: readonly unknown[]): Map<string, number> {
+  return new Map(vocabulary.map((entry, id) => [String(Array.isArray(entry) ? entry[0] : entry), id]));
+}
+
+function kindOfJson(json: Json, model: Json): TokenizerFactsKind {
+  switch (model["type"] ?? ("merges" in model ? "BPE" : undefined)) {
+    case "BPE":
+      return JSON.stringify([json["pre_tokenizer"], json["decoder"]]).includes('"ByteLevel"')
+        ? "byte-bpe"
+        : "character-bpe";
+    case "WordPiece":
+      return "wordpiece";
+    case "Unigram":
+      return "unigram";
+    case "WordLevel":
+      return "word-level";
+    default:
+      return "other";
+  }
+}
+
 async function fromTokenizerJson(file: string, settings: Json | null, specialMap: Json | null) {
   const json = await readJson(file);
   const model = asObject(json?.["model"]);
-  const vocabulary = numbersOf(model["vocab"]);
+  const vocabulary = Array.isArray(model["vocab"]) ? scoredPieces(model["vocab"]) : numbersOf(model["vocab"]);
+  const ownTokens = new Map(vocabulary);
+  const added: Record<string, number> = {};
   const declaredSpecial: string[] = [];
   for (const token of Array.isArray(json?.["added_tokens"]) ? (json["added_tokens"] as unknown[]) : []) {
     const { content, id, special } = asObject(token) as { content?: unknown; id?: unknown; special?: unknown };
     if (typeof content === "string" && typeof id === "number") {
       vocabulary.set(content, id);
+      if (!ownTokens.has(content)) {
+        added[content] = id;
+      }
       if (special === true) {
         declaredSpecial.push(content);
       }
@@ -125,16 +182,18 @@ async function fromTokenizerJson(file: string, settings: Json | null, specialMap
   if (vocabulary.size === 0) {
     return null;
   }
-  const type = model["type"] ?? ("merges" in model ? "BPE" : undefined);
+  const merges = model["merges"];
   const lowerCases = asObject(json?.["normalizer"])["lowercase"];
   return tokenizerFacts({
-    kind: type === "BPE" ? "byte-bpe" : type === "WordPiece" ? "wordpiece" : "other",
+    kind: kindOfJson(json ?? {}, model),
     source: file,
     vocabulary,
     declaredSpecial,
     settings,
     specialMap,
     lowerCases: typeof lowerCases === "boolean" ? lowerCases : null,
+    added,
+    ...(Array.isArray(merges) ? { mergesWithoutToken: countMergesWithoutToken(merges, ownTokens) } : {}),
   });
 }
 
@@ -158,7 +217,14 @@ export async function readTokenizerFacts(source: string): Promise<TokenizerFacts
     const vocabulary = numbersOf(await readJson(at("vocab.json")));
     return vocabulary.size === 0
       ? null
-      : tokenizerFacts({ kind: "byte-bpe", source: at("vocab.json"), vocabulary, settings, specialMap });
+      : tokenizerFacts({
+          kind: "byte-bpe",
+          source: at("vocab.json"),
+          vocabulary,
+          settings,
+          specialMap,
+          mergesWithoutToken: await mergesWithoutTokenOf(at("merges.txt"), vocabulary),
+        });
   }
   const vocabText = single ?? at("vocab.txt");
   if (await isFile(vocabText)) {

@@ -1,8 +1,9 @@
 // How many tokens a corpus may have, from the sizes of its files alone: good enough to plan by before it is tokenized.
 import { parseDuration, type Recipe } from "#shared/domain/recipe";
+import { isAddress } from "#shared/domain/recipe-stream";
 import { listCorpusFiles } from "../corpus/files.ts";
 
-const BYTES_PER_TOKEN = 4;
+export const BYTES_PER_TOKEN = 4;
 /** Abstracts and articles packed by gzip. */
 const GZIP_RATIO = 3.1;
 
@@ -11,14 +12,23 @@ export function needsText(recipe: Pick<Recipe, "max_duration">): boolean {
   return parseDuration(recipe.max_duration).unit === "ep";
 }
 
+async function bytesOf(source: Recipe["data"]["train"]): Promise<number> {
+  if (typeof source === "string" && isAddress(source)) {
+    return 0; // its size is the server's to say, and it is asked for when it is needed
+  }
+  const { files } = await listCorpusFiles(source);
+  return files.reduce((sum, file) => sum + file.sizeBytes * (file.format === "jsonl.gz" ? GZIP_RATIO : 1), 0);
+}
+
+/** Tokens of the held-out text, where it is not a share of the training text. */
+export async function estimateHeldOut({ eval: held }: Pick<Recipe["data"], "eval">): Promise<number> {
+  return typeof held === "string" ? Math.round((await bytesOf(held)) / BYTES_PER_TOKEN) : 0;
+}
+
 export async function estimateTokens(data: Recipe["data"]): Promise<{
   readonly trainTokens: { readonly value: number; readonly how: string };
   readonly evalTokens: number;
 }> {
-  const bytesOf = async (source: Recipe["data"]["train"]) => {
-    const { files } = await listCorpusFiles(source);
-    return files.reduce((sum, file) => sum + file.sizeBytes * (file.format === "jsonl.gz" ? GZIP_RATIO : 1), 0);
-  };
   const bytes = await bytesOf(data.train);
   const heldOutShare = typeof data.eval === "string" ? 0 : data.eval.fraction;
   const evalBytes = typeof data.eval === "string" ? await bytesOf(data.eval) : bytes * heldOutShare;

@@ -14,6 +14,7 @@ import { gpuPeak } from "./gpus.ts";
 import { type MemoryParts, planMemory, totalBytes } from "./memory.ts";
 import { modelParameterCount, positionParameterCount, trainingFlopsPerToken } from "./model-size.ts";
 import { estimateRate, type MeasuredRate, type Rate, type RateMachine } from "./rate.ts";
+import { egressOf, type StreamText } from "./stream-text.ts";
 
 export type ForecastFacts = {
   readonly machine: RateMachine & { readonly memoryBytes: number };
@@ -24,6 +25,8 @@ export type ForecastFacts = {
   readonly trainTokens: { readonly value: number; readonly how: string } | null;
   /** Tokens of the held-out text; 0 where unknown. */
   readonly evalTokens?: number;
+  /** Of training text at an address: what its indexes say, or why they were not asked. */
+  readonly streamed?: { readonly text: StreamText; readonly pricePerGb: number | null } | { readonly unknown: string };
   readonly measured: MeasuredRate | null;
   /** Memory free for the run now; the machine's whole where it is not asked. */
   readonly availableBytes?: number;
@@ -184,6 +187,12 @@ export function forecast(recipe: ShapedRecipe, facts: ForecastFacts): Forecast {
       value: kept * (checkpoint.weightBytes + checkpoint.optimizerBytes + checkpoint.extraBytes),
       how: `${recipe.save_num_checkpoints_to_keep} newest checkpoints and the best one × (${recipe.model.lora === undefined ? "weights" : "adapter"} ${sized(checkpoint.weightBytes)} + optimizer ${sized(checkpoint.optimizerBytes)} + tokenizer).`,
     },
+    download:
+      facts.streamed === undefined
+        ? null
+        : "unknown" in facts.streamed
+          ? { value: null, how: facts.streamed.unknown }
+          : egressOf(facts.streamed.text, tokensTotal, recipe.data.streaming, facts.streamed.pricePerGb).bytes,
     seconds: {
       value: trainSeconds + evalSeconds,
       how: isClock

@@ -3,6 +3,7 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import type { Recipe, ShapedRecipe } from "#shared/domain/recipe";
+import { isAddress, trainLocations } from "#shared/domain/recipe-stream";
 import { AppError } from "#shared/errors";
 import type { NativeModelConfig } from "../engine/addon.ts";
 import { deviceMemory, plannedDevice } from "../engine/device.ts";
@@ -12,18 +13,22 @@ import { loadRecipe, loadRecipeSource } from "../recipe/load.ts";
 import { splitRunStep } from "../recipe/paths.ts";
 import { checkVocabulary } from "../recipe/resolve.ts";
 import { findRun } from "../runs/directory.ts";
+import { findsStream } from "../runs/prepare-text.ts";
 import { describeTokenizer } from "../tokenizer/load.ts";
-import { estimateTokens, needsText } from "./corpus-size.ts";
+import { estimateHeldOut, estimateTokens, needsText } from "./corpus-size.ts";
 import type { ForecastFacts } from "./forecast.ts";
 import { readMachine } from "./machine.ts";
 import { measuredRate } from "./measured-rate.ts";
 import { type Cluster, type Plan, planRecipe } from "./plan.ts";
+import { streamText } from "./stream-text.ts";
 
 export type PlanRequest = {
   readonly source: string;
   readonly overrides?: readonly string[];
   readonly workspace: string;
   readonly cluster: Cluster | null;
+  /** Dollars of a GB out of where the text lies; null takes a usual one. */
+  readonly egressPricePerGb?: number | null;
 };
 
 async function vocabSizeOf(recipe: ShapedRecipe, workspace: string): Promise<number> {
@@ -35,10 +40,21 @@ async function vocabSizeOf(recipe: ShapedRecipe, workspace: string): Promise<num
   return checkVocabulary(recipe, vocabSize);
 }
 
-/** Null where the text is not there and the plan can do without. */
-async function tokensOf(recipe: ShapedRecipe): Promise<Pick<ForecastFacts, "trainTokens" | "evalTokens">> {
+type TextFacts = Pick<ForecastFacts, "trainTokens" | "evalTokens" | "streamed">;
+
+/** Without tokens where the text is not there and the plan can do without. */
+async function textOf(recipe: ShapedRecipe, vocabSize: number, pricePerGb: number | null): Promise<TextFacts> {
   try {
-    return await estimateTokens(recipe.data);
+    if (!(await findsStream(recipe))) {
+      return await estimateTokens(recipe.data);
+    }
+    const text = await streamText(recipe.data, vocabSize);
+    const isRemote = trainLocations(recipe.data).some(isAddress);
+    const evalTokens = await estimateHeldOut(recipe.data);
+    if (text instanceof AppError) {
+      return { trainTokens: null, evalTokens, ...(isRemote ? { streamed: { unknown: text.message } } : {}) };
+    }
+    return { trainTokens: text.tokens, evalTokens, ...(isRemote ? { streamed: { text, pricePerGb } } : {}) };
   } catch (error) {
     if (error instanceof AppError && !needsText(recipe)) {
       return { trainTokens: null, evalTokens: 0 };
@@ -129,7 +145,7 @@ export async function planSource(request: PlanRequest): Promise<Plan & { readonl
   const availableBytes = (await deviceMemory(device)).bytes;
   const vocabSize = await vocabSizeOf(recipe, workspace);
   const [tokens, measured] = await Promise.all([
-    tokensOf(recipe),
+    textOf(recipe, vocabSize, request.egressPricePerGb ?? null),
     measuredRate(workspace, recipe, { vocabSize, physicalCores: machine.physicalCores, device: device.device }),
   ]);
   const facts = { machine, vocabSize, base: base?.config ?? null, ...tokens, measured, availableBytes, device };

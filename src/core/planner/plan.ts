@@ -22,6 +22,7 @@ import {
 } from "./memory.ts";
 import { trainingFlopsPerToken } from "./model-size.ts";
 import type { Rate } from "./rate.ts";
+import { egressOf } from "./stream-text.ts";
 
 export type Figure = { readonly value: number; readonly how: string };
 
@@ -54,6 +55,8 @@ export type Plan = {
   readonly days: Figure;
   readonly gpuHours: Figure | null;
   readonly cost: Figure | null;
+  /** Of fetching text from an address; null where there is none, or where its index could not be read. */
+  readonly egressCost: Figure | null;
 };
 
 /**
@@ -208,6 +211,11 @@ export function planRecipe(recipe: ShapedRecipe, facts: Omit<ForecastFacts, "rat
     ...place,
     variants: memoryVariants(recipe, config, variantWindows, threadsOf(recipe, facts.machine.physicalCores)),
     variantWindows,
+    egressCost:
+      facts.streamed === undefined || "unknown" in facts.streamed
+        ? null
+        : egressOf(facts.streamed.text, figures.tokensTotal.value, recipe.data.streaming, facts.streamed.pricePerGb)
+            .cost,
     ...timeAndPrice(figures.seconds, cluster),
   };
 }

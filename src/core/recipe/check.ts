@@ -2,16 +2,18 @@
 // looks whether the files it names are there.
 import path from "node:path";
 import { PATH_TO_REPLACE, type Recipe } from "#shared/domain/recipe";
+import { isAddress, isStream, streamFindings, trainLocations } from "#shared/domain/recipe-stream";
 import { AppError, toErrorEnvelope } from "#shared/errors";
 import type { Forecast, RecipeProblem } from "#shared/ipc/recipes.contract";
 import { listCorpusFiles } from "../corpus/files.ts";
 import { deviceMemory, plannedDevice } from "../engine/device.ts";
 import { programRoot } from "../paths.ts";
-import { estimateTokens, needsText } from "../planner/corpus-size.ts";
-import { forecast } from "../planner/forecast.ts";
+import { estimateHeldOut, estimateTokens, needsText } from "../planner/corpus-size.ts";
+import { type ForecastFacts, forecast } from "../planner/forecast.ts";
 import type { PlannerMachine } from "../planner/machine.ts";
 import { measuredRate } from "../planner/measured-rate.ts";
 import { recipeMemory } from "../planner/memory.ts";
+import { checkShardFolders, findsStream } from "../runs/prepare-text.ts";
 import { describeTokenizer } from "../tokenizer/load.ts";
 import { shapeRecipe } from "./init-from.ts";
 import { loadRecipe, locateInText } from "./load.ts";
@@ -72,6 +74,33 @@ async function vocabSizeOf(recipe: Recipe, workspace: string): Promise<number> {
   return checkVocabulary(recipe, described.vocabSize);
 }
 
+/** What the files tell of a stream. Servers are not asked while a recipe is being written. */
+async function checkStreamed(text: string, recipe: Recipe, problems: RecipeProblem[]): Promise<void> {
+  if (!isStream(recipe.data)) {
+    for (const { path: at, message, suggestion } of streamFindings(recipe)) {
+      const place = locateInText(text, at);
+      problems.push({ code: "RECIPE_INVALID", severity: "error", message, ...place, path: at.join("."), suggestion });
+    }
+  }
+  await orProblem(text, "data.train", problems, () => checkShardFolders(recipe.data));
+}
+
+async function streamedText(
+  data: Recipe["data"],
+): Promise<Pick<ForecastFacts, "trainTokens" | "evalTokens" | "streamed">> {
+  const [address] = trainLocations(data).filter(isAddress);
+  const evalTokens = await estimateHeldOut(data);
+  return address === undefined
+    ? { trainTokens: null, evalTokens }
+    : {
+        trainTokens: null,
+        evalTokens,
+        streamed: {
+          unknown: `The shards at ${address} are fetched as training needs them; \`assay plan\` asks there how much that is and what it costs.`,
+        },
+      };
+}
+
 export async function checkRecipeText(options: CheckOptions): Promise<RecipeCheck> {
   const { text, file, workspace, machine } = options;
   const loaded = loadRecipe({ text, file });
@@ -85,8 +114,13 @@ export async function checkRecipeText(options: CheckOptions): Promise<RecipeChec
   });
   const { data } = recipe;
   const isTextToCome = JSON.stringify(data.train).includes(PATH_TO_REPLACE) && !needsText(recipe);
-  await orProblem(text, "data.train", problems, () => listCorpusFiles(data.train));
-  if (typeof data.eval === "string") {
+  const streams = await orProblem(text, "data.train", problems, () => findsStream(recipe));
+  if (streams === true) {
+    await checkStreamed(text, recipe, problems);
+  } else if (streams === false) {
+    await orProblem(text, "data.train", problems, () => listCorpusFiles(data.train));
+  }
+  if (typeof data.eval === "string" && !isAddress(data.eval)) {
     const evaluation = data.eval;
     await orProblem(text, "data.eval", problems, () => listCorpusFiles(evaluation));
   }
@@ -104,7 +138,7 @@ export async function checkRecipeText(options: CheckOptions): Promise<RecipeChec
   }
   const device = plannedDevice(shaped.recipe.device, machine);
   const [estimated, measured] = await Promise.all([
-    isTextToCome ? { trainTokens: null, evalTokens: 0 } : estimateTokens(data),
+    isTextToCome ? { trainTokens: null, evalTokens: 0 } : streams === true ? streamedText(data) : estimateTokens(data),
     measuredRate(workspace, shaped.recipe, { vocabSize, physicalCores: machine.physicalCores, device: device.device }),
   ]);
   const base = shaped.base?.config ?? null;

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { MdsWriter } from "../corpus/mds/writer.ts";
 import { noCuda } from "../planner/machine.ts";
 import { createRecipeHandlers } from "./handlers.ts";
 import { readPreset } from "./presets.ts";
@@ -97,6 +98,52 @@ describe("recipes.check", () => {
     expect(checked.forecastProblem).toMatch(/needs .* GB of memory and this machine has 8.0 GB/);
     const inPasses = preset.replace("max_duration: 300e9tok", "max_duration: 6ep");
     expect((await requests["recipes.check"]({ text: inPasses }, context)).forecast).toBeNull();
+  });
+
+  const streaming = async (train: string, held: string, tokenizer = "{path: gpt2}") =>
+    (await readPreset("gpt2-s")).text
+      .replace(/^data:.*(\n {2}.*)*$/m, `data: {train: ${train}, eval: ${held}}`)
+      .replace(/^tokenizer:.*(\n {2}.*)*$/m, `tokenizer: ${tokenizer}`);
+
+  it("forecasts a stream without asking its server, and says who does", async () => {
+    const held = path.join(folder, "held.txt");
+    await writeFile(held, "word ".repeat(1000));
+    const checked = await requests["recipes.check"]({ text: await streaming("s3://nobody/there", held) }, context);
+    expect(checked.problems).toEqual([]);
+    expect(checked.forecast?.download).toEqual({ value: null, how: expect.stringContaining("assay plan") });
+    const later = await requests["recipes.check"](
+      { text: await streaming("s3://nobody/there", "{fraction: 0.1}") },
+      context,
+    );
+    expect(later.problems).toMatchObject([{ code: "RECIPE_INVALID", path: "data.eval", severity: "error" }]);
+  });
+
+  it("finds by their index that shards hold tokens, and what such a stream cannot do", async () => {
+    const shards = path.join(folder, "shards");
+    const writer = await MdsWriter.create({
+      directory: shards,
+      columns: { tokens: "bytes" },
+      compression: null,
+      hashes: [],
+      sizeLimitBytes: 4096,
+    });
+    await writer.add({ tokens: new Uint8Array(80) });
+    await writer.finish();
+    const text = await streaming(shards, "{fraction: 0.1}", "{train: {vocab_size: 300}}");
+    const { problems } = await requests["recipes.check"]({ text }, context);
+    expect(problems.map(({ path: at }) => at)).toEqual(["data.eval", "tokenizer.train"]);
+    const lines = text.split("\n");
+    expect(lines[(problems[0]?.line ?? 0) - 1]).toContain("eval: {fraction");
+    expect(lines[(problems[1]?.line ?? 0) - 1]).toContain("vocab_size: 300");
+  });
+
+  it("underlines a folder without shards that is to be streamed", async () => {
+    const held = path.join(folder, "held.txt");
+    await writeFile(held, "word");
+    const text = await streaming(`${folder}, streaming: {enabled: true}`, held);
+    expect((await requests["recipes.check"]({ text }, context)).problems).toMatchObject([
+      { path: "data.train", message: expect.stringContaining("is not a folder of MDS shards") },
+    ]);
   });
 
   it("warns before a run that the memory cannot hold", async () => {

@@ -114,7 +114,10 @@ describe("loadRecipe", () => {
       expect(problem.code).toBe("NOT_SUPPORTED");
       expect(problem.message).toContain("is not built yet in this version; use ");
     }
-    expect(problemOf(minimal.replace("text.jsonl", "s3://bucket/text")).code).toBe("NOT_SUPPORTED");
+    expect(problemOf(minimal.replace("text.jsonl", "gs://bucket/text"))).toMatchObject({
+      code: "NOT_SUPPORTED",
+      message: expect.stringContaining("s3://"),
+    });
   });
 
   it("refuses a foreign format version, and says nothing else of such a recipe", () => {

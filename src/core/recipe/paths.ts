@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { CorpusSource, Recipe } from "#shared/domain/recipe";
+import { isAddress } from "#shared/domain/recipe-stream";
 import { programRoot } from "../paths.ts";
 
 /** Tokenizers that come with the program and are named, not pathed. */
@@ -18,6 +19,9 @@ type Bases = {
 };
 
 function absolute(value: string, key: string, bases: Bases): string {
+  if (isAddress(value)) {
+    return value;
+  }
   const isOverridden = bases.isOverridden?.(key) === true;
   const base = isOverridden ? (bases.overriddenBase ?? bases.baseDirectory) : bases.baseDirectory;
   const resolved = path.resolve(base, value);

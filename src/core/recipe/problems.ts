@@ -2,6 +2,7 @@
 // or value it is about, with the edit that mends it where there is one.
 import type { z } from "zod";
 import { RECIPE_FORMAT_VERSION } from "#shared/domain/recipe";
+import { readBytes } from "#shared/domain/recipe-bytes";
 import { readDuration } from "#shared/domain/recipe-duration";
 import { notBuiltSentence } from "#shared/domain/recipe-not-built";
 import type { ErrorCode } from "#shared/errors";
@@ -73,6 +74,11 @@ function suggestedValue(value: unknown, expects: string, options: readonly strin
     const unit = match?.[2]?.toLowerCase() ?? "";
     const repaired = match === null ? null : `${match[1]}${unitNames[unit] ?? unit}`;
     return repaired !== null && repaired !== value && readDuration(repaired) !== null ? repaired : null;
+  }
+  if (expects.startsWith("a size")) {
+    const match = typeof value === "string" ? /^\s*([\d.]+)\s*([kmgt])i?b?\s*$/i.exec(value) : null;
+    const repaired = match === null ? null : `${match[1]}${match[2]?.toLowerCase()}b`;
+    return repaired !== null && repaired !== value && readBytes(repaired) !== null ? repaired : null;
   }
   if (typeof value === "string") {
     const bare = value.replaceAll(/[_,\s]/g, "");

@@ -72,7 +72,7 @@ ${table(rows)}
 seconds of training; \`300e9tok\` is a number too. A duration in tokens ends at the first step that reaches it.
 
 **Paths** that are relative start at the recipe's folder, a preset's at the program's own; \`resources/…\` finds the files
-that come with the program from anywhere. In \`--set\` they start at the current folder. A run keeps them absolute.
+that come with the program from anywhere; addresses stay as they are. In \`--set\` they start at the current folder. A run keeps them absolute.
 
 **Documents** are held out by a hash: the first 48 bits of the SHA-256 of the document's id (field \`id\`, else \`pmid\`,
 else the file's name within the corpus and the line), as a number from 0 to below 1, are compared with \`data.eval.fraction\`.
@@ -89,7 +89,17 @@ else the file's name within the corpus and the line), as a number from 0 to belo
   \`d_model\`. \`model.weights: bf16\` needs it. Beside it \`model.freeze\` and \`optimizer.state: 8bit\` are remarked on.
 - Each pattern of \`model.freeze\` matches a tensor, and something is left to train.
 - \`scheduler.t_warmup\` is not longer than \`max_duration\`.
+- A recipe whose text streams (below) gives \`data.eval\` by a path, no duration in \`ep\`, and no \`tokenizer.train\`.
 - \`optimizer.weight_decay\` from 1.0e-3 is remarked on: it is decoupled from \`lr\`.
+
+## Streams
+
+Text at an address (\`https://…\`, \`s3://bucket/…\`) is trained from as a stream: shards are fetched ahead, checked, tokenized on
+the way and kept as tokens up to \`data.streaming.cache_limit\`. So are pre-tokenized shards wherever they lie, and with
+\`data.streaming.enabled: true\` any folder of MDS shards. What a stream cannot know before it was read whole, the length of a
+pass and a share of its documents, cannot be asked of it. A resume may change \`cache_limit\` and \`predownload\`, not the order
+of the text, which \`shuffle_seed\` and \`shuffle_block_shards\` give ([data-order.md](data-order.md)). How to set one up:
+[stream-from-s3.md](../how-to/stream-from-s3.md).
 
 ## Starting from a model
 

@@ -7,7 +7,7 @@ import type { Recipe } from "#shared/domain/recipe";
 import { AppError } from "#shared/errors";
 import { findRunCheckpoint } from "../recipe/init-from.ts";
 import { loadRecipe, prepareRecipe, recipeError } from "../recipe/load.ts";
-import { parseOverride } from "../recipe/overrides.ts";
+import { isWithin, parseOverride } from "../recipe/overrides.ts";
 import { changesBetween, checkBranchChanges, describeChange, type RecipeChange } from "./changes.ts";
 import { readCheckpoint, type WholeCheckpoint, writeCheckpoint } from "./checkpoints.ts";
 import { createRun, type RunDirectory } from "./directory.ts";
@@ -145,10 +145,17 @@ async function copyTokenizer(from: string, to: string): Promise<void> {
   await syncFolder(to);
 }
 
+/** Keys of `data` that leave the text as it is. */
+const keepsText = ["data.shuffle_seed", "data.streaming.cache_limit", "data.streaming.predownload"];
+
 async function copyCheckpoint(plan: BranchPlan, directory: string, runId: string): Promise<void> {
   const { checkpoint, recipe, changes } = plan;
   const { files, ...state } = checkpoint.state;
-  const isOtherText = changes.some(({ key }) => key.startsWith("data.") && key !== "data.shuffle_seed");
+  const isOtherText = changes.some(
+    ({ key }) => isWithin(key, "data") && !keepsText.some((kept) => isWithin(key, kept)),
+  );
+  const isOtherOrder = changes.some(({ key }) => key === "data.shuffle_seed");
+  const { stream } = state.data;
   // What was measured on other text does not compare.
   const evaluation = isOtherText ? null : state.eval;
   await writeCheckpoint({
@@ -161,6 +168,13 @@ async function copyCheckpoint(plan: BranchPlan, directory: string, runId: string
         ...state.data,
         fingerprint: isOtherText ? null : state.data.fingerprint,
         shuffle_seed: recipe.data.shuffle_seed,
+        // A place within a block means nothing in another order: the branch begins with the next pass.
+        stream:
+          stream === null || isOtherText
+            ? null
+            : isOtherOrder
+              ? { epoch: stream.epoch + 1, block: 0, window: 0, passes: stream.epoch + 1 }
+              : stream,
       },
       random_state: { ...state.random_state, seed: recipe.seed },
       is_evaluation_due: isOtherText || state.is_evaluation_due,

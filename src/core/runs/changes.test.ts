@@ -69,6 +69,18 @@ describe("checkResumeKeys", () => {
     }
   });
 
+  it("lets a stream be fetched otherwise, not ordered otherwise", () => {
+    for (const key of ["data.streaming.cache_limit", "data.streaming.predownload"]) {
+      expect(() => checkResumeKeys([key]), key).not.toThrow();
+      expect(() => checkBranchChanges([{ key, from: 1, to: 2 }]), key).not.toThrow();
+    }
+    for (const key of ["data.streaming.shuffle_block_shards", "data.streaming", "data.train", "data.shuffle_seed"]) {
+      expect(() => checkResumeKeys([key]), key).toThrow(`A resume cannot change ${key}: `);
+    }
+    const key = "data.streaming.shuffle_block_shards";
+    expect(() => checkBranchChanges([{ key, from: 4, to: 8 }])).toThrow(`A branch cannot change ${key} `);
+  });
+
   it("refuses another run, and names the branch where that is one", () => {
     expect(() => checkResumeKeys(["seed"])).toThrow(/A resume cannot change seed: .*assay train --from RUN@STEP/);
     expect(() => checkResumeKeys(["optimizer"])).toThrow(

@@ -20,7 +20,11 @@ const fixedOnBranch: readonly Fixed[] = [
   { key: "optimizer.name", why: "the optimizer's state is kept" },
   { key: "optimizer.state", why: "the optimizer's state is kept" },
   { key: "global_train_batch_size", why: "the place in the text is counted in batches" },
+  { key: "data.streaming.shuffle_block_shards", why: "the place in a stream is counted in its blocks" },
 ];
+
+/** How text comes here, which changes nothing of what is trained on. */
+const transport = ["data.streaming.cache_limit", "data.streaming.predownload"];
 
 /** What a resume keeps besides: it is the same run. */
 const fixedOnResume: readonly Fixed[] = [
@@ -28,7 +32,7 @@ const fixedOnResume: readonly Fixed[] = [
   { key: "model", why: theShape },
   { key: "run_name", why: "the run has its name" },
   { key: "seed", why: "its random numbers follow from it" },
-  { key: "data", why: "its text is part of the run" },
+  { key: "data", except: transport, why: "its text is part of the run" },
   { key: "objective", why: "its losses would not compare" },
   { key: "precision", why: "its losses would not compare" },
 ];

@@ -27,7 +27,7 @@ function state(step: number, evalLoss: number | null = null, runId = "mine"): Om
     step,
     tokens: step * 10,
     time: step,
-    data: { fingerprint: "f", shuffle_seed: 17, next_sample: step },
+    data: { fingerprint: "f", shuffle_seed: 17, next_sample: step, stream: null },
     random_state: { generator: "philox4x32-10", seed: 17 },
     is_evaluation_due: false,
     eval: evalLoss === null ? null : { loss: evalLoss, perplexity: Math.exp(evalLoss), bits_per_byte: evalLoss },

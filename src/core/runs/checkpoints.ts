@@ -27,6 +27,16 @@ export const trainingStateSchema = z.object({
     shuffle_seed: z.number(),
     /** Index of the next sample in the endless sequence of docs/formats/data-order.md. */
     next_sample: z.number(),
+    /** Of a stream: the next sample in its order, and the passes until there. */
+    stream: z
+      .object({
+        epoch: z.number().int().min(0),
+        block: z.number().int().min(0),
+        window: z.number().int().min(0),
+        passes: z.number().min(0),
+      })
+      .nullable()
+      .default(null),
   }),
   /** The generators are counter-based: seed and step are their whole state. */
   random_state: z.object({ generator: z.string(), seed: z.number() }),

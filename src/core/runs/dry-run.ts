@@ -66,6 +66,12 @@ export async function dryRun(options: {
       } = await allocateTraining(addon, prepared, onPhase, options.onPhase);
       try {
         await loadFirstWeights(model, prepared);
+        const { training } = prepared;
+        training.begin(training.placeAfter(0, null));
+        if (training.isStream) {
+          onPhase({ name: "fetching the first shards" });
+        }
+        await training.ready();
         const maxDuration = parseDuration(recipe.max_duration);
         let loss = Number.NaN;
         let gradNorm = Number.NaN;
@@ -81,13 +87,9 @@ export async function dryRun(options: {
             facts,
             progress,
           });
+          const { input } = await training.next(step);
           const begin = performance.now();
-          const result = await model.trainStep({
-            data: prepared.training,
-            step,
-            lr,
-            shuffleSeed: recipe.data.shuffle_seed,
-          });
+          const result = await model.trainStep({ ...input, step, lr });
           seconds = (performance.now() - begin) / 1000;
           ({ loss, gradNorm } = result);
           if (!result.applied) {
@@ -125,7 +127,7 @@ export async function dryRun(options: {
         model.dispose();
       }
     } finally {
-      prepared.close();
+      await prepared.close();
     }
   } finally {
     await rm(directory, { recursive: true, force: true });

@@ -5,14 +5,12 @@ import path from "node:path";
 import { isShaped, type Recipe, type ResolvedRecipe } from "#shared/domain/recipe";
 import type { Phase } from "#shared/domain/run";
 import { AppError, toErrorEnvelope } from "#shared/errors";
-import { buildTokenCache, type TokenCaches } from "../corpus/token-cache.ts";
 import type {
   NativeAddon,
   NativeMemoryPlan,
   NativeModel,
   NativeModelConfig,
   NativeModelOptions,
-  NativeTokenData,
   NativeTokenizer,
   NativeTrainingOptions,
 } from "../engine/addon.ts";
@@ -31,7 +29,9 @@ import { prepareTokenizer } from "../tokenizer/prepare.ts";
 import { saveTokenizer } from "../tokenizer/train.ts";
 import { newestWholeCheckpoint } from "./checkpoints.ts";
 import { asFileError, syncFolder } from "./durable-file.ts";
+import { checkStream, type PreparedText, prepareText } from "./prepare-text.ts";
 import type { StepFacts } from "./schedule.ts";
+import type { TrainingSource } from "./training-source.ts";
 
 export type PhaseListener = (phase: Phase) => void;
 
@@ -41,9 +41,8 @@ export type PreparedTraining = {
   readonly tokenizer: NativeTokenizer;
   readonly tokenizerBytes: number;
   readonly endOfTextId: number;
-  readonly training: NativeTokenData;
-  readonly evaluation: { readonly data: NativeTokenData; readonly textBytes: number };
-  /** Of the token cache: changes with text and tokenizer. */
+  readonly training: TrainingSource;
+  readonly evaluation: PreparedText["evaluation"];
   readonly fingerprint: string;
   readonly facts: StepFacts;
   readonly modelConfig: NativeModelConfig;
@@ -53,7 +52,7 @@ export type PreparedTraining = {
   readonly base: BaseModel | null;
   /** Whether the microbatch was chosen here, so that a smaller one may take its place. */
   readonly isMicrobatchChosen: boolean;
-  close(): void;
+  close(): Promise<void>;
 };
 
 export type TrainingModel = { readonly model: NativeModel; readonly plan: NativeMemoryPlan };
@@ -91,6 +90,7 @@ export async function prepareTraining(options: {
   readonly onNotice: (sentence: string) => void;
 }): Promise<PreparedTraining> {
   const { addon, onPhase } = options;
+  const isStream = await checkStream(options.recipe);
   const { recipe, base } = await shapeOfRun(options.recipe, options.directory, options.workspace);
   const tokenizer = await tokenizerOf({ ...options, recipe });
   const { endOfTextId } = tokenizer;
@@ -139,40 +139,34 @@ export async function prepareTraining(options: {
     },
   });
   onPhase({ name: "reading corpus" });
-  const caches = await buildTokenCache({
-    recipe,
+  const text = await prepareText({
+    ...options,
+    isStream,
+    recipe: resolved,
     tokenizer,
-    cacheRoot: path.join(options.workspace, "cache"),
-    signal: options.signal,
-    onNotice: options.onNotice,
-    onProgress: ({ phase, done, total }) =>
-      onPhase({ name: phase === "hashing" ? "reading corpus" : "tokenizing", done, total, unit: "bytes" }),
+    endOfTextId,
+    tokenizerFolder: tokenizerFolder(options.directory),
   });
-  options.onNotice(describeCaches(caches));
-  const training = addon.openTokenData(caches.trainDirectory);
-  const held = addon.openTokenData(caches.evalDirectory);
   return {
     recipe: resolved,
     device,
     tokenizer,
     tokenizerBytes: await folderBytes(tokenizerFolder(options.directory)),
     endOfTextId,
-    training,
-    evaluation: { data: held, textBytes: caches.eval.textBytes },
-    fingerprint: caches.fingerprint,
+    ...text,
     facts: {
       globalBatchSize: resolved.global_train_batch_size,
       seqLen: resolved.max_seq_len,
-      windowCount: training.windowCount(resolved.max_seq_len),
+      windowCount: text.training.windowCount,
     },
     modelConfig,
     modelOptions: modelOptionsOf(resolved, resolved.threads),
     trainingOptions: trainingOptionsOf(resolved, resolved.device_train_microbatch_size, masking),
     base,
     isMicrobatchChosen: options.recipe.device_train_microbatch_size === "auto",
-    close: () => {
-      training.close();
-      held.close();
+    close: async () => {
+      text.evaluation.data.close();
+      await text.training.close();
     },
   };
 }
@@ -192,11 +186,6 @@ async function shapeOfRun(recipe: Recipe, directory: string, workspace: string):
 
 function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(2)} GB`;
-}
-
-function describeCaches({ train, eval: held, wasReused }: TokenCaches): string {
-  const how = wasReused ? "already tokenized" : "tokenized";
-  return `Text (${how}): ${train.documents} documents and ${train.tokens} tokens for training, ${held.documents} and ${held.tokens} held out.`;
 }
 
 /** The run's own tokenizer: trained or copied once, then only read, so that a resume sees the same ids. */

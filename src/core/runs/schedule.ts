@@ -1,13 +1,14 @@
 // Learning rate and durations as numbers: pure functions of how far training is, so that resume needs no state.
 // The schedule is Composer's CosineAnnealingWithWarmupScheduler, in doubles.
 import { type Duration, parseDuration } from "#shared/domain/recipe";
+import { AppError } from "#shared/errors";
 
 /** What one optimizer step consumes. */
 export type StepFacts = {
   readonly globalBatchSize: number;
   readonly seqLen: number;
-  /** Windows of the training data, the samples of one epoch. */
-  readonly windowCount: number;
+  /** Windows of the training data, the samples of one epoch; null for a stream, which counts its passes itself. */
+  readonly windowCount: number | null;
 };
 
 export type Progress = {
@@ -17,6 +18,17 @@ export type Progress = {
   /** Seconds of training. */
   readonly time: number;
 };
+
+/** Recipes that stream have no duration in passes: the check refuses it. */
+function windowsOfPass({ windowCount }: StepFacts): number {
+  if (windowCount === null) {
+    throw new AppError(
+      "RECIPE_INVALID",
+      "The passes over a stream cannot be counted ahead; give durations in ba or tok.",
+    );
+  }
+  return windowCount;
+}
 
 /**
  * Composer's multiplier of the configured rate, all times in one unit: rises linearly from 0 at t = 0 to 1 at tWarmup,
@@ -43,7 +55,7 @@ export function durationInSteps(duration: Duration, facts: StepFacts): number | 
     case "ba":
       return duration.value;
     case "ep":
-      return (duration.value * facts.windowCount) / facts.globalBatchSize;
+      return (duration.value * windowsOfPass(facts)) / facts.globalBatchSize;
     case "tok":
       return duration.value / (facts.globalBatchSize * facts.seqLen);
     case "sec":
@@ -59,7 +71,7 @@ export function totalSteps(maxDuration: Duration, facts: StepFacts): number | nu
     case "ba":
       return maxDuration.value;
     case "ep":
-      return Math.ceil((maxDuration.value * facts.windowCount) / facts.globalBatchSize);
+      return Math.ceil((maxDuration.value * windowsOfPass(facts)) / facts.globalBatchSize);
     case "tok":
       return Math.ceil(maxDuration.value / (facts.globalBatchSize * facts.seqLen));
     case "sec":
@@ -105,7 +117,7 @@ export function isDue(interval: Duration, facts: StepFacts, before: Progress, af
       case "ba":
         return Math.floor(progress.step / interval.value);
       case "ep":
-        return Math.floor((progress.step * facts.globalBatchSize) / (interval.value * facts.windowCount));
+        return Math.floor((progress.step * facts.globalBatchSize) / (interval.value * windowsOfPass(facts)));
       case "tok":
         return Math.floor(progress.tokens / interval.value);
       case "sec":
@@ -119,7 +131,7 @@ export function isDue(interval: Duration, facts: StepFacts, before: Progress, af
 
 /** Passes over the training data, with fraction. */
 export function epochOf(step: number, facts: StepFacts): number {
-  return (step * facts.globalBatchSize) / facts.windowCount;
+  return (step * facts.globalBatchSize) / windowsOfPass(facts);
 }
 
 /** True where it is plain that a run is over before it goes on; passes and seconds are the runner's to count. */

@@ -20,7 +20,11 @@ export type ListedSource = {
   readonly modifiedMs: number | null;
 };
 
-export type StorageOptions = { readonly signal?: CancelSignal | undefined; readonly policy?: Policy };
+export type StorageOptions = {
+  readonly signal?: CancelSignal | undefined;
+  readonly policy?: Policy | undefined;
+  readonly onRequest?: (() => void) | undefined;
+};
 
 const CHUNK_BYTES = 256 * 1024;
 
@@ -63,7 +67,11 @@ export async function openSource(location: string, options: StorageOptions = {})
   }
   options.signal?.addEventListener("abort", abort, { once: true });
   try {
-    const opened = await transfer(target, { signal: controller.signal, policy: options.policy });
+    const opened = await transfer(target, {
+      signal: controller.signal,
+      policy: options.policy,
+      onRequest: options.onRequest,
+    });
     async function* chunks(): AsyncGenerator<Uint8Array> {
       try {
         yield* opened.chunks;

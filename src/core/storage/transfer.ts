@@ -21,6 +21,8 @@ const defaultPolicy: Policy = { attempts: 6, firstPauseMs: 250, longestPauseMs: 
 export type TransferOptions = {
   readonly signal?: AbortSignal | undefined;
   readonly policy?: Policy | undefined;
+  /** Each time something is asked for, again or for the first time. */
+  readonly onRequest?: (() => void) | undefined;
 };
 
 export type Target = {
@@ -155,6 +157,7 @@ export async function ask(
     let mayRetry = true;
     try {
       const headers = { "accept-encoding": "identity", "user-agent": "assay", ...(await target.headers()), ...extra };
+      options.onRequest?.();
       const body = await sendOn(target, headers, options);
       const answer = { status: body.statusCode ?? 0, headers: body.headers, body };
       if (expected.includes(answer.status)) {

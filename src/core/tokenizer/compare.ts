@@ -5,12 +5,16 @@ import { inBatches } from "../corpus/batches.ts";
 import { type CorpusProgress, readDocuments } from "../corpus/documents.ts";
 import type { NativeTokenizer } from "../engine/addon.ts";
 import { type Mention, readMentions } from "./entities.ts";
+import { type EntityBreaks, entityBreaks, WordsInCorpus } from "./entity-breaks.ts";
 import { loadTokenizer } from "./load.ts";
 import { pieceText } from "./pieces.ts";
-import { type PublishedBreakRate, publishedBreakRates } from "./published-break-rates.ts";
 import { countTerm } from "./term-count.ts";
-import { type FrequentName, frequentNames, readTerms } from "./term-lists.ts";
+import { frequentNames, readTerms } from "./term-lists.ts";
+import { summarizeTerms, type TermGroup, type TermRow } from "./term-pieces.ts";
 import { countWholeWords } from "./whole-words.ts";
+
+export type { EntityBreaks } from "./entity-breaks.ts";
+export type { TermGroup, TermRow } from "./term-pieces.ts";
 
 export type TokenizerComparison = {
   /** Their names, in the order given; every row below follows it. */
@@ -30,28 +34,11 @@ export type TokenizerComparison = {
       readonly wholeWords: number;
     }[];
   } | null;
-  readonly terms:
-    | readonly {
-        readonly term: string;
-        /** As a word of its own in the corpus; null where no corpus was given, 0 where it is absent. */
-        readonly count: number | null;
-        /** How often entities bear this name; null for a term that does not come from a file of them. */
-        readonly mentions: number | null;
-        readonly pieces: readonly (readonly string[])[];
-      }[]
-    | null;
+  readonly terms: readonly TermRow[] | null;
+  /** What the terms come to, by group; null without terms. */
+  readonly termGroups: readonly TermGroup[] | null;
   /** One for each file of annotated entities; null without any. */
   readonly entities: readonly EntityBreaks[] | null;
-};
-
-export type EntityBreaks = {
-  readonly file: string;
-  readonly mentions: number;
-  readonly words: number;
-  /** Tokens of all mentions over their words (BioMegatron, Table 4). */
-  readonly rows: readonly { readonly tokenizer: string; readonly tokens: number; readonly breakRate: number }[];
-  /** Of the same data set, where somebody published them. */
-  readonly published: readonly PublishedBreakRate[];
 };
 
 export type CompareOptions = {
@@ -84,7 +71,12 @@ function countWords(text: string): number {
   return text.match(/\S+/g)?.length ?? 0;
 }
 
-async function overCorpus(named: readonly Named[], terms: readonly string[], options: CompareOptions) {
+async function overCorpus(
+  named: readonly Named[],
+  terms: readonly string[],
+  entityWords: WordsInCorpus,
+  options: CompareOptions,
+) {
   const tokens = named.map(() => 0);
   const whole = named.map(() => 0);
   let plainWords = 0;
@@ -95,24 +87,23 @@ async function overCorpus(named: readonly Named[], terms: readonly string[], opt
   const read = readDocuments([...(options.inputs ?? [])], { signal: options.signal, onProgress: options.onProgress });
   for await (const batch of inBatches(read)) {
     const texts = batch.map((document) => document.text);
-    const pending = named.map(({ tokenizer }) => tokenizer.encodeBatch(texts));
     documents += texts.length;
     for (const text of texts) {
       words += countWords(text);
       let inText = 0;
       for (const [index, { tokenizer }] of named.entries()) {
-        const tally = countWholeWords(text, tokenizer.encode(text).starts);
+        const { ids, starts } = tokenizer.encode(text);
+        tokens[index] = (tokens[index] ?? 0) + ids.length;
+        const tally = countWholeWords(text, starts);
         whole[index] = (whole[index] ?? 0) + tally.whole;
         inText = tally.words;
       }
       plainWords += inText;
       bytes += Buffer.byteLength(text);
+      entityWords.read(text);
       for (const [index, term] of terms.entries()) {
         counts[index] = (counts[index] ?? 0) + countTerm(text, term);
       }
-    }
-    for (const [index, encoded] of (await Promise.all(pending)).entries()) {
-      tokens[index] = (tokens[index] ?? 0) + encoded.ids.length;
     }
   }
   const rows = named.map(({ name }, index) => {
@@ -128,23 +119,32 @@ async function overCorpus(named: readonly Named[], terms: readonly string[], opt
   return { corpus: { documents, words, bytes, rows }, counts };
 }
 
-async function overEntities(
-  named: readonly Named[],
-  file: string,
-  mentions: readonly Mention[],
-): Promise<EntityBreaks> {
-  // Words as they stand within a sentence: each after a space.
-  const texts = mentions.flatMap((mention) => mention.words.map((word) => ` ${word}`));
-  const rows: { tokenizer: string; tokens: number; breakRate: number }[] = [];
-  for (const { name, tokenizer } of named) {
-    const { ids } = await tokenizer.encodeBatch(texts);
-    rows.push({ tokenizer: name, tokens: ids.length, breakRate: ids.length / texts.length });
-  }
-  return { file, mentions: mentions.length, words: texts.length, rows, published: publishedBreakRates(file) };
-}
-
 function piecesOf(tokenizer: NativeTokenizer, term: string): readonly string[] {
   return Array.from(tokenizer.encode(term).ids, (id) => pieceText(tokenizer.tokenBytes(id)));
+}
+
+/** Terms that were given, then the most frequent names of each file, as within a sentence; each once. */
+function listTerms(
+  given: readonly string[],
+  sets: readonly { readonly mentions: readonly Mention[] }[],
+  topEntities: number,
+): readonly Pick<TermRow, "term" | "group" | "mentions">[] {
+  const listed = new Map<string, { term: string; group: string | null; mentions: number | null }>();
+  for (const term of given) {
+    listed.set(term, { term, group: null, mentions: null });
+  }
+  for (const { mentions } of sets) {
+    for (const { name, type, count } of frequentNames(mentions, topEntities)) {
+      const term = ` ${name}`;
+      const known = listed.get(term);
+      listed.set(term, {
+        term,
+        group: known === undefined ? type : known.group,
+        mentions: (known?.mentions ?? 0) + count,
+      });
+    }
+  }
+  return [...listed.values()];
 }
 
 export async function compareTokenizers(options: CompareOptions): Promise<TokenizerComparison> {
@@ -157,33 +157,31 @@ export async function compareTokenizers(options: CompareOptions): Promise<Tokeni
     });
   }
   const fromFile = options.termsFile === undefined ? [] : await readTerms(options.termsFile);
-  const entities: EntityBreaks[] = [];
-  const frequent: FrequentName[] = [];
+  const sets: { readonly file: string; readonly mentions: readonly Mention[] }[] = [];
+  const entityWords = new WordsInCorpus();
   for (const file of options.iobFiles ?? []) {
     const mentions = await readMentions(file);
-    entities.push(await overEntities(named, file, mentions));
-    frequent.push(...frequentNames(mentions, options.topEntities ?? 0));
+    sets.push({ file, mentions });
+    entityWords.want(mentions);
   }
-  const mentionsOf = new Map<string, number>();
-  for (const { name, count } of frequent) {
-    // As within a sentence.
-    mentionsOf.set(` ${name}`, (mentionsOf.get(` ${name}`) ?? 0) + count);
-  }
-  const terms = [...new Set([...fromFile, ...(options.terms ?? []), ...mentionsOf.keys()])];
+  const listed = listTerms([...fromFile, ...(options.terms ?? [])], sets, options.topEntities ?? 0);
   const hasCorpus = (options.inputs ?? []).length > 0;
-  const counted = hasCorpus ? await overCorpus(named, terms, options) : null;
+  const texts = listed.map(({ term }) => term);
+  const counted = hasCorpus ? await overCorpus(named, texts, entityWords, options) : null;
+  const entities: EntityBreaks[] = [];
+  for (const { file, mentions } of sets) {
+    entities.push(await entityBreaks(named, file, mentions, hasCorpus ? entityWords : null));
+  }
+  const terms = listed.map((each, index) => ({
+    ...each,
+    count: counted === null ? null : (counted.counts[index] ?? 0),
+    pieces: named.map(({ tokenizer }) => piecesOf(tokenizer, each.term)),
+  }));
   return {
     tokenizers: names,
     corpus: counted?.corpus ?? null,
-    terms:
-      terms.length === 0
-        ? null
-        : terms.map((term, index) => ({
-            term,
-            count: counted === null ? null : (counted.counts[index] ?? 0),
-            mentions: mentionsOf.get(term) ?? null,
-            pieces: named.map(({ tokenizer }) => piecesOf(tokenizer, term)),
-          })),
+    terms: terms.length === 0 ? null : terms,
+    termGroups: terms.length === 0 ? null : summarizeTerms(names, terms),
     entities: entities.length === 0 ? null : entities,
   };
 }

@@ -8,6 +8,7 @@ import type { Comparison, tokenizersContract, WordExplanation } from "#shared/ip
 import type { CorpusProgress } from "../corpus/documents.ts";
 import type { NativeTokenizer } from "../engine/addon.ts";
 import { explainWord } from "./explain-word.ts";
+import { forecastTraining } from "./forecast.ts";
 import { compareTokenizers, explainToken, inspectText } from "./inspect.ts";
 import { describeTokenizer, fileOfPlace, findTokenizer, loadTokenizer, type TokenizerInfo } from "./load.ts";
 import { vocabularySavings } from "./savings.ts";
@@ -75,6 +76,8 @@ export function createTokenizerHandlers(options: {
   const open = new OpenTokenizers();
   return {
     requests: {
+      "tokenizers.forecast": (request) => forecastTraining(request),
+
       "tokenizers.list": () => listTokenizers(options.workspace()),
 
       "tokenizers.inspect": async ({ tokenizer: source, text }) => {

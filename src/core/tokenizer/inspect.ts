@@ -4,7 +4,13 @@ import type { Piece } from "#shared/ipc/tokenizers.contract";
 import type { NativeTokenizer } from "../engine/addon.ts";
 import { pieceText } from "./pieces.ts";
 
-export { compareTokenizers, type EntityBreaks, type TokenizerComparison } from "./compare.ts";
+export {
+  compareTokenizers,
+  type EntityBreaks,
+  type TermGroup,
+  type TermRow,
+  type TokenizerComparison,
+} from "./compare.ts";
 
 /** The pieces in order, with byte offsets into the UTF-8 text. No special tokens are recognised and none are added. */
 export function inspectText(tokenizer: NativeTokenizer, text: string): readonly Piece[] {

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { alignPieces } from "./align.ts";
 import { parseMentions } from "./entities.ts";
+import { WordsInCorpus } from "./entity-breaks.ts";
 import { publishedBreakRates } from "./published-break-rates.ts";
 import { frequentNames } from "./term-lists.ts";
+import { summarizeTerms } from "./term-pieces.ts";
 import { countWholeWords } from "./whole-words.ts";
 
 const pieces = (...spans: readonly (readonly [string, number, number])[]) =>
@@ -45,10 +47,60 @@ describe("frequentNames", () => {
     const iob = "breast\tB-Disease\ncancer\tI-Disease\n\nflu\tB-Disease\nflu\tB-Disease\naspirin\tB-Chemical\n";
     const mentions = parseMentions(iob, "x.tsv");
     expect(frequentNames(mentions, 2)).toEqual([
-      { name: "flu", count: 2 },
-      { name: "breast cancer", count: 1 },
+      { name: "flu", type: "Disease", count: 2 },
+      { name: "breast cancer", type: "Disease", count: 1 },
     ]);
-    expect(frequentNames(mentions, 9, "Chemical")).toEqual([{ name: "aspirin", count: 1 }]);
+    expect(frequentNames(mentions, 9, "Chemical")).toEqual([{ name: "aspirin", type: "Chemical", count: 1 }]);
+  });
+});
+
+describe("summarizeTerms", () => {
+  it("counts each group by itself, against the first tokenizer", () => {
+    const row = (group: string | null, mentions: number | null, ...pieces: (readonly string[])[]) => ({
+      term: "x",
+      group,
+      count: null,
+      mentions,
+      pieces,
+    });
+    const groups = summarizeTerms(
+      ["a", "b"],
+      [
+        row(null, null, ["chrom", "atography"], ["chromatography"]),
+        row("Disease", 3, ["flu"], ["f", "lu"]),
+        row("Disease", 1, ["gout"], ["gout"]),
+      ],
+    );
+    expect(groups.map(({ group, terms, mentions }) => [group, terms, mentions])).toEqual([
+      [null, 1, null],
+      ["Disease", 2, 4],
+    ]);
+    expect(groups[0]?.rows[1]).toMatchObject({ whole: 1, piecesPerMention: null, fewer: 1, more: 0 });
+    expect(groups[1]?.rows[1]).toMatchObject({
+      whole: 1,
+      pieces: 3,
+      piecesPerTerm: 1.5,
+      piecesPerMention: 1.75,
+      more: 1,
+    });
+  });
+});
+
+describe("WordsInCorpus", () => {
+  it("knows which words of entities a corpus holds, by their runs of letters and digits", () => {
+    const words = new WordsInCorpus();
+    words.want([
+      { type: "Chemical", words: ["IL-2", "inhibitor"] },
+      { type: "Chemical", words: ["(", "Aspirin"] },
+    ]);
+    words.read("An inhibitor of IL-1, not of IL-2; aspirin.");
+    expect(["inhibitor", "IL-2", "Aspirin", "(", "never"].map((word) => words.holds(word))).toEqual([
+      true,
+      true,
+      false,
+      true,
+      false,
+    ]);
   });
 });
 

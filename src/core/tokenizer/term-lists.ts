@@ -13,24 +13,22 @@ export const BIOMEDLM_TERMS: readonly string[] = [
   "probiotic",
 ];
 
-export type FrequentName = { readonly name: string; readonly count: number };
+export type FrequentName = { readonly name: string; readonly type: string; readonly count: number };
 
 /**
  * The names of the mentions as they are written, most frequent first; equal counts in the order of their first mention.
  * `type` keeps those of one kind of entity.
  */
 export function frequentNames(mentions: readonly Mention[], top: number, type?: string): readonly FrequentName[] {
-  const counts = new Map<string, number>();
+  const found = new Map<string, { name: string; type: string; count: number }>();
   for (const mention of mentions) {
     if (type === undefined || mention.type === type) {
       const name = mention.words.join(" ");
-      counts.set(name, (counts.get(name) ?? 0) + 1);
+      const known = found.get(name);
+      found.set(name, { name, type: known?.type ?? mention.type, count: (known?.count ?? 0) + 1 });
     }
   }
-  return [...counts]
-    .map(([name, count]) => ({ name, count }))
-    .toSorted((a, b) => b.count - a.count)
-    .slice(0, top);
+  return [...found.values()].toSorted((a, b) => b.count - a.count).slice(0, top);
 }
 
 /** One term a line. */

@@ -13,8 +13,8 @@ import { loadAddon, type NativeTokenizer } from "../engine/addon.ts";
 import { asFileError, writeFileDurably } from "../runs/durable-file.ts";
 
 export type TrainingProgress = {
-  readonly phase: "reading" | "merging";
-  /** Bytes on disk while reading, merges after. */
+  readonly phase: "reading" | "merging" | "pruning";
+  /** Bytes on disk while reading; merges after, or the pieces that unigram has dropped of its first ones. */
   readonly done: number;
   readonly total: number | null;
 };
@@ -25,6 +25,13 @@ export type TokenizerReport = {
   readonly bytes: number;
   readonly vocabSize: number;
   readonly seconds: number;
+  /** Of these, reading and counting; learning took the rest. */
+  readonly readSeconds: number;
+  /** Words seen less often were left out for want of memory; 1: none were. */
+  readonly minWordCount: number;
+  readonly wordsLeftOut: number;
+  /** Counts that did not fit the memory limit went to a temporary file of this size. */
+  readonly temporaryBytes: number;
 };
 
 export type TrainTokenizerOptions = {
@@ -41,12 +48,20 @@ export type TrainTokenizerOptions = {
   readonly inputs?: readonly string[];
   readonly documents?: AsyncIterable<{ readonly text: string }>;
   readonly threads?: number;
+  /**
+   * What counting and learning may take beside the process itself. Counts beyond it go to a temporary file; words too rare
+   * for learning within it are left out, from exact counts, so that the result depends on the limit but never on threads.
+   */
+  readonly memoryLimitBytes?: number | undefined;
   readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
   readonly onNotes?: ((notes: CorpusNotes) => void) | undefined;
   readonly signal?: CancelSignal | undefined;
 };
 
 const BYTE_TOKENS = 256;
+
+/** The same on every machine, for the result may depend on it. */
+export const MEMORY_LIMIT_BYTES = 2 ** 31;
 
 export const trainableTypes = ["byte-bpe", "wordpiece", "unigram"] as const;
 export type TrainableType = (typeof trainableTypes)[number];
@@ -65,12 +80,21 @@ function firstTokens(type: TrainableType, isMasked: boolean): readonly string[] 
   }
 }
 
-function vocabularyTooLarge(wanted: number, supported: number, minFrequency: number): AppError {
+function vocabularyTooLarge(
+  wanted: number,
+  supported: number,
+  minFrequency: number,
+  leftOut: { readonly words: number; readonly minCount: number },
+): AppError {
   const rarer = minFrequency > 1 ? ", lower the minimum frequency" : "";
   const times = minFrequency > 1 ? `${minFrequency} times or more` : "at all";
+  const advice =
+    leftOut.words > 0
+      ? ` ${leftOut.words} words seen less than ${leftOut.minCount} times were left out for want of memory: allow more, or ask for at most ${supported}.`
+      : ` Ask for at most ${supported}${rarer}, or add text.`;
   return new AppError(
     "VOCABULARY_TOO_LARGE",
-    `The text supports only ${supported} of the ${wanted} tokens asked for: no further pair of pieces is seen ${times}. Ask for at most ${supported}${rarer}, or add text.`,
+    `The text supports only ${supported} of the ${wanted} tokens asked for: no further pair of pieces is seen ${times}.${advice}`,
     { details: { supported } },
   );
 }
@@ -91,7 +115,12 @@ export async function trainTokenizer(
   }
   const begin = performance.now();
   const threads = options.threads ?? availableParallelism();
-  const trainer = loadAddon().createTokenizerTrainer({ threads, type, lowercase: options.lowercase ?? false });
+  const trainer = loadAddon().createTokenizerTrainer({
+    threads,
+    type,
+    lowercase: options.lowercase ?? false,
+    maxMemoryBytes: options.memoryLimitBytes ?? MEMORY_LIMIT_BYTES,
+  });
   const documents =
     options.documents ??
     readDocuments([...(options.inputs ?? [])], {
@@ -112,6 +141,10 @@ export async function trainTokenizer(
   if (trainer.byteCount === 0) {
     throw new AppError("CORPUS_EMPTY", "There is no text to train a tokenizer on; add some documents.");
   }
+  const readSeconds = (performance.now() - begin) / 1000;
+  const phase = type === "unigram" ? "pruning" : "merging";
+  // Unigram works for a while before it has anything to count.
+  onProgress?.({ phase, done: 0, total: null });
   const tokenizer = await trainer.train(
     {
       vocabSize,
@@ -121,11 +154,14 @@ export async function trainTokenizer(
       protectedWords: options.protectedWords ?? [],
       threads,
     },
-    (merges, total) => onProgress?.({ phase: "merging", done: merges, total }),
+    (merges, total) => onProgress?.({ phase, done: Math.min(merges, total), total }),
   );
   throwIfCancelled(signal);
   if (tokenizer.vocabSize < vocabSize) {
-    throw vocabularyTooLarge(vocabSize, tokenizer.vocabSize, minFrequency);
+    throw vocabularyTooLarge(vocabSize, tokenizer.vocabSize, minFrequency, {
+      words: trainer.wordsLeftOut,
+      minCount: trainer.minWordCount,
+    });
   }
   const report = {
     words: trainer.wordCount,
@@ -133,6 +169,10 @@ export async function trainTokenizer(
     bytes: trainer.byteCount,
     vocabSize: tokenizer.vocabSize,
     seconds: (performance.now() - begin) / 1000,
+    readSeconds,
+    minWordCount: trainer.minWordCount,
+    wordsLeftOut: trainer.wordsLeftOut,
+    temporaryBytes: trainer.temporaryBytes,
   };
   return { tokenizer, report };
 }

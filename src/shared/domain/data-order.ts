@@ -30,6 +30,11 @@ export type EpochPermutation = {
 
 /** The key schedule of one epoch. `seed` is a whole number below 2^53, `windowCount` one from 1 to 2^32 - 1. */
 export function epochPermutation(windowCount: number, seed: number, epoch: number): EpochPermutation {
+  return keyedPermutation(windowCount, seed, 0, epoch);
+}
+
+/** Of the seed whose high 32 bits are changed by `highXor`: an order of its own beside the seed's. */
+export function keyedPermutation(windowCount: number, seed: number, highXor: number, epoch: number): EpochPermutation {
   if (!Number.isInteger(windowCount) || windowCount < 1 || windowCount > MAX_WINDOW_COUNT) {
     throw new RangeError(`A data order holds 1 to ${MAX_WINDOW_COUNT} windows, not ${windowCount}.`);
   }
@@ -41,7 +46,7 @@ export function epochPermutation(windowCount: number, seed: number, epoch: numbe
     halfBits += 1;
   }
   let key = mix32((seed % 2 ** 32) + GOLDEN);
-  key = mix32(key ^ Math.floor(seed / 2 ** 32));
+  key = mix32(key ^ Math.floor(seed / 2 ** 32) ^ highXor);
   key = mix32(key + epoch);
   const roundKeys = Array.from({ length: ROUNDS }, (_, round) => mix32(key + Math.imul(round + 1, GOLDEN)));
   return { windowCount, halfBits, roundKeys };

@@ -3,6 +3,7 @@
 import type { Recipe } from "./recipe.ts";
 import { checkModel, nearestDivisor } from "./recipe-check-model.ts";
 import { parseDuration } from "./recipe-duration.ts";
+import { evalAddressFindings, isStream, streamFindings } from "./recipe-stream.ts";
 
 export type RecipeFinding = {
   /** The key to underline. */
@@ -104,5 +105,7 @@ export function checkRecipe(recipe: Recipe): readonly RecipeFinding[] {
     ...checkBatch(recipe),
     ...checkSchedule(recipe),
     ...checkWeightDecay(recipe),
+    ...evalAddressFindings(recipe.data),
+    ...(isStream(recipe.data) ? streamFindings(recipe) : []),
   ];
 }

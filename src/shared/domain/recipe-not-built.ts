@@ -12,8 +12,9 @@ export type NotBuilt = {
 
 const isText = (pattern: RegExp) => (value: unknown) => typeof value === "string" && pattern.test(value);
 
-/** s3://bucket/… and its like; data is read from this machine for now. */
-export const isRemoteAddress = isText(/^[a-z][a-z0-9+.-]*:\/\//i);
+/** An address of a kind that is not read. */
+const isOtherAddress = isText(/^(?!(?:https?|s3):)[a-z][a-z0-9+.-]*:\/\//i);
+const readableAddresses = "give an https:// or s3:// address of a folder of MDS shards, or copy the data here";
 
 export const notBuilt: readonly NotBuilt[] = [
   { path: "device", matches: isText(/^(gpu|mps)(:\d+)?$/), instead: "use cpu, cuda:0 or auto" },
@@ -39,9 +40,9 @@ export const notBuilt: readonly NotBuilt[] = [
   { path: "launch.gpus_per_node", instead: "use launch: {target: local}" },
   { path: "launch.time_limit", instead: "use launch: {target: local}" },
   { path: "launch.partition", instead: "use launch: {target: local}" },
-  { path: "data.train", matches: isRemoteAddress, instead: "copy the data here and give its path" },
-  { path: "data.train.*", matches: isRemoteAddress, instead: "copy the data here and give its path" },
-  { path: "data.train.*.path", matches: isRemoteAddress, instead: "copy the data here and give its path" },
+  { path: "data.train", matches: isOtherAddress, instead: readableAddresses },
+  { path: "data.train.*", matches: isOtherAddress, instead: readableAddresses },
+  { path: "data.train.*.path", matches: isOtherAddress, instead: readableAddresses },
   {
     path: "data.train.*.weight",
     matches: (value) => typeof value === "number" && value !== 1,
@@ -49,10 +50,10 @@ export const notBuilt: readonly NotBuilt[] = [
   },
   {
     path: "data.train.*.format",
-    matches: isText(/^(mds|parquet|xml|medline)$/),
-    instead: "use txt or jsonl",
+    matches: isText(/^(parquet|xml|medline)$/),
+    instead: "use txt, jsonl or mds",
   },
-  { path: "data.eval", matches: isRemoteAddress, instead: "copy the data here and give its path" },
+  { path: "data.eval", matches: isOtherAddress, instead: readableAddresses },
 ];
 
 function pathMatches(pattern: string, path: string): boolean {

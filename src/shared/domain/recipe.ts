@@ -2,8 +2,9 @@
 // Schema the editor completes from (resources/recipe.schema.json), of docs/formats/recipe.md and of what the trainer
 // reads. Spelling follows llm-foundry. Only what works is accepted; recipe-not-built.ts knows what is to come.
 import { z } from "zod";
+import { bytesPattern, readBytes } from "./recipe-bytes.ts";
 import { type DurationUnit, durationPattern, readDuration } from "./recipe-duration.ts";
-import { isRemoteAddress } from "./recipe-not-built.ts";
+import { isAddress, isReadableAddress } from "./recipe-stream.ts";
 
 export { type Duration, type DurationUnit, parseDuration } from "./recipe-duration.ts";
 
@@ -48,7 +49,7 @@ const path = (expects: string, description: string) =>
     z
       .string()
       .min(1)
-      .refine((text) => !isRemoteAddress(text)),
+      .refine((text) => !isAddress(text)),
     expects,
     description,
   );
@@ -146,10 +147,41 @@ const tokenizer = z.strictObject({
   ).optional(),
 });
 
-const corpusPath = path(
-  "a folder, glob, .txt, .jsonl or .jsonl.gz",
-  "A folder (read with its subfolders), a glob, a `.txt` (one document), a `.jsonl` or a `.jsonl.gz` (field `text`).",
+const corpusPath = documented(
+  z
+    .string()
+    .min(1)
+    .refine((text) => !isAddress(text) || isReadableAddress(text)),
+  "a folder, glob, .txt, .jsonl or .jsonl.gz, or the address of a folder of MDS shards",
+  "A folder (read with its subfolders), a glob, a `.txt` (one document), a `.jsonl` or a `.jsonl.gz` (field `text`); or a folder of MDS shards at an address (`https://…`, `s3://bucket/…`).",
 );
+
+const streaming = z.strictObject({
+  enabled: documented(
+    z.union([auto, z.boolean()]),
+    "auto, true or false",
+    "Train from a stream of shards, tokenized on the way, instead of tokenizing the whole text first. Where absent, or `auto`: addresses and pre-tokenized shards; `true` also folders of MDS shards of this computer.",
+  ).optional(),
+  cache_limit: documented(
+    z
+      .string()
+      .regex(bytesPattern)
+      .refine((text) => (readBytes(text) ?? 0) > 0),
+    "a size above 0 with its unit, such as 500mb or 20gb",
+    "Bytes of tokens kept on this disk, so that a later pass does not fetch them again; units are kb, mb, gb and tb, powers of ten. Beyond it the shard that is needed last goes.",
+  ).default("20gb"),
+  predownload: whole(1, 4096, "Shards fetched ahead of those that are trained on, at most.").default(8),
+  shuffle_block_shards: whole(
+    1,
+    65_536,
+    "Shards whose windows are shuffled together: more mix better and must be here at once.",
+  ).default(4),
+  token_bytes: documented(
+    z.union([z.literal(2), z.literal(4), z.literal(8)]),
+    "2, 4 or 8",
+    "Bytes of a token in pre-tokenized shards whose column is `bytes`; llm-foundry writes 8. An ndarray says it itself.",
+  ).default(8),
+});
 
 const corpusPart = z.strictObject({
   path: corpusPath,
@@ -164,8 +196,8 @@ const corpusPart = z.strictObject({
 const data = z.strictObject({
   train: documented(
     z.union([corpusPath, z.array(z.union([corpusPath, corpusPart])).min(1)]),
-    "a folder, glob, .txt, .jsonl or .jsonl.gz, or a list of such",
-    "The training text: a folder (read with its subfolders), a glob, a `.txt` (one document), a `.jsonl` or a `.jsonl.gz` (field `text`), or a list of such. Relative paths start at the recipe's folder.",
+    "a folder, glob, .txt, .jsonl or .jsonl.gz, the address of a folder of MDS shards, or a list of such",
+    "The training text: a folder (read with its subfolders), a glob, a `.txt` (one document), a `.jsonl` or a `.jsonl.gz` (field `text`), a folder of MDS shards here or at an address (`https://…`, `s3://bucket/…`), or a list of such. Relative paths start at the recipe's folder.",
   ),
   eval: documented(
     z.union([
@@ -181,6 +213,7 @@ const data = z.strictObject({
     "a path, or {fraction: 0.05}",
     "The held-out text: a path as for `train`, or `{fraction: 0.05}` of the training documents.",
   ).default({ fraction: 0.05 }),
+  streaming: streaming.describe("How training text that is streamed is fetched and kept.").prefault({}),
   shuffle_seed: whole(
     0,
     LARGEST_SEED,

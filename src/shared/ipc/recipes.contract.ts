@@ -31,6 +31,8 @@ export const forecastSchema = z.object({
   flopsPerToken: figureSchema,
   memoryBytes: figureSchema,
   diskBytes: figureSchema,
+  /** Of text at an address; null where all of it is here. The value is null where the server was not asked. */
+  download: z.object({ value: z.number().nullable(), how: z.string() }).nullable(),
   seconds: figureSchema,
   tokensPerSecond: figureSchema,
   /** measured: from a run of this shape on this machine; estimated: `tokensPerSecond.how` says from what. */

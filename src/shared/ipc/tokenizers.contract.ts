@@ -50,6 +50,8 @@ export const comparisonSchema = z.object({
     .array(
       z.object({
         term: z.string(),
+        /** The kind of entity whose name it is; null for a term that was given. */
+        group: z.string().nullable(),
         /** In the corpus as a word of its own; null without a corpus. */
         count: z.number().nullable(),
         /** Of the entities that bear this name; null for a term from elsewhere. */
@@ -59,36 +61,99 @@ export const comparisonSchema = z.object({
       }),
     )
     .nullable(),
+  termGroups: z
+    .array(
+      z.object({
+        group: z.string().nullable(),
+        terms: z.number(),
+        mentions: z.number().nullable(),
+        rows: z.array(
+          z.object({
+            tokenizer: z.string(),
+            /** Terms that are one token. */
+            whole: z.number(),
+            pieces: z.number(),
+            piecesPerTerm: z.number(),
+            piecesPerMention: z.number().nullable(),
+            /** Terms cut into fewer, and into more pieces than by the first tokenizer. */
+            fewer: z.number(),
+            more: z.number(),
+          }),
+        ),
+      }),
+    )
+    .nullable(),
   entities: z
     .array(
       z.object({
         file: z.string(),
         mentions: z.number(),
         words: z.number(),
-        rows: z.array(breakRateSchema.extend({ tokens: z.number() })),
+        /** Different names, and their words. */
+        names: z.number(),
+        nameWords: z.number(),
+        rows: z.array(
+          breakRateSchema.extend({
+            tokens: z.number(),
+            /** With every name counted once. */
+            nameBreakRate: z.number(),
+            /** Share of the words of all mentions that are one token. */
+            wholeWords: z.number(),
+            unknownWords: z.number(),
+          }),
+        ),
         published: z.array(breakRateSchema.extend({ source: z.string() })),
+        /** Shares of the words that the texts hold; null without texts. */
+        inCorpus: z.object({ words: z.number(), nameWords: z.number() }).nullable(),
       }),
     )
     .nullable(),
 });
 export type Comparison = z.infer<typeof comparisonSchema>;
 
-/** The merges of a word in order, and what is missing at each border that is left. */
-export const wordExplanationSchema = z.object({
-  word: z.string(),
-  pieces: z.array(z.string()),
-  wholeId: z.number().int().nullable(),
-  steps: z.array(
-    z.object({ rank: z.number().int(), left: z.string(), right: z.string(), pieces: z.array(z.string()) }),
-  ),
-  borders: z.array(
-    z.object({
-      left: z.string(),
-      right: z.string(),
-      crossing: z.array(vocabularyEntrySchema.extend({ rank: z.number().int().nullable() })),
-    }),
-  ),
-});
+const explainedWord = { word: z.string(), pieces: z.array(z.string()), wholeId: z.number().int().nullable() };
+
+/** Why a word splits where it does, by the kind of tokenizer. */
+export const wordExplanationSchema = z.discriminatedUnion("kind", [
+  /** The merges of the word in order, and what is missing at each border that is left. */
+  z.object({
+    kind: z.literal("merges"),
+    ...explainedWord,
+    steps: z.array(
+      z.object({ rank: z.number().int(), left: z.string(), right: z.string(), pieces: z.array(z.string()) }),
+    ),
+    borders: z.array(
+      z.object({
+        left: z.string(),
+        right: z.string(),
+        crossing: z.array(vocabularyEntrySchema.extend({ rank: z.number().int().nullable() })),
+      }),
+    ),
+  }),
+  /** WordPiece: the longest piece that fits, again and again. */
+  z.object({
+    kind: z.literal("longest-match"),
+    ...explainedWord,
+    normalized: z.string(),
+    steps: z.array(vocabularyEntrySchema.extend({ rest: z.string(), longer: z.array(z.string()) })),
+    /** What was left of an unknown word when nothing fitted. */
+    stuckAt: z.string().nullable(),
+    /** A cut into fewer pieces that greed misses. */
+    shortest: z.array(z.string()).nullable(),
+  }),
+  /** Unigram: the likeliest ways to cut the word, the best first. */
+  z.object({
+    kind: z.literal("unigram"),
+    ...explainedWord,
+    normalized: z.string(),
+    paths: z.array(
+      z.object({
+        pieces: z.array(z.object({ piece: z.string(), id: z.number().int().nullable(), score: z.number() })),
+        score: z.number(),
+      }),
+    ),
+  }),
+]);
 export type WordExplanation = z.infer<typeof wordExplanationSchema>;
 
 export const overlapSchema = z.object({
@@ -117,8 +182,35 @@ export const savingsSchema = z.object({
   ),
 });
 
+/** What the training form asks for, and what a forecast needs of it. */
+const trainingSchema = z.object({
+  inputs: z.array(z.string()).min(1),
+  type: z.enum(["byte-bpe", "wordpiece", "unigram"]).default("byte-bpe"),
+  vocabSize: z.number().int().min(16),
+  /** WordPiece alone. */
+  lowercase: z.boolean().default(false),
+});
+
+export const trainingForecastSchema = z.object({
+  textBytes: z.number(),
+  distinctWords: z.number(),
+  readSeconds: z.number(),
+  learnSeconds: z.number(),
+  /** Of the whole process at its peak. */
+  memoryBytes: z.number(),
+  /** Counts will go through a temporary file. */
+  spills: z.boolean(),
+  /** The rarest words will be left out of learning. */
+  leavesWordsOut: z.boolean(),
+  /** What it was told from. */
+  sampledBytes: z.number(),
+});
+export type TrainingForecast = z.infer<typeof trainingForecastSchema>;
+
 export const tokenizersContract = {
   requests: {
+    /** Reads the first megabytes of the text. */
+    "tokenizers.forecast": { input: trainingSchema, output: trainingForecastSchema },
     "tokenizers.list": { input: z.object({}), output: z.array(tokenizerInfoSchema) },
     "tokenizers.inspect": {
       input: z.object({ tokenizer: z.string(), text: z.string().max(200_000) }),
@@ -136,7 +228,7 @@ export const tokenizersContract = {
         ),
       }),
     },
-    /** Why a word splits where it does; null for a tokenizer without merges, or for what is not one word. */
+    /** Why a word splits where it does; null for what is not one word, and for kinds that cannot tell. */
     "tokenizers.explain-word": {
       input: z.object({ tokenizer: z.string(), word: z.string().max(256) }),
       output: wordExplanationSchema.nullable(),
@@ -178,14 +270,9 @@ export const tokenizersContract = {
     },
     /** Progress is coalesced: only the newest item waits for a slow reader. */
     "tokenizers.train": {
-      input: z.object({
+      input: trainingSchema.extend({
         name: z.string(),
-        inputs: z.array(z.string()).min(1),
-        type: z.enum(["byte-bpe", "wordpiece", "unigram"]).default("byte-bpe"),
-        vocabSize: z.number().int().min(16),
         minFrequency: z.number().int().min(1),
-        /** WordPiece alone. */
-        lowercase: z.boolean().default(false),
         /** Words that become single tokens. */
         protectedWords: z.array(z.string()).max(10_000).default([]),
       }),

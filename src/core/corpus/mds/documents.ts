@@ -6,7 +6,7 @@ import type { Document } from "../documents.ts";
 import { type CorpusFile } from "../files.ts";
 import { decodeUtf8 } from "../utf8.ts";
 import { type MdsShardEntry, mdsError } from "./index-file.ts";
-import { openShard } from "./shard.ts";
+import { type MdsShard, openShard } from "./shard.ts";
 
 export const TEXT_COLUMN = "text";
 export const TOKENS_COLUMN = "tokens";
@@ -35,8 +35,15 @@ export async function* readShardDocuments(file: CorpusFile): AsyncGenerator<Docu
   }
   const { folder, entry } = file.shard;
   checkTextColumn(entry, file.path);
-  const shard = await openShard(folder, entry);
-  const idColumn = idColumns.find((name) => entry.column_names.includes(name));
+  yield* shardDocuments(await openShard(folder, entry), file);
+}
+
+/** Of a shard whose column text was checked. */
+export function* shardDocuments(
+  shard: MdsShard,
+  file: { readonly path: string; readonly name: string },
+): Generator<Document> {
+  const idColumn = idColumns.find((name) => shard.columnNames.includes(name));
   for (let sample = 0; sample < shard.sampleCount; sample += 1) {
     const text = decodeUtf8(shard.columnBytes(sample, TEXT_COLUMN));
     if (text === null) {

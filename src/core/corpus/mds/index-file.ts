@@ -9,7 +9,7 @@ export const MDS_INDEX_NAME = "index.json";
 /** Offsets within a shard are unsigned 32-bit numbers. */
 export const LARGEST_SHARD_BYTES = 2 ** 32 - 1;
 /** An index of a hundred thousand shards has some 50 MB. */
-const LARGEST_INDEX_BYTES = 512 * 1024 * 1024;
+export const LARGEST_INDEX_BYTES = 512 * 1024 * 1024;
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 

@@ -35,6 +35,9 @@ export const sharedFields = {
   bos_token_id: tokenId,
   eos_token_id: tokenId,
   pad_token_id: tokenId,
+  cls_token_id: tokenId,
+  sep_token_id: tokenId,
+  mask_token_id: tokenId,
 } as const;
 
 export type SharedFields = z.infer<z.ZodObject<typeof sharedFields>>;
@@ -43,10 +46,21 @@ export type SpecialIds = {
   readonly bos: number | null;
   readonly eos: number | null;
   readonly pad: number | null;
+  /** Few config.json name these. */
+  readonly cls?: number | null;
+  readonly sep?: number | null;
+  readonly mask?: number | null;
 };
 
 export function specialIds(fields: SharedFields): SpecialIds {
-  return { bos: fields.bos_token_id, eos: fields.eos_token_id, pad: fields.pad_token_id };
+  return {
+    bos: fields.bos_token_id,
+    eos: fields.eos_token_id,
+    pad: fields.pad_token_id,
+    ...(fields.cls_token_id === null ? {} : { cls: fields.cls_token_id }),
+    ...(fields.sep_token_id === null ? {} : { sep: fields.sep_token_id }),
+    ...(fields.mask_token_id === null ? {} : { mask: fields.mask_token_id }),
+  };
 }
 
 /** The names of the labels by their number; null where the model names none. */

@@ -12,6 +12,7 @@ const forecast: Forecast = {
   flopsPerToken: figure(16.6e9),
   memoryBytes: figure(312e6),
   diskBytes: figure(45.04e6),
+  download: null,
   tokensPerSecond: figure(4812.4),
   seconds: figure(96),
   basis: "estimated",
@@ -37,6 +38,13 @@ describe("planRows", () => {
     const rows = planRows({ ...forecast, trainableParameters: figure(32_768), precision: "amp_bf16" });
     expect(rows[1]).toMatchObject({ label: "trained of them", value: "32.8", unit: "k" });
     expect(rows.some((row) => row.label === "memory, amp_bf16")).toBe(true);
+  });
+
+  it("tells what a stream downloads, or that nobody asked", () => {
+    const rowOf = (download: Forecast["download"]) =>
+      planRows({ ...forecast, download }).find((row) => row.key === "download");
+    expect(rowOf(figure(2.5e9))).toMatchObject({ value: "2.50", unit: "GB", how: "how 2500000000" });
+    expect(rowOf({ value: null, how: "not yet" })).toMatchObject({ value: "not asked", how: "not yet" });
   });
 
   it("keeps a slow rate's digits", () => {

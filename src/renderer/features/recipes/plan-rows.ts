@@ -50,6 +50,7 @@ export function planRows(forecast: Forecast): readonly PlanRow[] {
     flopsPerToken,
     memoryBytes,
     diskBytes,
+    download,
     tokensPerSecond,
     seconds,
   } = forecast;
@@ -71,6 +72,16 @@ export function planRows(forecast: Forecast): readonly PlanRow[] {
     row("flopsPerToken", "FLOPs a token", flopsPerToken.how, flopsQuantity(flopsPerToken.value)),
     row("memoryBytes", `memory, ${forecast.precision}`, memoryBytes.how, bytesQuantity(memoryBytes.value)),
     row("diskBytes", "disk", diskBytes.how, bytesQuantity(diskBytes.value)),
+    ...(download === null
+      ? []
+      : [
+          row(
+            "download",
+            "download",
+            download.how,
+            download.value === null ? { value: "not asked", unit: "" } : bytesQuantity(download.value),
+          ),
+        ]),
     row("tokensPerSecond", "rate", tokensPerSecond.how, {
       value: rate < 100 ? rate.toPrecision(2) : formatCount(rate),
       unit: "tok/s",

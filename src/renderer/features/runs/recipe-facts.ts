@@ -1,6 +1,7 @@
 // What a run's own recipe says about its model and where it came from, for the panel beside it. A recipe that cannot be
 // read gives nothing rather than a guess.
 import { parse } from "yaml";
+import { isAddress } from "#shared/domain/recipe-stream";
 import { formatCount } from "../../lib/format.ts";
 
 export type RecipeFacts = {
@@ -65,6 +66,22 @@ function modelFacts(recipe: Tree): (readonly [string, string])[] {
   return facts;
 }
 
+/** The places of the text; those at addresses, which open nothing here, by their whole address. */
+function textLineage({ train, streaming }: Tree): RecipeFacts["lineage"] {
+  const parts: readonly unknown[] = Array.isArray(train) ? train : [train];
+  return parts.flatMap((part): RecipeFacts["lineage"] => {
+    const place: unknown = typeof part === "string" ? part : branch({ part }, "part")["path"];
+    if (typeof place !== "string") {
+      return [];
+    }
+    if (isAddress(place)) {
+      return [{ name: place.replace(/[?#].*$/u, ""), note: "text, streamed", path: null }];
+    }
+    const isStreamed = branch({ streaming }, "streaming")["enabled"] === true;
+    return [{ name: lastPart(place), note: isStreamed ? "text, streamed" : "text", path: place }];
+  });
+}
+
 export function recipeFacts(text: string): RecipeFacts {
   let recipe: Tree;
   try {
@@ -72,7 +89,6 @@ export function recipeFacts(text: string): RecipeFacts {
   } catch {
     return { model: [], lineage: [] };
   }
-  const data = branch(recipe, "data")["train"];
   const tokenizer = branch(recipe, "tokenizer");
   const { vocab_size: vocabSize } = branch(tokenizer, "train");
   const tokenizerPath = tokenizer["path"];
@@ -81,9 +97,7 @@ export function recipeFacts(text: string): RecipeFacts {
   if (typeof base === "string") {
     lineage.push({ name: lastPart(base), note: "its first weights", path: base });
   }
-  if (typeof data === "string") {
-    lineage.push({ name: lastPart(data), note: "text", path: data });
-  }
+  lineage.push(...textLineage(branch(recipe, "data")));
   if (typeof vocabSize === "number") {
     lineage.push({
       name: "its own tokenizer",

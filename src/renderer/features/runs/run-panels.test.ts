@@ -63,6 +63,18 @@ describe("a run's recipe", () => {
     expect(facts.lineage.map((each) => each.name)).toEqual(["train.jsonl", "its own tokenizer"]);
   });
 
+  it("tells text that is streamed from an address, without what its query may hold", () => {
+    const { lineage } = recipeFacts(
+      "tokenizer: {path: /t/own}\ndata: {train: ['s3://bucket/shards', {path: 'https://host/b?key=x'}, /here/c], streaming: {enabled: true}}\n",
+    );
+    expect(lineage).toEqual([
+      { name: "s3://bucket/shards", note: "text, streamed", path: null },
+      { name: "https://host/b", note: "text, streamed", path: null },
+      { name: "c", note: "text, streamed", path: "/here/c" },
+      { name: "own", note: "tokenizer", path: "/t/own" },
+    ]);
+  });
+
   it("gives nothing rather than a guess where it cannot be read", () => {
     expect(recipeFacts("model: [")).toEqual({ model: [], lineage: [] });
     expect(recipeFacts("")).toEqual({ model: [], lineage: [] });

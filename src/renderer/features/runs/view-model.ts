@@ -19,6 +19,8 @@ export const smallFigures: readonly SmallFigure[] = [
   { key: "throughput/tokens_per_second", title: "Tokens per second", unit: "", isBytes: false },
   { key: "eval/perplexity", title: "Perplexity, held out", unit: "", isBytes: false },
   { key: "memory/peak_bytes", title: "Memory, peak", unit: "", isBytes: true },
+  { key: "data/stall_seconds", title: "Waiting for shards, s", unit: "", isBytes: false },
+  { key: "data/bytes_fetched", title: "Fetched since the last line", unit: "", isBytes: true },
 ];
 
 export type Tone = "ok" | "warn" | "bad" | "muted";

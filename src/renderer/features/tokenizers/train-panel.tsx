@@ -6,6 +6,7 @@ import { formatDuration } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { Segmented } from "../../ui/segmented.tsx";
 import { type TrainingForm, useTokenizers } from "./store.ts";
+import { Forecast } from "./training-forecast.tsx";
 import { formProblems, tokenizerTypes, trainingProgress } from "./training-form.ts";
 
 const kindHelp = {
@@ -142,6 +143,7 @@ export function TrainPanel() {
           </p>
         </div>
       </fieldset>
+      <Forecast isFit={problems.inputs === undefined && problems.vocabSize === undefined} />
       <TrainingProgress />
     </div>
   );

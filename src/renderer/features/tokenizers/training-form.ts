@@ -1,5 +1,6 @@
 // What the training form accepts, and the sentence that says why it does not.
-import { formatCount } from "../../lib/format.ts";
+import type { TrainingForecast } from "#shared/ipc/tokenizers.contract";
+import { formatBytes, formatCount, formatDuration } from "../../lib/format.ts";
 import type { TrainingForm } from "./store.ts";
 
 export const tokenizerTypes = [
@@ -59,4 +60,19 @@ export function trainingProgress(
     return { label: done > 0 ? `${phase}: ${formatCount(done)}` : phase, share: null };
   }
   return { label: `${phase}: ${formatCount(done)} of ${formatCount(total)}`, share: Math.min(1, done / total) };
+}
+
+/** What the training will take, in two sentences. */
+export function forecastWords(forecast: TrainingForecast): string {
+  const { textBytes, distinctWords, readSeconds, learnSeconds, memoryBytes, sampledBytes } = forecast;
+  const isAll = sampledBytes >= textBytes;
+  const what = `${formatBytes(textBytes)} of text with ${isAll ? "" : "about "}${formatCount(distinctWords)} different words`;
+  const from = isAll ? "" : `, as the first ${formatBytes(sampledBytes)} tell`;
+  const rest = forecast.leavesWordsOut
+    ? " The rarest words are more than the memory allows, and will be left out."
+    : forecast.spills
+      ? " Counts will go through a temporary file."
+      : "";
+  const seconds = Math.max(1, readSeconds + learnSeconds);
+  return `${what}${from}. Training will take about ${formatDuration(seconds)} and ${formatBytes(memoryBytes)} of memory.${rest}`;
 }
