@@ -92,7 +92,7 @@ describe("trainTokenizer", () => {
         }
       }
     }
-  });
+  }, 300_000);
 
   it("opens again from a folder, a file, vocab.json with merges.txt, and by name, with the same ids", async () => {
     const { tokenizer } = await train(320);
