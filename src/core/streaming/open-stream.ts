@@ -155,10 +155,7 @@ export class OpenTokenStream implements TokenStream {
       at = { ...this.#walk.after(at), window: 0 };
     }
     if (!Number.isSafeInteger(count) || at.epoch >= LARGEST_EPOCH) {
-      throw new AppError(
-        "BAD_ARGUMENT",
-        `The order of the shards ends before its window ${count}; ask for an earlier one.`,
-      );
+      throw new AppError("BAD_ARGUMENT", "The order of the shards does not reach so far; ask for an earlier step.");
     }
     if (at.epoch !== this.#position.epoch || at.block !== this.#position.block) {
       this.#drop();
