@@ -142,7 +142,10 @@ export class OpenTokenStream implements TokenStream {
     let left = count;
     let at = this.#position;
     const all = this.#windowsOfEpoch();
-    for (let windows = this.#windowsIn(at); windows !== null && all !== 0; windows = this.#windowsIn(at)) {
+    if (all === 0) {
+      return count; // the next block says that there are none
+    }
+    for (let windows = this.#windowsIn(at); windows !== null; windows = this.#windowsIn(at)) {
       if (all !== null && at.block === 0 && at.window === 0) {
         at = { ...at, epoch: at.epoch + Math.floor(left / all) };
         left %= all;
