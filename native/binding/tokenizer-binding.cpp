@@ -89,6 +89,9 @@ TokenizerObject::Constructor TokenizerObject::define(Napi::Env env) {
                       InstanceMethod<&TokenizerObject::token_bytes>("tokenBytes"),
                       InstanceMethod<&TokenizerObject::id_of_bytes>("idOfBytes"),
                       InstanceMethod<&TokenizerObject::merges>("merges"),
+                      InstanceMethod<&TokenizerObject::words>("words"),
+                      InstanceMethod<&TokenizerObject::piece_scores>("pieceScores"),
+                      InstanceMethod<&TokenizerObject::word_piece_limits>("wordPieceLimits"),
                       InstanceMethod<&TokenizerObject::save_tokenizer_json>("saveTokenizerJson"),
                       InstanceMethod<&TokenizerObject::save_vocab_txt>("saveVocabTxt"),
                       InstanceMethod<&TokenizerObject::save_vocab_and_merges>("saveVocabAndMerges"),
@@ -323,6 +326,49 @@ Napi::Value TokenizerObject::merges(const Napi::CallbackInfo& info) {
       pairs.Set(static_cast<std::uint32_t>(rank), pair);
     }
     return pairs;
+  });
+}
+
+// The words of a text as the model gets them: normalized and cut. Added tokens are taken for text.
+Napi::Value TokenizerObject::words(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const Utf8Texts given(Utf16Texts::from_string(info[0], "words", "text"));
+    if (tokenizer_->byte_level() != nullptr) {
+      throw assay::Error("NOT_SUPPORTED", "words: byte-level BPE cuts texts on its own; its words are in encodeText.");
+    }
+    const std::string_view original = given.views().front();
+    AlignedText text(original, {0, static_cast<std::uint32_t>(original.size())});
+    normalize(text, tokenizer_->parts().normalizer);
+    Napi::Array words = Napi::Array::New(env);
+    for (const Stretch& word : split(text, tokenizer_->parts().splitter, true)) {
+      words.Set(words.Length(), Napi::String::New(env, text.text().data() + word.begin, word.end - word.begin));
+    }
+    return words;
+  });
+}
+
+// Log probabilities by id, NaN for tokens that are none of the model's pieces; null for other kinds than unigram.
+Napi::Value TokenizerObject::piece_scores(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto* unigram = std::get_if<UnigramModel>(&tokenizer_->parts().model);
+    return unigram == nullptr ? info.Env().Null()
+                              : copy_to_array<Napi::Float64Array>(info.Env(), unigram->scores).As<Napi::Value>();
+  });
+}
+
+// What WordPiece goes by besides its pieces; null for other kinds.
+Napi::Value TokenizerObject::word_piece_limits(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const auto* model = std::get_if<WordPieceModel>(&tokenizer_->parts().model);
+    if (model == nullptr) {
+      return env.Null();
+    }
+    Napi::Object limits = Napi::Object::New(env);
+    limits.Set("continuingPrefix", model->continuing_prefix);
+    limits.Set("maxWordCharacters", Napi::Number::New(env, static_cast<double>(model->max_word_characters)));
+    return limits;
   });
 }
 

@@ -43,6 +43,9 @@ private:
   Napi::Value token_bytes(const Napi::CallbackInfo& info);
   Napi::Value id_of_bytes(const Napi::CallbackInfo& info);
   Napi::Value merges(const Napi::CallbackInfo& info);
+  Napi::Value words(const Napi::CallbackInfo& info);
+  Napi::Value piece_scores(const Napi::CallbackInfo& info);
+  Napi::Value word_piece_limits(const Napi::CallbackInfo& info);
   Napi::Value save_tokenizer_json(const Napi::CallbackInfo& info);
   Napi::Value save_vocab_txt(const Napi::CallbackInfo& info);
   Napi::Value save_vocab_and_merges(const Napi::CallbackInfo& info);

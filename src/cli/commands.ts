@@ -17,11 +17,8 @@ import { runsListCommand, runsShowCommand } from "./commands/runs.ts";
 import { tokenizerInspectCommand, tokenizerTrainCommand } from "./commands/tokenizer.ts";
 import { tokenizerCompareCommand } from "./commands/tokenizer-compare.ts";
 import { tokenizerConvertCommand } from "./commands/tokenizer-convert.ts";
-import {
-  tokenizerAlignCommand,
-  tokenizerExplainCommand,
-  tokenizerVocabularyCommand,
-} from "./commands/tokenizer-laboratory.ts";
+import { tokenizerExplainCommand } from "./commands/tokenizer-explain.ts";
+import { tokenizerAlignCommand, tokenizerVocabularyCommand } from "./commands/tokenizer-laboratory.ts";
 import { tokenizerLintCommand } from "./commands/tokenizer-lint.ts";
 import { tokenizerSavingsCommand } from "./commands/tokenizer-savings.ts";
 import { resumeCommand, trainCommand } from "./commands/train.ts";

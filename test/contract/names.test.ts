@@ -46,6 +46,7 @@ describe("the contract", () => {
       "runs.start-quickstart",
       "tokenizers.explain",
       "tokenizers.explain-word",
+      "tokenizers.forecast",
       "tokenizers.inspect",
       "tokenizers.list",
       "tokenizers.overlap",

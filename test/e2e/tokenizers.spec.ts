@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { expect, expectAccessible, openWindow, runTokenizer, sourceRoute, test } from "./feature-window.ts";
@@ -73,6 +74,9 @@ test("a tokenizer is trained from files and opens when it is done", async ({ hom
   await expect(page.getByText(corpus)).toBeVisible();
   await page.getByRole("textbox", { name: "Name" }).fill("sample-400");
   await page.getByRole("textbox", { name: "Vocabulary size" }).fill("400");
+  await expect(page.getByTestId("training-forecast")).toContainText(
+    /different words\. Training will take about .+ and .+ of memory\./,
+  );
   await page.getByRole("button", { name: /^Train tokenizer/ }).click();
   await expect(page.getByRole("heading", { name: "sample-400", level: 1 })).toBeVisible({ timeout: 60_000 });
   await expect(page.getByText("byte-level BPE, 400 pieces, in this workspace")).toBeVisible();
@@ -148,4 +152,33 @@ test("a word's merges are told, and a vocabulary is searched and laid over anoth
   await expect(page.getByTestId("overlap")).toContainText("pieces in both");
   await expectAccessible(page);
   await app.close();
+});
+
+test("words are explained for WordPiece by the longest pieces, for unigram by the likeliest cuts", async ({ home }) => {
+  const corpus = path.resolve(import.meta.dirname, "../../resources/sample/abstracts.jsonl");
+  for (const type of ["wordpiece", "unigram"]) {
+    const out = path.join(home, "workspace", "tokenizers", type);
+    const args = ["tokenizer", "train", "--type", type, "--vocab-size", "1200", "--input", corpus, "--out", out];
+    const trained = spawnSync(process.execPath, ["scripts/assay.mjs", ...args], { encoding: "utf8" });
+    expect(trained.status, trained.stderr).toBe(0);
+  }
+  const open = (type: string) =>
+    openWindow(home, sourceRoute("tokenizers", path.join(home, "workspace", "tokenizers", type)));
+  const region = { name: "Why a word splits where it does" };
+
+  const wordPiece = await open("wordpiece");
+  const longest = wordPiece.page.getByRole("region", region);
+  await longest.getByRole("textbox").fill("cytotoxicity");
+  await expect(longest).toContainText("from the left always the longest that fits");
+  await expect(longest.getByRole("columnheader", { name: "left over" })).toBeVisible();
+  await expectAccessible(wordPiece.page);
+  await wordPiece.app.close();
+
+  const unigram = await open("unigram");
+  const likeliest = unigram.page.getByRole("region", region);
+  await likeliest.getByRole("textbox").fill("hypertension");
+  await expect(likeliest.getByRole("columnheader", { name: "log probability" })).toBeVisible();
+  expect(await likeliest.getByRole("row").count()).toBeGreaterThan(2);
+  await expectAccessible(unigram.page);
+  await unigram.app.close();
 });

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { serveFolder } from "#core/bench/stream-server";
 import type { NativeTokenizer } from "#core/engine/addon";
 import { openTokenStream, type StreamOptions } from "#core/streaming/token-stream";
 import { readWholeStream } from "#core/streaming/whole-stream";
@@ -115,6 +116,23 @@ describe("the batches of a stream", () => {
       expect(counters.bytesFetched).toBeGreaterThanOrEqual(stream.storedBytes);
       expect(counters.cacheBytes).toBe((await cacheContents(cacheFolder)).bytes);
     });
+  });
+
+  it("are the same from a plain server, and from shards that are named twice", async () => {
+    const directory = path.join(folder, "a");
+    const server = await serveFolder(directory);
+    try {
+      const twice = [{ location: `${server.address}/` }, { location: directory }];
+      const shards = await tokensOfShards([directory, directory], tokenizer);
+      await withStream(options({ sources: twice }), async (stream) => {
+        const wanted = windowsOf(shards, order, 1);
+        expect((await take(stream, wanted.length)).windows).toEqual(wanted);
+        expect(stream.counters()).toMatchObject({ shardsFetched: shards.length / 2 });
+        expect(stream.counters().retries).toBeGreaterThan(2);
+      });
+    } finally {
+      await server.close();
+    }
   });
 
   it.each(["zstd:3", "gz:6"])("are the same from shards packed as %s", async (compression) => {

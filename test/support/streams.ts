@@ -130,10 +130,11 @@ export function windowsOf(
           tokens.slice(window * seqLen, (window + 1) * seqLen + 1),
         );
       });
-      const within = numbered.length === 0 ? null : blockPermutation(numbered.length, seed, epoch, block);
-      for (let at = 0; within !== null && at < numbered.length; at += 1) {
-        windows.push(numbered[windowAt(within, at)] ?? []);
+      if (numbered.length === 0) {
+        continue;
       }
+      const within = blockPermutation(numbered.length, seed, epoch, block);
+      windows.push(...numbered.map((_, at) => numbered[windowAt(within, at)] ?? []));
     }
   }
   return windows;

@@ -1,7 +1,6 @@
-// assay tokenizer align | explain | vocabulary: looking into tokenizers, where `compare` counts.
+// assay tokenizer align | vocabulary: looking into tokenizers, where `compare` counts.
 import { workspacePath } from "#core/paths";
 import { alignPieces } from "#core/tokenizer/align";
-import { explainWord } from "#core/tokenizer/explain-word";
 import { inspectText } from "#core/tokenizer/inspect";
 import { loadTokenizer } from "#core/tokenizer/load";
 import { searchVocabulary, vocabularyOverlap } from "#core/tokenizer/vocabulary";
@@ -47,57 +46,6 @@ export const tokenizerAlignCommand: CommandSpec = {
       ),
     );
     say(sources.map((source, index) => `${source}: ${formatCount(sets[index]?.length ?? 0)} tokens`).join("; "));
-  },
-};
-
-export const tokenizerExplainCommand: CommandSpec = {
-  name: "tokenizer explain",
-  summary: "why a word splits where it does: the merges that made its pieces, and what is missing at each border",
-  operands: "WORD",
-  minOperands: 1,
-  maxOperands: 1,
-  options: {
-    tokenizer: { type: "string", value: "DIR|FILE|gpt2", help: "which tokenizer" },
-    "first-word": { type: "boolean", help: "as the first word of a text, without the space before it" },
-  },
-  run: async (call) => {
-    const source = call.text("tokenizer");
-    if (source === undefined) {
-      throw badRequest("`assay tokenizer explain` needs --tokenizer DIR|FILE|gpt2.");
-    }
-    const given = call.operands[0] ?? "";
-    const word = call.flag("first-word") || given.startsWith(" ") ? given : ` ${given}`;
-    const tokenizer = await loadTokenizer(source, { workspace: workspacePath(call.workspace) });
-    const explained = explainWord(tokenizer, word);
-    if (explained === null) {
-      throw badRequest(
-        `"${given.slice(0, 40)}" cannot be explained: it must be one word of at most 256 bytes, and ${source} a tokenizer of merges; see \`assay tokenizer inspect\`.`,
-      );
-    }
-    if (call.json) {
-      sayJson(explained);
-      return;
-    }
-    say(
-      table(
-        [{ title: "merge", right: true }, { title: "joins" }, { title: "the word then" }],
-        explained.steps.map((step) => [
-          formatCount(step.rank),
-          `${shown(step.left)} + ${shown(step.right)}`,
-          step.pieces.map(shown).join("|"),
-        ]),
-      ),
-    );
-    if (explained.borders.length === 0) {
-      say(`${shown(word)} is one token.`);
-    }
-    for (const border of explained.borders) {
-      const why =
-        border.crossing.length === 0
-          ? "no token of the vocabulary crosses this border: its training text held too little that joins here"
-          : `the vocabulary holds ${border.crossing.map(({ piece }) => shown(piece)).join(", ")}, but the merges above came first`;
-      say(`${shown(border.left)} | ${shown(border.right)}: ${why}.`);
-    }
   },
 };
 

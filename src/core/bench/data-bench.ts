@@ -1,4 +1,5 @@
-// assay bench data: shards to batches, resuming, and shards of raw text, in a folder that is taken away afterwards.
+// assay bench data: shards to batches, resuming, shards of raw text, and streams of them, in a folder that is taken away
+// afterwards.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -6,6 +7,7 @@ import { tokenKinds } from "./data-files.ts";
 import { textRows } from "./data-text-bench.ts";
 import { findNumPy, hasStreamingLibrary, resumeRow, tokenRows } from "./data-tokens-bench.ts";
 import type { BenchProgress, BenchRow } from "./rows.ts";
+import { streamRows } from "./stream-rows.ts";
 
 export type DataBenchOptions = {
   /** Text for the shards of raw text; by default the words of the bundled sample in random order. */
@@ -37,6 +39,7 @@ export async function dataBench(
       }
     }
     rows.push(...(await textRows(folder, data, rounds, onProgress)));
+    rows.push(...(await streamRows(folder, data, rounds, onProgress)));
   } finally {
     await rm(folder, { recursive: true });
   }

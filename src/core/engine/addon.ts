@@ -507,6 +507,12 @@ export interface NativeTokenizer {
   wordStarts(): Uint8Array;
   /** Pairs of ids in rank order; byte-level BPE as GPT-2 has it only. */
   merges(): readonly (readonly [number, number])[];
+  /** The words of a text as the model gets them, normalized and cut; NOT_SUPPORTED for GPT-2's kind. */
+  words(text: string): readonly string[];
+  /** Unigram's log probabilities by id, NaN for tokens that are none of its pieces; null for other kinds. */
+  pieceScores(): Float64Array | null;
+  /** Null for other kinds than WordPiece. */
+  wordPieceLimits(): { readonly continuingPrefix: string; readonly maxWordCharacters: number } | null;
   saveTokenizerJson(file: string): Promise<void>;
   /** BERT's; NOT_SUPPORTED for other kinds than WordPiece. */
   saveVocabTxt(file: string): Promise<void>;

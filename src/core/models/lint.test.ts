@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { NativeModelConfig } from "../engine/addon.ts";
 import { lintTokenizer } from "./lint.ts";
+import { ownFindings } from "./lint-vocabulary.ts";
 import type { TokenizerFacts } from "./tokenizer-facts.ts";
 
 const gpt2: NativeModelConfig = {
@@ -141,5 +142,50 @@ describe("lint of a tokenizer against a model", () => {
       expect(message).toMatch(/^[A-Z].*\.$/);
       expect(message.slice(0, -1)).not.toMatch(/\. [A-Z]/);
     }
+  });
+
+  it("names the added tokens that a model made before them has no rows for", () => {
+    const special = { "<|endoftext|>": 50_256 };
+    const added = {
+      ...gpt2Tokenizer,
+      vocabSize: 50_259,
+      highestId: 50_258,
+      special,
+      added: { "<drug>": 50_257, "<gene>": 50_258 },
+    };
+    const findings = lintTokenizer(gpt2, none, added);
+    expect(findings.map(({ code }) => code)).toContain("ADDED_TOKENS_BEYOND_MODEL");
+    expect(findings.find(({ code }) => code === "ADDED_TOKENS_BEYOND_MODEL")?.message).toMatch(
+      /<drug> \(50 257\), <gene>/,
+    );
+    expect(found({ ...gpt2, vocabSize: 50_259 }, added)).toEqual([]);
+    // Where its own tokens are too many as well, that is what is said.
+    expect(found({ ...gpt2, vocabSize: 28_896 }, added)).toEqual(["error VOCABULARY_TOO_LARGE_FOR_MODEL"]);
+  });
+
+  it("knows merges of another vocabulary, and an end of text that is not the last token", () => {
+    expect(found(gpt2, { ...gpt2Tokenizer, mergesWithoutToken: 3 })).toEqual(["error MERGES_WITHOUT_TOKENS"]);
+    expect(found(gpt2, { ...gpt2Tokenizer, special: { "<|endoftext|>": 0 } })).toEqual(["note END_OF_TEXT_NOT_LAST"]);
+  });
+
+  it("compares the ids of [CLS], [SEP] and [MASK] where config.json names them", () => {
+    const ids = { ...none, pad: 0, cls: 101, sep: 102, mask: 103 };
+    expect(lintTokenizer(bert, ids, bertTokenizer)).toEqual([]);
+    expect(lintTokenizer(bert, { ...ids, mask: 4 }, bertTokenizer).map(({ code }) => code)).toEqual([
+      "SPECIAL_ID_DIFFERS",
+    ]);
+    expect(lintTokenizer(bert, { ...ids, cls: 40_000 }, bertTokenizer).map(({ code }) => code)).toContain(
+      "SPECIAL_ID_OUT_OF_RANGE",
+    );
+  });
+
+  it("compares a tokenizer with the one that the model came with", () => {
+    const cased = { ...bertTokenizer, lowerCases: false };
+    expect(ownFindings(bertTokenizer, bertTokenizer)).toEqual([]);
+    expect(ownFindings(bertTokenizer, cased).map(({ code }) => code)).toEqual(["CASE_DIFFERS_FROM_OWN"]);
+    expect(ownFindings(bertTokenizer, gpt2Tokenizer).map(({ code }) => code)).toEqual(["KIND_DIFFERS_FROM_OWN"]);
+    expect(ownFindings(bertTokenizer, { ...bertTokenizer, vocabSize: 50_000 }).map(({ code }) => code)).toEqual([
+      "SIZE_DIFFERS_FROM_OWN",
+    ]);
   });
 });

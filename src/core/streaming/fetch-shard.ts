@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { AppError } from "#shared/errors";
-import type { MdsFile } from "../corpus/mds/index-file.ts";
+import { LARGEST_SHARD_BYTES, type MdsFile, mdsError } from "../corpus/mds/index-file.ts";
 import { addressIn, shownAddress } from "../corpus/mds/index-source.ts";
 import { unpackShard } from "../corpus/mds/shard.ts";
 import { openSource, type StorageOptions } from "../storage/storage.ts";
@@ -26,6 +26,9 @@ function wrongSize(where: string, found: number, file: MdsFile): AppError {
 async function fetchFile(folder: string, file: MdsFile, options: FetchOptions): Promise<Fetched> {
   const address = addressIn(folder, file.basename);
   const where = shownAddress(address);
+  if (file.bytes > LARGEST_SHARD_BYTES) {
+    throw mdsError(where, `its index gives it ${file.bytes} bytes, and no shard has more than ${LARGEST_SHARD_BYTES}`);
+  }
   const opened = await openSource(address, options);
   const parts: Uint8Array[] = [];
   let length = 0;

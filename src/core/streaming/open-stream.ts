@@ -64,6 +64,7 @@ export class OpenTokenStream implements TokenStream {
       tokenizerFolder: options.tokenizerFolder,
       tokenizerSha256: tokenizer.sha256,
       vocabSize: tokenizer.vocabSize,
+      isTokenizing: !sources.isPreTokenized,
       policy: options.policy,
     });
     this.#supply = new ShardSupply({

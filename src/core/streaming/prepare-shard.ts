@@ -2,36 +2,20 @@
 // what lies on this disk ready to be read is verified where it is.
 import { open, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { buildingPath } from "../corpus/building.ts";
-import type { Document } from "../corpus/documents.ts";
-import { shardDocuments } from "../corpus/mds/documents.ts";
-import { MdsShard } from "../corpus/mds/shard.ts";
 import { tokenizeInto } from "../corpus/token-cache.ts";
 import { TokenCacheWriter } from "../corpus/token-cache-writer.ts";
 import type { NativeTokenizer } from "../engine/addon.ts";
 import { asFileError, syncFolder } from "../runs/durable-file.ts";
 import type { RawShard } from "./fetch-shard.ts";
+import { textsOf } from "./shard-texts.ts";
 import type { StreamShard } from "./sources.ts";
 
 export type ShardUse = "tokenize" | "keep" | "verify";
 
 /** Training keeps its cores. */
 const TOKENIZER_THREADS = 1;
-
-/** As of every corpus: what holds no text is no document. */
-export async function* textsOf(shard: StreamShard, raw: RawShard, signal: CancelSignal): AsyncGenerator<Document> {
-  const opened = new MdsShard(raw.bytes, shard.entry, raw.where);
-  for (const document of shardDocuments(opened, { path: raw.where, name: shard.entry.raw_data.basename })) {
-    if (signal.aborted) {
-      throw new AppError("CANCELLED", `Reading ${raw.where} was cancelled.`);
-    }
-    if (document.text.trim() !== "") {
-      yield document;
-    }
-  }
-}
 
 /** Takes its place whole. Another stream that was faster made the same thing, which somebody may be reading: it stays. */
 async function publish(from: string, to: string): Promise<void> {

@@ -83,7 +83,7 @@ export class ShardCache {
         found.add(name.slice(0, name.length - this.#extension.length));
       }
     }
-    for (const name of [...this.#sizes.keys()]) {
+    for (const name of this.#sizes.keys()) {
       if (!found.has(name)) {
         this.#set(name, null);
       }

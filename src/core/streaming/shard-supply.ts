@@ -115,7 +115,7 @@ export class ShardSupply {
   /** Everybody who waits is told. */
   end(error: unknown): void {
     this.#ended ??= error;
-    for (const name of [...this.#waiters.keys()]) {
+    for (const name of this.#waiters.keys()) {
       this.#settle(name, ({ reject }) => reject(error));
     }
   }
@@ -146,7 +146,7 @@ export class ShardSupply {
 
   async #round(): Promise<void> {
     const { cache } = this.#options;
-    for (const name of [...this.#waiters.keys()]) {
+    for (const name of this.#waiters.keys()) {
       // Another process may have taken it away.
       if (this.#options.useOf(this.#named(name)) !== "verify" && cache.has(name)) {
         await cache.look(name);

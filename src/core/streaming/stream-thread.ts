@@ -10,6 +10,7 @@ export type StreamWorkerSettings = {
   readonly tokenizerFolder: string;
   readonly tokenizerSha256: string;
   readonly vocabSize: number;
+  readonly isTokenizing: boolean;
   readonly policy: Policy | undefined;
 };
 

@@ -30,8 +30,6 @@ function alone<R>(work: () => Promise<R>): Promise<R> {
   return result;
 }
 
-let facts: Promise<TokenizeFacts> | undefined;
-
 async function loadFacts(): Promise<TokenizeFacts> {
   const tokenizer = await loadTokenizer(settings.tokenizerFolder);
   const { endOfTextId } = tokenizer;
@@ -40,6 +38,10 @@ async function loadFacts(): Promise<TokenizeFacts> {
   }
   return { tokenizer, endOfTextId, tokenizerSha256: settings.tokenizerSha256 };
 }
+
+// Read while the first shard is on its way; a shard that needs it is told what is wrong.
+const facts = settings.isTokenizing ? loadFacts() : null;
+facts?.catch(() => undefined);
 
 async function prepare({ shard, use, target }: PrepareJob): Promise<void> {
   let asked = 0;
@@ -58,8 +60,7 @@ async function prepare({ shard, use, target }: PrepareJob): Promise<void> {
     }
     switch (use) {
       case "tokenize":
-        facts ??= loadFacts();
-        return tokenizeShard(shard, raw, target, await facts, stop.signal);
+        return tokenizeShard(shard, raw, target, await (facts ?? loadFacts()), stop.signal);
       case "keep":
         return keepShard(raw, target);
       case "verify":

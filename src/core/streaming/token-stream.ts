@@ -40,7 +40,7 @@ export type StreamOptions = {
   readonly blockShards: number;
   readonly cacheFolder: string;
   readonly cacheLimitBytes: number;
-  /** How many shards before the current block are fetched or held. */
+  /** How many shards are fetched ahead of the current block. */
   readonly predownloadShards: number;
   readonly signal: AbortSignal;
   readonly onNotice: (sentence: string) => void;

@@ -5,7 +5,7 @@ import type { Document } from "../corpus/documents.ts";
 import { shownAddress } from "../corpus/mds/index-source.ts";
 import type { Policy } from "../storage/transfer.ts";
 import { type FetchOptions, type RawShard, withShard } from "./fetch-shard.ts";
-import { textsOf } from "./prepare-shard.ts";
+import { textsOf } from "./shard-texts.ts";
 import { openSources, type StreamShard } from "./sources.ts";
 
 export type WholeStreamOptions = {

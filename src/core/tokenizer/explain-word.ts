@@ -1,6 +1,9 @@
-// Why a word splits where it does, for a tokenizer of merges: every merge that was applied, in order, and for each border
-// that is left whether no merge joins its two sides, or which earlier merge took one of them away.
+// Why a word splits where it does. For a tokenizer of merges: every merge that was applied, in order, and for each border
+// that is left whether no merge joins its two sides, or which earlier merge took one of them away. WordPiece and unigram
+// have their own reasons.
 import type { NativeTokenizer } from "../engine/addon.ts";
+import { explainLongestMatch, type LongestMatchExplanation } from "./explain-longest.ts";
+import { explainUnigram, type UnigramExplanation } from "./explain-unigram.ts";
 import { pieceText } from "./pieces.ts";
 
 export type MergeStep = {
@@ -21,7 +24,8 @@ export type LeftBorder = {
   readonly crossing: readonly { readonly id: number; readonly piece: string; readonly rank: number | null }[];
 };
 
-export type WordExplanation = {
+export type MergeExplanation = {
+  readonly kind: "merges";
   readonly word: string;
   readonly pieces: readonly string[];
   /** Whether the word as a whole is a token, reached or not. */
@@ -29,6 +33,8 @@ export type WordExplanation = {
   readonly steps: readonly MergeStep[];
   readonly borders: readonly LeftBorder[];
 };
+
+export type WordExplanation = MergeExplanation | LongestMatchExplanation | UnigramExplanation;
 
 type MergeTable = {
   readonly rankOf: ReadonlyMap<string, { readonly rank: number; readonly result: number }>;
@@ -91,10 +97,27 @@ function crossingTokens(tokenizer: NativeTokenizer, table: MergeTable, bytes: Ui
 const LONGEST_WORD_BYTES = 256;
 
 /**
- * One word as it stands after pre-tokenization: its leading space counts. Null for a tokenizer without merges, for a word
- * that is empty or longer than 256 bytes, or that pre-tokenization would cut.
+ * One word as it stands in a text: its leading space counts. Null for a tokenizer that has neither GPT-2's merges, nor is
+ * WordPiece or unigram, and for a word that is empty or longer than 256 bytes, or that pre-tokenization would cut.
  */
 export function explainWord(tokenizer: NativeTokenizer, word: string): WordExplanation | null {
+  if (tokenizer.kind !== "wordpiece" && tokenizer.kind !== "unigram") {
+    return explainMerges(tokenizer, word);
+  }
+  if (Buffer.byteLength(word) > LONGEST_WORD_BYTES) {
+    return null;
+  }
+  // The model gets one word, and what is said of it is what encoding does.
+  const [normalized, ...others] = tokenizer.words(word.trim());
+  if (normalized === undefined || others.length > 0) {
+    return null;
+  }
+  return tokenizer.kind === "wordpiece"
+    ? explainLongestMatch(tokenizer, word, normalized)
+    : explainUnigram(tokenizer, word, normalized);
+}
+
+function explainMerges(tokenizer: NativeTokenizer, word: string): MergeExplanation | null {
   const bytes = Buffer.from(word);
   const ids = bytes.length === 0 || bytes.length > LONGEST_WORD_BYTES ? null : bytesAsTokens(tokenizer, bytes);
   const table = tableOf(tokenizer);
@@ -140,5 +163,5 @@ export function explainWord(tokenizer: NativeTokenizer, word: string): WordExpla
       crossing: crossingTokens(tokenizer, table, bytes, offset),
     });
   }
-  return { word, pieces: textsOf(), wholeId, steps, borders };
+  return { kind: "merges", word, pieces: textsOf(), wholeId, steps, borders };
 }

@@ -17,7 +17,7 @@ export type WordSample = {
   readonly textBytes: number;
   readonly distinctWords: number;
   /** At about the half of it. */
-  readonly half: { readonly textBytes: number; readonly distinctWords: number };
+  readonly half: { readonly diskBytes: number; readonly textBytes: number; readonly distinctWords: number };
   /** Of reading and counting, once warm. */
   readonly bytesPerSecond: number;
   /** What the process takes before training. */
@@ -44,9 +44,12 @@ const SAMPLE_BYTES = 8_000_000;
 const COUNTING_SHARE = 1 / 3;
 /** A slot of the table of short words, which is 5/8 full at most and doubles, the old one beside the new. */
 const COUNTED_WORD_BYTES = 24 * (8 / 5) * 1.5 * 1.5;
-/** What reading a long text leaves in the process for a while. */
-const READING_BYTES_PER_TEXT_BYTE = 0.15;
-const MOST_READING_BYTES = 32_000_000;
+/** What reading and learning leave in the process besides, more of it after a long text. */
+const OTHER_BYTES = 25_000_000;
+const READING_BYTES_PER_TEXT_BYTE = 0.12;
+const MOST_READING_BYTES = 25_000_000;
+/** The sample is read by code that has just begun to run; a long text goes faster. */
+const WARM_SPEED = 1.3;
 
 /** Measured: what learning takes a different word, and the time it takes a word and a token. */
 const LEARNING: Readonly<
@@ -55,9 +58,9 @@ const LEARNING: Readonly<
     { readonly bytesPerWord: number; readonly secondsPerWord: number; readonly secondsPerToken: number }
   >
 > = {
-  "byte-bpe": { bytesPerWord: 250, secondsPerWord: 1.5e-6, secondsPerToken: 1e-5 },
-  wordpiece: { bytesPerWord: 250, secondsPerWord: 1.5e-6, secondsPerToken: 1e-5 },
-  unigram: { bytesPerWord: 2000, secondsPerWord: 8e-5, secondsPerToken: 0 },
+  "byte-bpe": { bytesPerWord: 250, secondsPerWord: 1e-6, secondsPerToken: 3e-6 },
+  wordpiece: { bytesPerWord: 250, secondsPerWord: 1e-6, secondsPerToken: 3e-6 },
+  unigram: { bytesPerWord: 1900, secondsPerWord: 6.3e-5, secondsPerToken: 0 },
 };
 
 /** Distinct words = k · bytes^β, by the last doubling of the sample. */
@@ -71,6 +74,13 @@ export function carryOn(sample: WordSample, textBytes: number): number {
   return Math.round(distinctWords * (textBytes / sampled) ** exponent);
 }
 
+/** By the second half of the sample: files are read ahead of what is counted, and the lead is in both ends alike. */
+function textPerDiskByte({ half, diskBytes, textBytes }: WordSample): number {
+  return diskBytes > half.diskBytes
+    ? (textBytes - half.textBytes) / (diskBytes - half.diskBytes)
+    : textBytes / Math.max(diskBytes, 1);
+}
+
 export function forecastFrom(
   sample: WordSample,
   options: {
@@ -81,7 +91,7 @@ export function forecastFrom(
   },
 ): TrainingForecast {
   const isWhole = sample.diskBytes >= sample.diskTotal;
-  const textBytes = isWhole ? sample.textBytes : Math.round((sample.textBytes * sample.diskTotal) / sample.diskBytes);
+  const textBytes = isWhole ? sample.textBytes : Math.round(sample.diskTotal * textPerDiskByte(sample));
   const distinctWords = carryOn(sample, textBytes);
   const { bytesPerWord, secondsPerWord, secondsPerToken } = LEARNING[options.type];
   const limit = options.memoryLimitBytes;
@@ -93,10 +103,11 @@ export function forecastFrom(
   return {
     textBytes,
     distinctWords,
-    readSeconds: textBytes / sample.bytesPerSecond,
+    readSeconds: textBytes / (sample.bytesPerSecond * (isWhole ? 1 : WARM_SPEED)),
     learnSeconds: learnedWords * secondsPerWord * sharing + options.vocabSize * secondsPerToken,
     memoryBytes: Math.round(
       sample.processBytes +
+        OTHER_BYTES +
         Math.min(textBytes * READING_BYTES_PER_TEXT_BYTE, MOST_READING_BYTES) +
         Math.min(counting, limit * COUNTING_SHARE) +
         Math.min(learning, limit),
@@ -126,7 +137,7 @@ async function sampleWords(options: ForecastOptions, threads: number): Promise<W
     maxMemoryBytes: MEMORY_LIMIT_BYTES,
   });
   let disk = { read: 0, total: 0 };
-  let half = { textBytes: 0, distinctWords: 0 };
+  let half = { diskBytes: 0, textBytes: 0, distinctWords: 0 };
   let sinceHalf = performance.now();
   const begin = sinceHalf;
   let isWhole = true;
@@ -139,7 +150,7 @@ async function sampleWords(options: ForecastOptions, threads: number): Promise<W
   for await (const batch of inBatches(documents)) {
     await trainer.add(batch.map(({ text }) => text));
     if (half.textBytes === 0 && trainer.byteCount >= SAMPLE_BYTES / 2) {
-      half = { textBytes: trainer.byteCount, distinctWords: trainer.distinctWords };
+      half = { diskBytes: disk.read, textBytes: trainer.byteCount, distinctWords: trainer.distinctWords };
       sinceHalf = performance.now();
     }
     if (trainer.byteCount >= SAMPLE_BYTES) {

@@ -26,8 +26,11 @@ function* samplesFrom(
       const numbered = shardsOfBlock(shards, blockShards, block).flatMap((shard) =>
         Array.from({ length: shardWindows[shard] ?? 0 }, (_, number) => [shard, number] as const),
       );
-      const order = numbered.length === 0 ? null : blockPermutation(numbered.length, seed, epoch, block);
-      for (; order !== null && window < numbered.length; window += 1) {
+      if (numbered.length === 0) {
+        continue;
+      }
+      const order = blockPermutation(numbered.length, seed, epoch, block);
+      for (; window < numbered.length; window += 1) {
         const [shard, number] = numbered[windowAt(order, window)] ?? [0, 0];
         yield [epoch, block, shard, number];
       }

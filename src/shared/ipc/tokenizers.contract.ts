@@ -111,22 +111,49 @@ export const comparisonSchema = z.object({
 });
 export type Comparison = z.infer<typeof comparisonSchema>;
 
-/** The merges of a word in order, and what is missing at each border that is left. */
-export const wordExplanationSchema = z.object({
-  word: z.string(),
-  pieces: z.array(z.string()),
-  wholeId: z.number().int().nullable(),
-  steps: z.array(
-    z.object({ rank: z.number().int(), left: z.string(), right: z.string(), pieces: z.array(z.string()) }),
-  ),
-  borders: z.array(
-    z.object({
-      left: z.string(),
-      right: z.string(),
-      crossing: z.array(vocabularyEntrySchema.extend({ rank: z.number().int().nullable() })),
-    }),
-  ),
-});
+const explainedWord = { word: z.string(), pieces: z.array(z.string()), wholeId: z.number().int().nullable() };
+
+/** Why a word splits where it does, by the kind of tokenizer. */
+export const wordExplanationSchema = z.discriminatedUnion("kind", [
+  /** The merges of the word in order, and what is missing at each border that is left. */
+  z.object({
+    kind: z.literal("merges"),
+    ...explainedWord,
+    steps: z.array(
+      z.object({ rank: z.number().int(), left: z.string(), right: z.string(), pieces: z.array(z.string()) }),
+    ),
+    borders: z.array(
+      z.object({
+        left: z.string(),
+        right: z.string(),
+        crossing: z.array(vocabularyEntrySchema.extend({ rank: z.number().int().nullable() })),
+      }),
+    ),
+  }),
+  /** WordPiece: the longest piece that fits, again and again. */
+  z.object({
+    kind: z.literal("longest-match"),
+    ...explainedWord,
+    normalized: z.string(),
+    steps: z.array(vocabularyEntrySchema.extend({ rest: z.string(), longer: z.array(z.string()) })),
+    /** What was left of an unknown word when nothing fitted. */
+    stuckAt: z.string().nullable(),
+    /** A cut into fewer pieces that greed misses. */
+    shortest: z.array(z.string()).nullable(),
+  }),
+  /** Unigram: the likeliest ways to cut the word, the best first. */
+  z.object({
+    kind: z.literal("unigram"),
+    ...explainedWord,
+    normalized: z.string(),
+    paths: z.array(
+      z.object({
+        pieces: z.array(z.object({ piece: z.string(), id: z.number().int().nullable(), score: z.number() })),
+        score: z.number(),
+      }),
+    ),
+  }),
+]);
 export type WordExplanation = z.infer<typeof wordExplanationSchema>;
 
 export const overlapSchema = z.object({
@@ -201,7 +228,7 @@ export const tokenizersContract = {
         ),
       }),
     },
-    /** Why a word splits where it does; null for a tokenizer without merges, or for what is not one word. */
+    /** Why a word splits where it does; null for what is not one word, and for kinds that cannot tell. */
     "tokenizers.explain-word": {
       input: z.object({ tokenizer: z.string(), word: z.string().max(256) }),
       output: wordExplanationSchema.nullable(),

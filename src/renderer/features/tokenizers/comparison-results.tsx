@@ -74,6 +74,7 @@ function EntityTables({ entities }: { readonly entities: NonNullable<Comparison[
                 {shortPath(set.file)}{" "}
                 <span className="muted">
                   {formatCount(set.mentions)} entities, {formatCount(set.words)} words
+                  {set.inCorpus === null ? "" : `, ${(100 * set.inCorpus.words).toFixed(1)} % of them in the texts`}
                 </span>
               </caption>
               <thead className="sr-only">
@@ -90,6 +91,7 @@ function EntityTables({ entities }: { readonly entities: NonNullable<Comparison[
                     name={row.tokenizer}
                     rate={row.breakRate}
                     highest={highest}
+                    details={rateDetails(row)}
                     isPublished={false}
                   />
                 ))}
@@ -99,6 +101,7 @@ function EntityTables({ entities }: { readonly entities: NonNullable<Comparison[
                     name={row.tokenizer}
                     rate={row.breakRate}
                     highest={highest}
+                    details={row.source}
                     isPublished={true}
                   />
                 ))}
@@ -116,19 +119,27 @@ function EntityTables({ entities }: { readonly entities: NonNullable<Comparison[
   );
 }
 
+function rateDetails(row: NonNullable<Comparison["entities"]>[number]["rows"][number]): string {
+  const unknown = row.unknownWords === 0 ? "" : `, ${formatCount(row.unknownWords)} unknown`;
+  return `${formatCount(row.tokens)} tokens; each name once ${row.nameBreakRate.toFixed(3)}; ${(100 * row.wholeWords).toFixed(1)} % of the words whole${unknown}`;
+}
+
 function RateRow({
   name,
   rate,
   highest,
+  details,
   isPublished,
 }: {
   readonly name: string;
   readonly rate: number;
   readonly highest: number;
+  /** Told where the row is pointed at. */
+  readonly details: string;
   readonly isPublished: boolean;
 }) {
   return (
-    <tr>
+    <tr title={details}>
       <td>
         <span className={isPublished ? "muted" : ""}>{name}</span>
       </td>

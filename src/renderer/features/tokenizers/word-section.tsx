@@ -1,10 +1,13 @@
-// The merge explorer: the merges that made a word's pieces, in order, and for each border left what would have crossed it.
+// Why a word splits where it does: the merges that made its pieces and what would have crossed each border, the longest
+// pieces that WordPiece found, or the likeliest ways to cut it under a unigram model.
 import { useEffect } from "react";
+import { assertNever } from "#shared/errors";
 import type { WordExplanation } from "#shared/ipc/tokenizers.contract";
 import { formatCount } from "../../lib/format.ts";
 import { useLaboratory } from "./laboratory-store.ts";
 import { spacesShown } from "./piece-facts.ts";
 import { Pieces } from "./pieces.tsx";
+import { LikeliestCuts, LongestMatch } from "./word-cuts.tsx";
 
 export function WordSection({ tokenizer }: { readonly tokenizer: string }) {
   const word = useLaboratory((state) => state.word);
@@ -29,16 +32,29 @@ export function WordSection({ tokenizer }: { readonly tokenizer: string }) {
       {error === null ? null : <p className="bad">{error}</p>}
       {value === null || value.word.trim() === "" ? null : value.found === null ? (
         <p className="muted">
-          Nothing to explain: this tokenizer has no merges, or this is not one word for it. The pieces are above.
+          Nothing to explain: this is not one word for this tokenizer, or its kind cannot tell. The pieces are above.
         </p>
       ) : (
-        <Explanation found={value.found} />
+        <Explanation found={value.found} word={value.word.trim()} />
       )}
     </section>
   );
 }
 
-function Explanation({ found }: { readonly found: WordExplanation }) {
+function Explanation({ found, word }: { readonly found: WordExplanation; readonly word: string }) {
+  switch (found.kind) {
+    case "merges":
+      return <Merges found={found} />;
+    case "longest-match":
+      return <LongestMatch found={found} word={word} />;
+    case "unigram":
+      return <LikeliestCuts found={found} />;
+    default:
+      return assertNever(found);
+  }
+}
+
+function Merges({ found }: { readonly found: Extract<WordExplanation, { kind: "merges" }> }) {
   return (
     <div className="word-explanation">
       <p className="word-result">
