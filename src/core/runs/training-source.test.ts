@@ -35,6 +35,7 @@ function countingStream(windowsPerEpoch: number) {
       at += count;
       return { position: placeOf(at), epoch: at / windowsPerEpoch, stallSeconds: 0 };
     },
+    locate: () => Promise.reject(new Error("Training does not ask where a window lies.")),
     counters: () => ({
       requests: 0,
       bytesFetched: control.bytesFetched,
