@@ -122,7 +122,7 @@ describe("bytes that are not UTF-8, and long words", () => {
         const key = Buffer.from(word).toString("latin1");
         const ids =
           known.get(key) ??
-          plainMerge([...key], (left, right) => ranks.get(`${left}|${right}`)).map(
+          plainMerge(Array.from(key), (left, right) => ranks.get(`${left}|${right}`)).map(
             (part) => gpt2.idOfBytes(Buffer.from(part, "latin1")) ?? -1,
           );
         known.set(key, ids);

@@ -125,13 +125,13 @@ function longWords(): readonly string[] {
     Array.from({ length }, () => alphabet[next(alphabet.length)] ?? "").join("");
   const letters = [...range(0x41, 0x5a), ...range(0x61, 0x7a)];
   return [
-    from([..."ACGT"], 10_000),
+    from(Array.from("ACGT"), 10_000),
     from([...letters, ...range(0x30, 0x39), "+", "/"], 9999),
     "aA".repeat(5000),
-    from([..."aeiou\u00e9\u03b2"], 5000),
+    from(Array.from("aeiou\u00e9\u03b2"), 5000),
     from(["\u4e2d", "\u6587", "\u5b57"], 1500),
     `x${"\u0301".repeat(2000)}y`,
-    from([..."'s "], 2000),
+    from(Array.from("'s "), 2000),
     "a'".repeat(1500),
     "1".repeat(2001),
     "!?".repeat(2000),

@@ -75,7 +75,7 @@ export function plainGpt2Words(bytes: Uint8Array): readonly (readonly number[])[
     .map(({ text }) => text)
     .join("")
     .matchAll(pattern)) {
-    const count = [...word].length;
+    const count = Array.from(word).length;
     words.push(characters.slice(at, at + count).flatMap((each) => each.bytes));
     at += count;
   }
@@ -122,7 +122,7 @@ export function plainBert(bytes: Uint8Array, pieces: ReadonlyMap<string, number>
     .split(/\p{White_Space}+/u)
     .filter((word) => word !== "")
     .flatMap((word) => {
-      const characters = [...word];
+      const characters = Array.from(word);
       if (characters.length > 100) {
         return [unknown];
       }
@@ -154,7 +154,7 @@ export function plainUnigram(
   unknown: number,
 ): readonly number[] {
   const penalty = Math.min(...[...pieces.values()].map(({ score }) => score)) - 10;
-  const longest = Math.max(...[...pieces.keys()].map((piece) => [...piece].length));
+  const longest = Math.max(...[...pieces.keys()].map((piece) => Array.from(piece).length));
   const best = characters.map(() => ({ score: Number.NEGATIVE_INFINITY, begin: 0, id: unknown }));
   const scoreAt = (end: number) => (end === 0 ? 0 : (best[end - 1]?.score ?? 0));
   for (let begin = 0; begin < characters.length; begin += 1) {

@@ -68,7 +68,7 @@ describe("StreamSource", () => {
     expect(control.taken).toBe(2);
     expect(first.after).toEqual({ epoch: 0.4, stream: { epoch: 0, block: 0, window: 2 } });
     expect(first.input).toMatchObject({ windows: Int32Array.of(0, 0, 0, 0, 1, 1, 1, 1), endOfTextId: 0 });
-    expect(await windowsOf(source, 2)).toEqual([2, 2, 2, 2, 3, 3, 3, 3]);
+    expect(await windowsOf(source)).toEqual([2, 2, 2, 2, 3, 3, 3, 3]);
     expect((await source.next()).after).toEqual({ epoch: 1.2, stream: { epoch: 1, block: 0, window: 1 } });
   });
 
