@@ -136,8 +136,11 @@ export const scanReportSchema = z.object({
 export type ScanReportInfo = z.infer<typeof scanReportSchema>;
 
 export const traceSchema = z.object({
+  /** Of the training text, or of the shard's. */
   firstToken: z.number(),
   tokenCount: z.number().int(),
+  /** Of a run that streamed. */
+  shard: z.object({ folder: z.string(), file: z.string() }).nullable(),
   documents: z.array(
     z.object({
       id: z.string(),
