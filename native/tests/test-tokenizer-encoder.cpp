@@ -97,7 +97,7 @@ const bool kCases[] = {
                  check_merged(*tokenizer, maker.from_alphabet("aab", length));
                }
              }),
-    add_case("words of many windows merge as by the plain way",
+    add_case("long words merge as by the plain way",
              [] {
                const std::shared_ptr<const Tokenizer> tokenizer = a_tokenizer();
                WordMerger merger(*tokenizer);
@@ -125,6 +125,43 @@ const bool kCases[] = {
                      word += unit;
                    }
                    check_plain(word);
+                 }
+               }
+             }),
+    add_case("vocabularies made by chance, some of whose tokens no text merges to, encode as by the plain way",
+             [] {
+               TextMaker maker(39);
+               for (int round = 0; round < 400; ++round) {
+                 TokenizerParts parts;
+                 for (const std::uint8_t byte : kByteOfId) {
+                   parts.tokens.emplace_back(1, static_cast<char>(byte));
+                 }
+                 const std::uint32_t a = kIdOfByte['a'];
+                 const auto pick = [&] {
+                   const std::uint32_t made = static_cast<std::uint32_t>(parts.merges.size());
+                   const std::uint32_t choice = maker.below(made + 3);
+                   return choice < 3 ? a + choice : 256 + choice - 3;
+                 };
+                 while (parts.merges.size() < 60) {
+                   const std::uint32_t left = pick();
+                   const std::uint32_t right = pick();
+                   const std::string bytes = parts.tokens[left] + parts.tokens[right];
+                   if (bytes.size() <= 24 &&
+                       std::find(parts.tokens.begin(), parts.tokens.end(), bytes) == parts.tokens.end()) {
+                     parts.merges.push_back({left, right, static_cast<std::uint32_t>(parts.tokens.size())});
+                     parts.tokens.push_back(bytes);
+                   }
+                 }
+                 const Tokenizer tokenizer(std::move(parts), "test");
+                 CHECK(tokenizer.has_ordered_merges());
+                 WordMerger merger(tokenizer);
+                 for (std::size_t length = 1; length < 120; length += 1 + length / 8) {
+                   const std::string word = maker.from_alphabet(round % 2 == 0 ? "abc" : "aab", length);
+                   TokenIds found;
+                   TokenIds wanted;
+                   merger.merge(word, found);
+                   merger.merge_by_heap(word, wanted);
+                   CHECK(found == wanted);
                  }
                }
              }),

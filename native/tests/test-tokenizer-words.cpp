@@ -72,6 +72,19 @@ const bool kCases[] = {
                  check_like_reference(maker.nasty(1 + maker.below(24), true));
                }
              }),
+    add_case("long texts, most of them plain prose, are cut like the reference",
+             [] {
+               TextMaker maker(13);
+               for (int round = 0; round < 3000; ++round) {
+                 std::string text;
+                 while (text.size() < 300) {
+                   text += maker.prose(1 + maker.below(20));
+                   text += maker.below(3) == 0 ? maker.nasty(maker.below(4), true) : std::string(maker.below(3), ' ');
+                   text += maker.from_alphabet("aB7- ',.", maker.below(12));
+                 }
+                 check_like_reference(text);
+               }
+             }),
     add_case("every code point is cut like the reference beside letters, numbers and signs",
              [] {
                for (std::uint32_t code_point = 0; code_point < 0x110000; ++code_point) {

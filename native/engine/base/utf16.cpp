@@ -34,11 +34,18 @@ std::size_t copy_ascii(char* out, std::u16string_view utf16) {
 } // namespace
 
 void append_utf16_as_utf8(std::string& utf8, std::u16string_view utf16) {
+  // Room for the rest, were it ASCII, is made anew only where wider characters have used it up, so that time grows with
+  // the text alone.
+  std::size_t used = utf8.size();
+  const auto make_room = [&](std::size_t wanted) {
+    if (utf8.size() - used < wanted) {
+      utf8.resize(used + wanted + wanted / 8 + 16);
+    }
+  };
   while (!utf16.empty()) {
-    const std::size_t before = utf8.size();
-    utf8.resize(before + utf16.size());
-    const std::size_t ascii = copy_ascii(utf8.data() + before, utf16);
-    utf8.resize(before + ascii);
+    make_room(utf16.size());
+    const std::size_t ascii = copy_ascii(utf8.data() + used, utf16);
+    used += ascii;
     utf16.remove_prefix(ascii);
     while (!utf16.empty() && utf16[0] >= 0x80) {
       std::uint32_t code_point = utf16[0];
@@ -48,10 +55,12 @@ void append_utf16_as_utf8(std::string& utf8, std::u16string_view utf16) {
         code_point = pairs ? 0x10000 + ((code_point - 0xD800) << 10) + (utf16[1] - 0xDC00U) : 0xFFFD;
         length = pairs ? 2 : 1;
       }
-      append_utf8(utf8, code_point);
+      make_room(utf16.size() + kMaxUtf8Length);
+      used += encode_utf8(utf8.data() + used, code_point);
       utf16.remove_prefix(length);
     }
   }
+  utf8.resize(used);
 }
 
 } // namespace assay

@@ -51,24 +51,37 @@ inline unsigned decode_utf8(const unsigned char* at, std::size_t size, std::uint
   return 4;
 }
 
-// `code_point` must be a scalar value (no surrogate, at most U+10FFFF).
-inline void append_utf8(std::string& text, std::uint32_t code_point) {
-  const auto put = [&](std::uint32_t byte) { text.push_back(static_cast<char>(static_cast<unsigned char>(byte))); };
+inline constexpr std::size_t kMaxUtf8Length = 4;
+
+// Writes at most kMaxUtf8Length bytes and returns how many. `code_point` must be a scalar value (no surrogate, at most
+// U+10FFFF).
+inline std::size_t encode_utf8(char* out, std::uint32_t code_point) {
+  const auto put = [&](std::size_t index, std::uint32_t byte) { out[index] = static_cast<char>(byte); };
   if (code_point < 0x80) {
-    put(code_point);
-  } else if (code_point < 0x800) {
-    put(0xC0U | (code_point >> 6));
-    put(0x80U | (code_point & 0x3FU));
-  } else if (code_point < 0x10000) {
-    put(0xE0U | (code_point >> 12));
-    put(0x80U | ((code_point >> 6) & 0x3FU));
-    put(0x80U | (code_point & 0x3FU));
-  } else {
-    put(0xF0U | (code_point >> 18));
-    put(0x80U | ((code_point >> 12) & 0x3FU));
-    put(0x80U | ((code_point >> 6) & 0x3FU));
-    put(0x80U | (code_point & 0x3FU));
+    put(0, code_point);
+    return 1;
   }
+  if (code_point < 0x800) {
+    put(0, 0xC0U | (code_point >> 6));
+    put(1, 0x80U | (code_point & 0x3FU));
+    return 2;
+  }
+  if (code_point < 0x10000) {
+    put(0, 0xE0U | (code_point >> 12));
+    put(1, 0x80U | ((code_point >> 6) & 0x3FU));
+    put(2, 0x80U | (code_point & 0x3FU));
+    return 3;
+  }
+  put(0, 0xF0U | (code_point >> 18));
+  put(1, 0x80U | ((code_point >> 12) & 0x3FU));
+  put(2, 0x80U | ((code_point >> 6) & 0x3FU));
+  put(3, 0x80U | (code_point & 0x3FU));
+  return 4;
+}
+
+inline void append_utf8(std::string& text, std::uint32_t code_point) {
+  char bytes[kMaxUtf8Length];
+  text.append(bytes, encode_utf8(bytes, code_point));
 }
 
 // The offset of the first byte that is not UTF-8, or text.size().

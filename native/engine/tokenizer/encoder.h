@@ -1,4 +1,4 @@
-// Text to token ids with one tokenizer. An encoder remembers words it has met (a fixed, small cache), so it belongs to
+// Text to token ids with one tokenizer. An encoder remembers words it has met (fixed, small caches), so it belongs to
 // one thread at a time; EncoderPool lends encoders to threads. Tokens tile the text: byte offsets are running sums of
 // token lengths, and any bytes, UTF-8 or not, decode to themselves. Special tokens are not recognised in text.
 #pragma once
@@ -13,7 +13,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace assay {
@@ -35,20 +34,31 @@ private:
   struct alignas(64) CacheLine {
     CachedWord words[2];
   };
+  // A word that is too long for a line, or has too many ids. A line of its own, so that nothing is allocated.
+  struct alignas(64) LongWord {
+    static constexpr std::size_t kMaxBytes = 38;
+    static constexpr std::size_t kMaxIds = 6;
+    std::uint32_t ids[kMaxIds] = {};
+    std::uint8_t length = 0;
+    std::uint8_t count = 0;
+    char bytes[kMaxBytes] = {};
+  };
+  static_assert(sizeof(LongWord) == 64);
 
-  // Both return ids that stay valid until the next call.
-  std::span<const std::uint32_t> encode_unknown(std::string_view word, const WordKey& key, CacheLine& line);
-  std::span<const std::uint32_t> encode_rare(std::string_view word);
+  // What is known of a word before its ids are looked up, so that the lookups of many words overlap in time.
+  struct Lookup {
+    WordKey key;
+    CacheLine* line = nullptr; // null for a long word
+  };
+
+  void encode_unknown(std::string_view word, const Lookup& lookup, TokenIds& ids, std::size_t& used);
+  void encode_long(std::string_view word, TokenIds& ids, std::size_t& used);
+  static void write(std::span<const std::uint32_t> found, TokenIds& ids, std::size_t& used);
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   WordMerger merger_;
   std::vector<CacheLine> lines_;
-  // Words that do not fit a line. Emptied when it has grown to its limit.
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view bytes) const { return hash_bytes(bytes); }
-  };
-  std::unordered_map<std::string, TokenIds, Hash, std::equal_to<>> rare_words_;
+  std::vector<LongWord> long_words_;
   TokenIds scratch_;
 };
 

@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint32_t kNone = ~std::uint32_t{0};
 constexpr std::uint32_t kArrayBase = 1024;
 constexpr std::size_t kProgressInterval = 256;
+constexpr std::uint64_t kWordsAhead = 6;
 
 struct Pair {
   std::uint32_t left = 0;
@@ -157,6 +158,14 @@ private:
     // former.
     const std::uint64_t end = pair.postings_begin + pair.postings_count;
     for (std::uint64_t posting = pair.postings_begin; posting < end; ++posting) {
+      // Words lie all over the memory; those to come are asked for ahead.
+      if (posting + 2 * kWordsAhead < end) {
+        __builtin_prefetch(&words_.words()[postings_[posting + 2 * kWordsAhead]]);
+        __builtin_prefetch(&words_.counts()[postings_[posting + 2 * kWordsAhead]]);
+      }
+      if (posting + kWordsAhead < end) {
+        __builtin_prefetch(words_.symbols().data() + words_.words()[postings_[posting + kWordsAhead]].begin);
+      }
       apply_to_word(postings_[posting], pair, made);
     }
     for (const NewPair& each : new_pairs_) {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace assay {
@@ -29,6 +30,8 @@ public:
       }
     }
   }
+
+  Value* find(std::uint64_t key) { return const_cast<Value*>(std::as_const(*this).find(key)); }
 
   // False, and nothing changed, when the pair is already there.
   bool insert(std::uint64_t key, const Value& value) {

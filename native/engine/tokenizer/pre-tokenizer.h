@@ -78,7 +78,58 @@ public:
     return own == CharacterClass::kSpace ? space_end(begin) : skip_class(begin + length, own);
   }
 
+  // The ends of the words from `begin` < size on, as many as are found at once, at most kMaxEnds; at least one.
+  static constexpr std::size_t kMaxEnds = 64;
+  std::size_t word_ends(std::size_t begin, std::size_t (&ends)[kMaxEnds]) const {
+    std::size_t count = 0;
+    std::uint64_t starts = begin + 64 <= size_ ? plain_word_starts(text_ + begin) : 0;
+    for (; starts != 0; starts &= starts - 1) {
+      ends[count++] = begin + static_cast<std::size_t>(std::countr_zero(starts));
+    }
+    if (count == 0) {
+      ends[count++] = word_end(begin);
+    }
+    return count;
+  }
+
 private:
+  // Of the 64 bytes from `text` on, where a word begins: a bit each where words begin that need nothing but ASCII to
+  // tell, up to the first byte that does (a wider character, an apostrophe, white space other than a single space).
+  // The first byte begins a word, and has no bit.
+  static std::uint64_t plain_word_starts(const unsigned char* text) {
+#if defined(__SSE2__)
+    std::uint64_t letters = 0;
+    std::uint64_t numbers = 0;
+    std::uint64_t spaces = 0;
+    std::uint64_t hard = 0;
+    for (unsigned part = 0; part < 4; ++part) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + part * 16));
+      const auto mask = [&](__m128i each) {
+        return static_cast<std::uint64_t>(static_cast<unsigned>(_mm_movemask_epi8(each))) << (part * 16);
+      };
+      // Whether a byte less `first` is at most `last`, unsigned.
+      const auto within = [](__m128i from, char first, char last) {
+        const __m128i shifted = _mm_sub_epi8(from, _mm_set1_epi8(first));
+        return _mm_cmpeq_epi8(_mm_min_epu8(shifted, _mm_set1_epi8(last)), shifted);
+      };
+      letters |= mask(within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 25));
+      numbers |= mask(within(bytes, '0', 9));
+      spaces |= mask(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(' ')));
+      hard |=
+          mask(_mm_or_si128(bytes, _mm_or_si128(within(bytes, '\t', 4), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\'')))));
+    }
+    hard |= spaces & (spaces << 1);
+    const std::uint64_t others = ~(letters | numbers | spaces);
+    const std::uint64_t same = (letters & (letters << 1)) | (numbers & (numbers << 1)) | (others & (others << 1));
+    const std::uint64_t starts = spaces | ~(same | (spaces << 1));
+    // Up to and without the first hard byte.
+    return starts & (hard - 1) & ~hard & ~std::uint64_t{1};
+#else
+    static_cast<void>(text);
+    return 0;
+#endif
+  }
+
   CharacterClass class_at(std::size_t at, unsigned& length) const {
     if (text_[at] < 0x80) {
       length = 1;
@@ -158,10 +209,12 @@ private:
 // Calls take(word) for each word of the text, in order.
 template <typename Take> void for_each_word(std::string_view text, const Take& take) {
   const PreTokenizer words(text);
+  std::size_t ends[PreTokenizer::kMaxEnds];
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = words.word_end(begin);
-    take(text.substr(begin, end - begin));
-    begin = end;
+    const std::size_t count = words.word_ends(begin, ends);
+    for (std::size_t index = 0; index < count; begin = ends[index++]) {
+      take(text.substr(begin, ends[index] - begin));
+    }
   }
 }
 

@@ -4,6 +4,8 @@
 #include "engine/tokenizer/unicode-form.h"
 #include "engine/tokenizer/unicode-text.h"
 
+#include <algorithm>
+
 namespace assay {
 
 namespace {
@@ -57,11 +59,18 @@ void lowercase(AlignedText& text) {
 
 // What BERT calls a control character; tabulators and line ends are white space to it.
 bool is_bert_control(std::uint32_t code_point) {
+  if (code_point >= ' ' && code_point <= '~') {
+    return false;
+  }
   return code_point != '\t' && code_point != '\n' && code_point != '\r' &&
          is_in_categories(code_point, GeneralCategory::kControl, GeneralCategory::kPrivateUse);
 }
 
 void clean(AlignedText& text) {
+  const std::string& bytes = text.text();
+  if (std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte >= ' ' && byte <= '~'; })) {
+    return;
+  }
   rewrite(text, [&](std::uint32_t code_point, std::size_t begin, std::size_t end, AlignedText& out) {
     if (code_point == 0 || code_point == kReplacementCharacter || is_bert_control(code_point)) {
       return;

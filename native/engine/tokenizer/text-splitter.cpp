@@ -160,7 +160,7 @@ void apply(AlignedText& text, std::vector<Stretch>& words, bool, const ByteLevel
 }
 
 bool is_bert_punctuation(std::uint32_t code_point) {
-  return is_ascii_punctuation(code_point) || is_punctuation(code_point);
+  return code_point < 0x80 ? is_ascii_punctuation(code_point) : is_punctuation(code_point);
 }
 
 void apply(AlignedText& text, std::vector<Stretch>& words, bool, const BertSplitter&) {
@@ -244,7 +244,8 @@ void apply(AlignedText& text, std::vector<Stretch>& words, bool is_first, const 
       out.put(step.replacement, text.source(word.begin, word.begin));
     }
     for (std::size_t at = word.begin; at < word.end;) {
-      const std::size_t space = std::min(text.text().find(' ', at), word.end);
+      // Within the word alone: the text may have no further space, and very many words.
+      const std::size_t space = word.begin + std::min(bytes.find(' ', at - word.begin), bytes.size());
       out.copy(text, at, space);
       if (space < word.end) {
         out.put(step.replacement, text.source(space, space + 1));

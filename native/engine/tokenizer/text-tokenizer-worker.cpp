@@ -10,8 +10,7 @@ namespace assay {
 namespace {
 
 constexpr std::size_t kMaxTextBytes = std::size_t{1} << 31;
-constexpr std::size_t kMaxKnownWords = std::size_t{1} << 16;
-constexpr std::size_t kMaxKnownWordBytes = 64;
+constexpr std::size_t kKnownWords = std::size_t{1} << 16;
 
 // The character that ends at `end` > 0.
 std::uint32_t character_before(std::string_view text, std::size_t end) {
@@ -101,18 +100,33 @@ TextTokenizerWorker::find_added(std::string_view text, const VocabularyTrie& tri
 }
 
 std::span<const WordToken> TextTokenizerWorker::tokens_of(std::string_view word) {
-  if (word.size() <= kMaxKnownWordBytes) {
-    if (const auto known = known_words_.find(word); known != known_words_.end()) {
-      return known->second;
+  scratch_.clear();
+  KnownWord* place = nullptr;
+  if (word.size() <= KnownWord::kMaxBytes) {
+    known_words_.resize(kKnownWords);
+    // Two places a word.
+    const std::size_t index = hash_bytes(word) & (kKnownWords - 1);
+    place = &known_words_[index];
+    for (const KnownWord* known : {place, &known_words_[index ^ 1U]}) {
+      if (std::string_view(known->bytes, known->length) == word) {
+        for (std::size_t token = 0; token < known->count; ++token) {
+          scratch_.push_back({known->ids[token], known->begins[token], known->ends[token]});
+        }
+        return scratch_;
+      }
     }
   }
-  scratch_.clear();
   encoder_->encode(word, scratch_);
-  if (word.size() <= kMaxKnownWordBytes) {
-    if (known_words_.size() >= kMaxKnownWords) {
-      known_words_.clear();
+  if (place != nullptr && scratch_.size() <= KnownWord::kMaxTokens) {
+    known_words_[static_cast<std::size_t>(place - known_words_.data()) ^ 1U] = *place;
+    place->length = static_cast<std::uint8_t>(word.size());
+    place->count = static_cast<std::uint8_t>(scratch_.size());
+    std::copy(word.begin(), word.end(), place->bytes);
+    for (std::size_t index = 0; index < scratch_.size(); ++index) {
+      place->ids[index] = scratch_[index].id;
+      place->begins[index] = static_cast<std::uint8_t>(scratch_[index].begin);
+      place->ends[index] = static_cast<std::uint8_t>(scratch_[index].end);
     }
-    known_words_.emplace(word, scratch_);
   }
   return scratch_;
 }

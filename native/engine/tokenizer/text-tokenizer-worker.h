@@ -47,11 +47,20 @@ private:
   bool has_normalized_added_;
   std::unique_ptr<WordEncoder> encoder_;
   bool matches_special_ = false;
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view bytes) const { return hash_bytes(bytes); }
+  // A short word of few tokens, in a cache line of its own.
+  struct alignas(64) KnownWord {
+    static constexpr std::size_t kMaxBytes = 32;
+    static constexpr std::size_t kMaxTokens = 5;
+    std::uint32_t ids[kMaxTokens] = {};
+    std::uint8_t begins[kMaxTokens] = {};
+    std::uint8_t ends[kMaxTokens] = {};
+    std::uint8_t length = 0;
+    std::uint8_t count = 0;
+    char bytes[kMaxBytes] = {};
   };
-  std::unordered_map<std::string, std::vector<WordToken>, Hash, std::equal_to<>> known_words_;
+  static_assert(sizeof(KnownWord) == 64);
+  // By hash of the word; a newer word takes the place of an older one.
+  std::vector<KnownWord> known_words_;
   std::vector<WordToken> scratch_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "engine/base/error.h"
 #include "engine/tokenizer/byte-alphabet.h"
+#include "engine/tokenizer/token-matcher.h"
 
 #include <algorithm>
 
@@ -135,6 +136,11 @@ bool Tokenizer::is_special(std::uint32_t id) const {
   const auto found = std::lower_bound(parts_.specials.begin(), parts_.specials.end(), id,
                                       [](const SpecialToken& each, std::uint32_t wanted) { return each.id < wanted; });
   return found != parts_.specials.end() && found->id == id;
+}
+
+const TokenMatcher& Tokenizer::matcher() const {
+  std::call_once(matcher_->once, [&] { matcher_->matcher = std::make_shared<const TokenMatcher>(*this); });
+  return *matcher_->matcher;
 }
 
 std::string_view Tokenizer::token_bytes(std::uint32_t id) const {

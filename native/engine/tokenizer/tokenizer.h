@@ -6,6 +6,8 @@
 #include "engine/tokenizer/pair-table.h"
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +18,8 @@
 namespace assay {
 
 inline constexpr std::string_view kEndOfText = "<|endoftext|>";
+
+class TokenMatcher;
 
 struct Merge {
   std::uint32_t left = 0;
@@ -82,9 +86,10 @@ public:
   const RankedMerge* find_merge(std::uint32_t left, std::uint32_t right) const {
     return merge_table_.find(pair_key(left, right));
   }
-  // Whether each merge ranks after those that make its parts, as in every trained vocabulary. Long words then need no
-  // heap.
+  // Whether each merge ranks after those that make its parts, as in every trained vocabulary. Words then need no heap.
   bool has_ordered_merges() const noexcept { return has_ordered_merges_; }
+  // Made when first asked for, of ordered merges alone. Any thread may ask.
+  const TokenMatcher& matcher() const;
 
   // The bytes of the tokens, one after another; special tokens give their text. Throws BAD_ARGUMENT.
   std::string decode(std::span<const std::uint32_t> ids) const;
@@ -101,6 +106,11 @@ private:
   PairTable<RankedMerge> merge_table_;
   std::optional<std::uint32_t> end_of_text_id_;
   bool has_ordered_merges_ = true;
+  struct LazyMatcher {
+    std::once_flag once;
+    std::shared_ptr<const TokenMatcher> matcher;
+  };
+  std::unique_ptr<LazyMatcher> matcher_ = std::make_unique<LazyMatcher>();
 };
 
 } // namespace assay

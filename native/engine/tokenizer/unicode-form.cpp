@@ -16,13 +16,13 @@ struct Character {
   std::int16_t raw_byte = -1;
 };
 
-std::vector<Character> take_apart(const AlignedText& text, bool compatibly) {
+std::vector<Character> take_apart(const AlignedText& text, std::size_t begin, std::size_t end, bool compatibly) {
   std::vector<Character> characters;
-  characters.reserve(text.size());
+  characters.reserve(end - begin);
   const auto add = [&](std::uint32_t code_point, ByteRange source) {
     characters.push_back({code_point, source, static_cast<std::uint8_t>(combining_class(code_point)), -1});
   };
-  for (std::size_t at = 0; at < text.size();) {
+  for (std::size_t at = begin; at < end;) {
     std::uint32_t code_point = 0;
     const unsigned length = next_character(text.text(), at, code_point);
     const ByteRange source = text.source(at, at + length);
@@ -88,14 +88,15 @@ void put_together(std::vector<Character>& characters) {
 
 } // namespace
 
-void apply_unicode_form(AlignedText& text, UnicodeForm form) {
-  std::vector<Character> characters = take_apart(text, form == UnicodeForm::kNfkc || form == UnicodeForm::kNfkd);
+namespace {
+
+void append_form(const AlignedText& text, std::size_t begin, std::size_t end, UnicodeForm form, AlignedText& out) {
+  std::vector<Character> characters =
+      take_apart(text, begin, end, form == UnicodeForm::kNfkc || form == UnicodeForm::kNfkd);
   order_marks(characters);
   if (form == UnicodeForm::kNfc || form == UnicodeForm::kNfkc) {
     put_together(characters);
   }
-  AlignedText out;
-  out.reserve(text.size());
   for (const Character& each : characters) {
     if (each.raw_byte >= 0) {
       const char byte = static_cast<char>(each.raw_byte);
@@ -103,6 +104,25 @@ void apply_unicode_form(AlignedText& text, UnicodeForm form) {
     } else {
       out.put(each.code_point, each.source);
     }
+  }
+}
+
+} // namespace
+
+// ASCII stays as it is, except that a character may take marks that follow it.
+void apply_unicode_form(AlignedText& text, UnicodeForm form) {
+  const std::string& bytes = text.text();
+  const auto is_ascii = [](char byte) { return static_cast<unsigned char>(byte) < 0x80; };
+  AlignedText out;
+  out.reserve(text.size());
+  for (auto at = bytes.begin(); at != bytes.end();) {
+    const auto wide = std::find_if_not(at, bytes.end(), is_ascii);
+    const auto first = wide == at || wide == bytes.end() ? wide : wide - 1;
+    const auto end = std::find_if(wide, bytes.end(), is_ascii);
+    const auto index_of = [&](auto place) { return static_cast<std::size_t>(place - bytes.begin()); };
+    out.copy(text, index_of(at), index_of(first));
+    append_form(text, index_of(first), index_of(end), form, out);
+    at = end;
   }
   text.swap(out);
 }

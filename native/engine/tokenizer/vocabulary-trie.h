@@ -14,36 +14,53 @@ public:
 
   void insert(std::string_view bytes, std::uint32_t id) {
     std::uint32_t node = 0;
+    Edge* last = nullptr;
     for (const char byte : bytes) {
-      const std::uint64_t edge = pair_key(node, static_cast<unsigned char>(byte));
-      if (const std::uint32_t* next = edges_.find(edge); next != nullptr) {
-        node = *next;
-      } else {
-        edges_.insert(edge, ++nodes_);
-        node = nodes_;
+      const std::uint64_t key = pair_key(node, static_cast<unsigned char>(byte));
+      if (edges_.find(key) == nullptr) {
+        edges_.insert(key, {++nodes_, kNoId});
+      }
+      last = edges_.find(key);
+      node = last->node;
+    }
+    if (last != nullptr) {
+      begins_[static_cast<unsigned char>(bytes[0])] = true;
+      if (last->id == kNoId) {
+        last->id = id;
       }
     }
-    ids_.insert(node, id);
   }
 
   // Calls take(length, id) for each entry that `text` begins with, the shortest first.
   template <typename Take> void for_each_prefix(std::string_view text, const Take& take) const {
+    if (text.empty() || !begins_[static_cast<unsigned char>(text[0])]) {
+      return;
+    }
     std::uint32_t node = 0;
     for (std::size_t index = 0; index < text.size(); ++index) {
-      const std::uint32_t* next = edges_.find(pair_key(node, static_cast<unsigned char>(text[index])));
+      const Edge* next = edges_.find(pair_key(node, static_cast<unsigned char>(text[index])));
       if (next == nullptr) {
         return;
       }
-      node = *next;
-      if (const std::uint32_t* id = ids_.find(node); id != nullptr) {
-        take(index + 1, *id);
+      node = next->node;
+      if (next->id != kNoId) {
+        take(index + 1, next->id);
       }
     }
   }
 
 private:
-  PairTable<std::uint32_t> edges_;
-  PairTable<std::uint32_t> ids_;
+  static constexpr std::uint32_t kNoId = ~std::uint32_t{0};
+
+  struct Edge {
+    std::uint32_t node = 0;
+    // Of the entry that ends here.
+    std::uint32_t id = kNoId;
+  };
+
+  PairTable<Edge> edges_;
+  // Whether any entry begins with the byte: most of a text begins none.
+  bool begins_[256] = {};
   std::uint32_t nodes_ = 0;
 };
 

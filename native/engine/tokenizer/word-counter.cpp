@@ -29,19 +29,20 @@ template <typename Slot, typename Hash> void grow(std::vector<Slot>& slots, cons
 
 void WordCounter::add(std::string_view word, std::size_t readable, std::uint64_t count) {
   if (word.size() <= kMaxShortWord) {
-    add_short(make_word_key(word, readable), count);
+    const WordKey key = make_word_key(word, readable);
+    add_short(key, key.hash(), count);
   } else {
     add_long(word, count);
   }
 }
 
-void WordCounter::add_short(const WordKey& key, std::uint64_t count) {
+void WordCounter::add_short(const WordKey& key, std::uint64_t hash, std::uint64_t count) {
   // At most 5/8 full.
   if ((short_count_ + 1) * 8 > short_slots_.size() * 5) {
     grow(short_slots_, [](const ShortSlot& slot) { return slot.key.hash(); });
   }
   const std::size_t mask = short_slots_.size() - 1;
-  std::size_t index = key.hash() & mask;
+  std::size_t index = hash & mask;
   while (short_slots_[index].count > 0) {
     if (short_slots_[index].key == key) {
       short_slots_[index].count += count;

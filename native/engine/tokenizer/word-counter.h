@@ -19,6 +19,17 @@ public:
   // `readable` as for make_word_key; words have at most 65 535 bytes and are not empty.
   void add(std::string_view word, std::size_t readable, std::uint64_t count = 1);
 
+  // In two steps, so that the table's lines of many short words come into the cache at once: the hash of the word's key
+  // first, then add_short.
+  std::uint64_t prepare(const WordKey& key) const {
+    const std::uint64_t hash = key.hash();
+    if (!short_slots_.empty()) {
+      __builtin_prefetch(&short_slots_[hash & (short_slots_.size() - 1)]);
+    }
+    return hash;
+  }
+  void add_short(const WordKey& key, std::uint64_t hash, std::uint64_t count);
+
   std::size_t distinct_words() const noexcept { return short_count_ + long_count_; }
   std::size_t memory_bytes() const noexcept;
   void clear();
@@ -50,7 +61,6 @@ private:
     std::uint32_t length = 0;
   };
 
-  void add_short(const WordKey& key, std::uint64_t count);
   void add_long(std::string_view word, std::uint64_t count);
   const char* keep(std::string_view word);
 

@@ -3,7 +3,6 @@
 #include "engine/base/error.h"
 
 #include <algorithm>
-#include <bit>
 #include <functional>
 #include <queue>
 
@@ -13,10 +12,10 @@ namespace {
 
 constexpr std::uint32_t kNoRank = ~std::uint32_t{0};
 constexpr std::uint32_t kNowhere = ~std::uint32_t{0};
-// Up to here scanning for the lowest rank beats keeping order.
-constexpr std::size_t kMaxScannedWord = 48;
 // Positions are 32 bits wide.
 constexpr std::size_t kMaxWord = std::size_t{1} << 31;
+// 64 KiB: it shares the second-level cache with the merges asked for most.
+constexpr std::size_t kVerdicts = std::size_t{1} << 13;
 
 } // namespace
 
@@ -31,56 +30,63 @@ void WordMerger::merge(std::string_view word, TokenIds& ids) {
       return;
     }
   }
-  if (!tokenizer_.has_ordered_merges() && word.size() > kMaxScannedWord) {
-    merge_by_heap(word, ids);
-  } else if (!merge_in_windows(word, ids)) {
-    merge_without_windows(word, ids);
-  }
-}
-
-void WordMerger::merge_without_windows(std::string_view word, TokenIds& ids) {
-  if (word.size() <= kMaxScannedWord) {
-    merge_by_scanning(word, ids);
+  if (tokenizer_.has_ordered_merges()) {
+    merge_by_trying(word, ids);
   } else {
-    merge_by_buckets(word, ids);
+    merge_by_heap(word, ids);
   }
 }
 
-void WordMerger::merge_by_scanning(std::string_view word, TokenIds& ids) {
-  std::uint32_t symbols[kMaxScannedWord];
-  std::uint32_t ranks[kMaxScannedWord];
-  std::uint32_t results[kMaxScannedWord];
-  std::size_t count = word.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    symbols[i] = tokenizer_.id_of_byte(static_cast<unsigned char>(word[i]));
+// Each beginning of the word has one sequence of tokens (token-matcher.h), so a position from which no token goes on is
+// closed for good, and each is visited at most once by each token that ends there.
+void WordMerger::merge_by_trying(std::string_view word, TokenIds& ids) {
+  if (word.empty()) {
+    return;
   }
-  const auto rate_pair = [&](std::size_t i) {
-    const Tokenizer::RankedMerge* merge = tokenizer_.find_merge(symbols[i], symbols[i + 1]);
-    ranks[i] = merge == nullptr ? kNoRank : merge->rank;
-    results[i] = merge == nullptr ? 0 : merge->result;
-  };
-  for (std::size_t i = 0; i + 1 < count; ++i) {
-    rate_pair(i);
+  if (matcher_ == nullptr) {
+    matcher_ = &tokenizer_.matcher();
+    verdicts_.assign(kVerdicts, 0);
   }
-  while (count > 1) {
-    // The first of equal ranks, so that a rank is applied from left to right.
-    const auto best = static_cast<std::size_t>(std::min_element(ranks, ranks + count - 1) - ranks);
-    if (ranks[best] == kNoRank) {
-      break;
+  const TokenMatcher& matcher = *matcher_;
+  if (!matcher.is_usable()) {
+    merge_by_heap(word, ids);
+    return;
+  }
+  open_.assign(word.size() / 64 + 1, ~std::uint64_t{0});
+  const std::size_t first = ids.size();
+  std::size_t at = 0;
+  TokenMatcher::Match next = matcher.longest(word);
+  for (;;) {
+    const std::size_t end = at + next.length;
+    if (((open_[end / 64] >> (end % 64)) & 1U) != 0 && (ids.size() == first || stay_apart(ids.back(), next.token))) {
+      ids.push_back(next.token);
+      if (end == word.size()) {
+        return;
+      }
+      at = end;
+      next = matcher.longest(word.substr(at));
+      continue;
     }
-    symbols[best] = results[best];
-    --count;
-    std::copy(symbols + best + 2, symbols + count + 1, symbols + best + 1);
-    if (best + 1 < count) {
-      std::copy(ranks + best + 2, ranks + count, ranks + best + 1);
-      std::copy(results + best + 2, results + count, results + best + 1);
-      rate_pair(best);
-    }
-    if (best > 0) {
-      rate_pair(best - 1);
+    // The next shorter one here, or, where that was the last, the next shorter one before.
+    next = matcher.shorter(next.token);
+    while (next.token == TokenMatcher::kNone) {
+      open_[at / 64] &= ~(std::uint64_t{1} << (at % 64));
+      const std::uint32_t before = ids.back();
+      ids.pop_back();
+      at -= tokenizer_.token_length(before);
+      next = matcher.shorter(before);
     }
   }
-  ids.insert(ids.end(), symbols, symbols + count);
+}
+
+bool WordMerger::stay_apart(std::uint32_t left, std::uint32_t right) {
+  // Ids have at most 28 bits; no key is 0.
+  const std::uint64_t key = (std::uint64_t{left} << 36 | std::uint64_t{right} << 8) | 2U;
+  std::uint64_t& verdict = verdicts_[(key * 0x9E3779B97F4A7C15U) >> 51];
+  if ((verdict & ~std::uint64_t{1}) != key) {
+    verdict = key | (matcher_->stay_apart(tokenizer_, left, right) ? 1U : 0U);
+  }
+  return (verdict & 1U) != 0;
 }
 
 void WordMerger::start_list(std::string_view word) {
@@ -92,12 +98,6 @@ void WordMerger::start_list(std::string_view word) {
   }
   for (std::uint32_t at = 0; at < count; ++at) {
     rate(at);
-  }
-}
-
-void WordMerger::append_list(TokenIds& ids) const {
-  for (std::uint32_t at = symbols_.empty() ? kNowhere : 0; at != kNowhere; at = symbols_[at].next) {
-    ids.push_back(symbols_[at].id);
   }
 }
 
@@ -146,52 +146,9 @@ void WordMerger::merge_by_heap(std::string_view word, TokenIds& ids) {
       merge_at(at, tokenizer_.merges()[rank].result, put);
     }
   }
-  append_list(ids);
-}
-
-// With merges in order, every new pair ranks after the merge that made it. So ranks are worked off in one upward pass:
-// a list of positions a rank, and a bit a rank that says whether its list holds any. Positions of one rank only get in
-// each other's way when both halves of the pair are the same token ("aa" in "aaa"); those are put in order first.
-void WordMerger::merge_by_buckets(std::string_view word, TokenIds& ids) {
-  const std::span<const Merge> merges = tokenizer_.merges();
-  // Every pass leaves its buckets empty, so they are set up once.
-  bucket_heads_.resize(merges.size(), kNowhere);
-  filled_buckets_.resize(merges.size() / 64 + 1, 0);
-  bucket_entries_.clear();
-  start_list(word);
-  const auto put = [&](std::uint32_t at) {
-    const std::uint32_t rank = symbols_[at].rank;
-    if (rank != kNoRank) {
-      bucket_entries_.push_back({at, bucket_heads_[rank]});
-      bucket_heads_[rank] = static_cast<std::uint32_t>(bucket_entries_.size() - 1);
-      filled_buckets_[rank / 64] |= std::uint64_t{1} << (rank % 64);
-    }
-  };
-  // Backwards, because a list is read from its newest entry.
-  for (auto at = static_cast<std::uint32_t>(symbols_.size()); at-- > 0;) {
-    put(at);
+  for (std::uint32_t at = symbols_.empty() ? kNowhere : 0; at != kNowhere; at = symbols_[at].next) {
+    ids.push_back(symbols_[at].id);
   }
-  for (std::size_t group = 0; group < filled_buckets_.size(); ++group) {
-    while (filled_buckets_[group] != 0) {
-      const auto rank =
-          static_cast<std::uint32_t>(group * 64 + static_cast<unsigned>(std::countr_zero(filled_buckets_[group])));
-      filled_buckets_[group] &= filled_buckets_[group] - 1;
-      positions_.clear();
-      for (std::uint32_t entry = bucket_heads_[rank]; entry != kNowhere; entry = bucket_entries_[entry].next) {
-        positions_.push_back(bucket_entries_[entry].position);
-      }
-      bucket_heads_[rank] = kNowhere;
-      if (merges[rank].left == merges[rank].right) {
-        std::sort(positions_.begin(), positions_.end());
-      }
-      for (const std::uint32_t at : positions_) {
-        if (symbols_[at].rank == rank) {
-          merge_at(at, merges[rank].result, put);
-        }
-      }
-    }
-  }
-  append_list(ids);
 }
 
 } // namespace assay

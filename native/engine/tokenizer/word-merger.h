@@ -1,9 +1,10 @@
 // Applies a tokenizer's merges to one word: always the pair of the lowest rank, the leftmost of those, as GPT-2,
-// Hugging Face and tiktoken do. Short words are scanned for it. Long ones (sequences, base64, text without spaces) are
-// worked off rank by rank in windows that are then joined, so that time grows with their length and memory access stays
-// near. Vocabularies whose ranks are out of order take the plain way, a heap. All ways give the same ids.
+// Hugging Face and tiktoken do. Merges in order of rank, which every trained vocabulary has, allow to find the tokens
+// by trying from the left, in time that grows with the length and no faster, whatever the word (sequences, base64, text
+// without spaces). Vocabularies whose ranks are out of order take the plain way, a heap. Both give the same ids.
 #pragma once
 
+#include "engine/tokenizer/token-matcher.h"
 #include "engine/tokenizer/tokenizer.h"
 
 #include <cstdint>
@@ -24,7 +25,7 @@ public:
 
   // Appends the ids of the word. Throws BAD_ARGUMENT for a word of 2 GiB or more.
   void merge(std::string_view word, TokenIds& ids);
-  // The same by heap whatever the word: the referee of the faster ways.
+  // The same by heap whatever the word: the referee of the faster way.
   void merge_by_heap(std::string_view word, TokenIds& ids);
 
 private:
@@ -36,34 +37,21 @@ private:
     // Of the pair with the next symbol; kNoRank where there is nothing to merge or the symbol was taken into another.
     std::uint32_t rank = 0;
   };
-  struct BucketEntry {
-    std::uint32_t position = 0;
-    std::uint32_t next = 0;
-  };
 
-  void merge_by_scanning(std::string_view word, TokenIds& ids);
-  void merge_by_buckets(std::string_view word, TokenIds& ids);
-  void merge_without_windows(std::string_view word, TokenIds& ids);
-  bool merge_in_windows(std::string_view word, TokenIds& ids);
-  bool join(std::string_view word, std::size_t middle, std::size_t first, TokenIds& ids);
-  bool stays_apart(std::uint32_t left, std::uint32_t right);
+  void merge_by_trying(std::string_view word, TokenIds& ids);
+  bool stay_apart(std::uint32_t left, std::uint32_t right);
 
   void start_list(std::string_view word);
-  void append_list(TokenIds& ids) const;
   void rate(std::uint32_t at);
   template <typename Changed> void merge_at(std::uint32_t at, std::uint32_t result, const Changed& changed);
 
   const Tokenizer& tokenizer_;
+  const TokenMatcher* matcher_ = nullptr;
+  // By position in the word: a bit, taken away where no token goes on.
+  std::vector<std::uint64_t> open_;
+  // By hash of a pair: the pair and whether it stays apart.
+  std::vector<std::uint64_t> verdicts_;
   std::vector<Symbol> symbols_;
-  // By rank: the newest entry of its bucket, and whether it holds any.
-  std::vector<std::uint32_t> bucket_heads_;
-  std::vector<std::uint64_t> filled_buckets_;
-  std::vector<BucketEntry> bucket_entries_;
-  std::vector<std::uint32_t> positions_;
-  TokenIds window_;
-  TokenIds joint_;
-  TokenIds pair_;
-  std::string pair_bytes_;
 };
 
 } // namespace assay

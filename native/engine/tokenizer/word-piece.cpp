@@ -2,8 +2,8 @@
 // is longer than allowed, is unknown as a whole.
 #include "engine/base/error.h"
 #include "engine/tokenizer/aligned-text.h"
+#include "engine/tokenizer/vocabulary-trie.h"
 #include "engine/tokenizer/word-encoder.h"
-#include "engine/tokenizer/word-key.h"
 
 #include <algorithm>
 
@@ -11,16 +11,9 @@ namespace assay {
 
 namespace {
 
-struct Hash {
-  std::size_t operator()(std::string_view bytes) const { return hash_bytes(bytes); }
-};
-using PieceTable = std::unordered_map<std::string_view, std::uint32_t, Hash>;
-
 struct WordPieceTables {
-  PieceTable first;
-  PieceTable continuing;
-  std::size_t longest_first = 0;
-  std::size_t longest_continuing = 0;
+  VocabularyTrie first;
+  VocabularyTrie continuing;
   std::size_t max_word_characters = 0;
   std::uint32_t unknown_id = 0;
 };
@@ -62,19 +55,21 @@ private:
   }
 
   std::size_t add_longest(std::string_view word, std::size_t begin, std::vector<WordToken>& tokens) const {
-    const PieceTable& pieces = begin == 0 ? tables_.first : tables_.continuing;
-    const std::size_t longest = begin == 0 ? tables_.longest_first : tables_.longest_continuing;
-    for (std::size_t length = std::min(word.size() - begin, longest); length > 0; --length) {
+    const VocabularyTrie& pieces = begin == 0 ? tables_.first : tables_.continuing;
+    std::size_t longest = 0;
+    std::uint32_t found = 0;
+    pieces.for_each_prefix(word.substr(begin), [&](std::size_t length, std::uint32_t id) {
       const std::size_t end = begin + length;
-      if (end < word.size() && (static_cast<unsigned char>(word[end]) & 0xC0U) == 0x80U) {
-        continue; // inside a character
+      const bool is_inside_character = end < word.size() && (static_cast<unsigned char>(word[end]) & 0xC0U) == 0x80U;
+      if (!is_inside_character) {
+        longest = length;
+        found = id;
       }
-      if (const auto found = pieces.find(word.substr(begin, length)); found != pieces.end()) {
-        tokens.push_back({found->second, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)});
-        return length;
-      }
+    });
+    if (longest > 0) {
+      tokens.push_back({found, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(begin + longest)});
     }
-    return 0;
+    return longest;
   }
 
   const WordPieceTables& tables_;
@@ -91,14 +86,10 @@ public:
     }
     tables_.unknown_id = unknown->second;
     tables_.max_word_characters = model.max_word_characters;
-    tables_.first.reserve(ids.size());
     for (const auto& [piece, id] : ids) {
-      tables_.first.emplace(piece, id);
-      tables_.longest_first = std::max(tables_.longest_first, piece.size());
+      tables_.first.insert(piece, id);
       if (piece.starts_with(model.continuing_prefix) && piece.size() > model.continuing_prefix.size()) {
-        const std::string_view rest = piece.substr(model.continuing_prefix.size());
-        tables_.continuing.emplace(rest, id);
-        tables_.longest_continuing = std::max(tables_.longest_continuing, rest.size());
+        tables_.continuing.insert(piece.substr(model.continuing_prefix.size()), id);
       }
     }
   }

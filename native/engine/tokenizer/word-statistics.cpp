@@ -99,16 +99,34 @@ WordStatistics::Tally WordStatistics::count_text(std::string_view text, WordCoun
     }
     return tally;
   }
-  const char* const end = text.data() + text.size();
-  for_each_word(text, [&](std::string_view word) {
-    while (word.size() > options_.max_word_bytes) {
-      counter.add(word.substr(0, options_.max_word_bytes), static_cast<std::size_t>(end - word.data()));
-      word.remove_prefix(options_.max_word_bytes);
-      ++tally.words;
+  const PreTokenizer words(text);
+  std::size_t ends[PreTokenizer::kMaxEnds];
+  struct {
+    WordKey key;
+    std::uint64_t hash = 0;
+  } shorts[PreTokenizer::kMaxEnds];
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t count = words.word_ends(begin, ends);
+    for (std::size_t index = 0, at = begin; index < count; at = ends[index++]) {
+      if (ends[index] - at <= kMaxShortWord) {
+        shorts[index].key = make_word_key(text.substr(at, ends[index] - at), text.size() - at);
+        shorts[index].hash = counter.prepare(shorts[index].key);
+      }
     }
-    counter.add(word, static_cast<std::size_t>(end - word.data()));
-    ++tally.words;
-  });
+    for (std::size_t index = 0; index < count; begin = ends[index++]) {
+      std::string_view word = text.substr(begin, ends[index] - begin);
+      ++tally.words;
+      if (word.size() <= std::min(kMaxShortWord, options_.max_word_bytes)) {
+        counter.add_short(shorts[index].key, shorts[index].hash, 1);
+        continue;
+      }
+      for (; word.size() > options_.max_word_bytes; word.remove_prefix(options_.max_word_bytes)) {
+        counter.add(word.substr(0, options_.max_word_bytes), options_.max_word_bytes);
+        ++tally.words;
+      }
+      counter.add(word, word.size());
+    }
+  }
   return tally;
 }
 

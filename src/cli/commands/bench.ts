@@ -25,7 +25,7 @@ function ratio(value: number | null): string {
 export const benchCommand: CommandSpec = {
   name: "bench",
   summary:
-    "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, tiktoken), infer (llama.cpp), data (NumPy)",
+    "measure ours beside the peers: train (PyTorch), tokenizer (Hugging Face, spm_train, tiktoken), infer (llama.cpp), data (NumPy)",
   operands: "train|tokenizer|infer|data",
   minOperands: 1,
   maxOperands: 4,
@@ -109,6 +109,7 @@ export const benchCommand: CommandSpec = {
           { title: "best peer", right: true },
           { title: "best/best", right: true },
           { title: "unit" },
+          { title: "twice takes", right: true },
           { title: "peer is" },
         ],
         rows.map((row) => [
@@ -120,6 +121,7 @@ export const benchCommand: CommandSpec = {
           rate(row.best_peer),
           ratio(row.best_ratio),
           row.unit,
+          row.growth === undefined ? "" : `${row.growth.toFixed(2)} ×`,
           row.peer_name,
         ]),
       ),

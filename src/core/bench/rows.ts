@@ -14,6 +14,8 @@ export type BenchRow = {
   readonly best_peer: number | null;
   readonly unit: string;
   readonly rounds: number;
+  /** How many times longer twice the text takes, where that is asked: the median over the rounds. */
+  readonly growth?: number;
 };
 
 export type BenchProgress = (what: string) => void;
