@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Builds the libFuzzer programs with clang and runs each for so many seconds (60 unless told) from its kept cases in
 # test/fixtures/fuzz. New inputs go to build/fuzz; a finding is written there and its path printed, and this fails.
-# usage: scripts/fuzz.sh [seconds] [safetensors|torch-archive|gguf|tokenizer-json|sentencepiece|mds-tokens ...]
+# usage: scripts/fuzz.sh [seconds] [safetensors|torch-archive|gguf|tokenizer-json|sentencepiece|vocab-txt|fast-bpe|
+#   mds-tokens ...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  targets=(safetensors torch-archive gguf tokenizer-json sentencepiece mds-tokens)
+  targets=(safetensors torch-archive gguf tokenizer-json sentencepiece vocab-txt fast-bpe mds-tokens)
 fi
 if ! command -v clang++ >/dev/null; then
   echo "clang++ was not found: install clang (on Debian: apt-get install clang), then run this again." >&2

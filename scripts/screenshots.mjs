@@ -3,7 +3,7 @@
 // has run, a branch of it too, and a model of BioMedLM's shape lies as headers alone.
 // usage: xvfb-run -a -s "-screen 0 1600x1200x24" node scripts/screenshots.mjs [WORKSPACE]    (default: a new one)
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -163,6 +163,57 @@ const checkpoint = path.join(run.directory, "checkpoints", `step-${run.step}`);
 const text =
   "Immunohistochemistry confirmed cytotoxicity of the probiotic strain after liquid chromatography; EGFR expression fell 3.2-fold (P < 0.001).";
 
+/**
+ * Two corpora of the sample's invented abstracts, one imported and one cleaned: with years, journals and headings, so that
+ * there is something to count, some again with another ending, and some too short to stay.
+ */
+function writeCorpora() {
+  const folder = path.join(workspace, "corpora");
+  const corpus = (/** @type {string} */ name) => path.join(folder, `${name}.jsonl`);
+  const found = { imported: corpus("abstracts"), cleaned: corpus("abstracts-clean") };
+  if (existsSync(found.cleaned)) {
+    return found;
+  }
+  mkdirSync(folder, { recursive: true });
+  const journals = [
+    "Annals of Invented Trials",
+    "Journal of Sample Medicine",
+    "Sample Letters",
+    "Imaginary Cardiology",
+  ];
+  const headings = ["Humans", "Adult", "Double-Blind Method", "Aged", "Treatment Outcome", "Animals", "Rats"];
+  const sample = readFileSync(path.join(root, "resources", "sample", "abstracts.jsonl"), "utf8")
+    .trim()
+    .split("\n");
+  const lines = sample.flatMap((line, at) => {
+    const { id, text } = JSON.parse(line);
+    const own = {
+      year: 2024 - Math.floor(Math.sqrt((at * 37) % 300)),
+      journal: journals[Math.floor(Math.sqrt((at * 7) % 16))],
+      language: "eng",
+      mesh: headings.filter((_, heading) => (at * 11) % (heading + 2) === 0),
+    };
+    return [
+      { id, text, ...own },
+      ...(at % 13 === 0
+        ? [{ id: `${id}-erratum`, text: `${text} An earlier version named another centre.`, ...own }]
+        : []),
+      ...(at % 29 === 0 ? [{ id: `${id}-title`, text: text.split(". ")[0], ...own }] : []),
+    ];
+  });
+  const source = path.join(mkdtempSync(path.join(tmpdir(), "assay-pictures-texts-")), "abstracts.jsonl");
+  writeFileSync(source, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  for (const words of [
+    ["import", source, "--out", found.imported],
+    ["clean", found.imported, "--language", "en", "--out", found.cleaned],
+  ]) {
+    spawnSync(process.execPath, [path.join(root, "scripts/assay.mjs"), "corpus", ...words], { stdio: "inherit" });
+  }
+  return found;
+}
+
+const corpora = writeCorpora();
+
 for (const theme of ["light", "dark"]) {
   await ask("app.change-settings", { theme });
   await resize(1440, 900);
@@ -206,8 +257,33 @@ for (const theme of ["light", "dark"]) {
   await page.locator(".monaco-editor .view-line").first().waitFor();
   await page.waitForTimeout(1500);
   await shoot(`recipe-${theme}`);
+  await go("corpora");
+  await shoot(`corpora-${theme}`);
+  await go("corpora", corpora.imported);
+  await shoot(`corpus-${theme}`);
+  await go("corpora", corpora.imported, "statistics");
+  await page.waitForTimeout(2500);
+  await shoot(`corpus-statistics-${theme}`);
+  await go("corpora", corpora.cleaned, "ledger");
+  await page.locator(".ledger button[aria-expanded]").first().click();
+  await page.waitForTimeout(700);
+  await shoot(`corpus-ledger-${theme}`);
+  await go("corpora", corpora.cleaned, "clusters");
+  await shoot(`corpus-near-duplicates-${theme}`);
+  await go("corpora", corpora.imported, "clean");
+  await shoot(`corpus-clean-${theme}`);
+  await go("corpora", "import");
+  await shoot(`corpus-import-${theme}`);
   await go("tokenizers");
   await shoot(`tokenizers-${theme}`);
+  await go("tokenizers", "train");
+  await shoot(`tokenizer-train-${theme}`);
+  await go("tokenizers", "compare");
+  await page.getByRole("checkbox", { name: /^biomedlm-tiny(?!-)/ }).check();
+  await page.getByRole("button", { name: "Add BioMedLM’s terms" }).click();
+  await page.getByRole("button", { name: /^Compare tokenizers/ }).click();
+  await page.waitForTimeout(2500);
+  await shoot(`tokenizers-compare-${theme}`);
   await go("tokenizers", path.join(run.directory, "tokenizer"));
   await page.getByRole("main").getByRole("textbox").first().fill(text);
   await page.waitForTimeout(1500);

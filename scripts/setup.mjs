@@ -41,6 +41,7 @@ function systemPackages() {
     for (const name of ["python3", "python3-numpy", "python3-torch", "libopenblas0-openmp"]) {
       packages.push({ name, why: "the comparison with PyTorch", required: true });
     }
+    packages.push({ name: "python3-sentencepiece", why: "the comparison with SentencePiece", required: false });
     packages.push({ name: "clang-format", why: "the format check", required: true });
   }
   return packages;

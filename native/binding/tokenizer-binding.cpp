@@ -10,6 +10,7 @@
 #include "engine/base/error.h"
 #include "engine/tokenizer/fast-bpe.h"
 #include "engine/tokenizer/sentencepiece-model.h"
+#include "engine/tokenizer/sentencepiece-writer.h"
 #include "engine/tokenizer/text-tokenizer-json.h"
 #include "engine/tokenizer/tiktoken-ranks.h"
 #include "engine/tokenizer/tokenizer-json.h"
@@ -56,6 +57,15 @@ std::string_view bytes_argument(const Napi::Value& value, const char* where, con
   return {reinterpret_cast<const char*>(array.Data()), array.ElementLength()};
 }
 
+// A string in UTF-8, or a Uint8Array's bytes as they are, valid or not.
+std::string text_argument(const Napi::Value& value, const char* where, const std::string& name) {
+  if (value.IsTypedArray()) {
+    return std::string(bytes_argument(value, where, name));
+  }
+  const Utf8Texts text(Utf16Texts::from_string(value, where, name.c_str()));
+  return std::string(text.views().front());
+}
+
 Napi::Value queue_work(const Napi::CallbackInfo& info, PromiseWork::Run run, PromiseWork::Settle settle) {
   auto* work = new PromiseWork(info.This().As<Napi::Object>(), std::move(run), std::move(settle));
   const Napi::Promise promise = work->promise();
@@ -95,6 +105,7 @@ TokenizerObject::Constructor TokenizerObject::define(Napi::Env env) {
                       InstanceMethod<&TokenizerObject::save_tokenizer_json>("saveTokenizerJson"),
                       InstanceMethod<&TokenizerObject::save_vocab_txt>("saveVocabTxt"),
                       InstanceMethod<&TokenizerObject::save_vocab_and_merges>("saveVocabAndMerges"),
+                      InstanceMethod<&TokenizerObject::save_sentencepiece>("saveSentencePiece"),
                   });
   auto reference = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
   reference->SuppressDestruct();
@@ -154,14 +165,14 @@ Napi::Value TokenizerObject::end_of_text_id(const Napi::CallbackInfo& info) {
 Napi::Value TokenizerObject::encode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    const Utf8Texts text(Utf16Texts::from_string(info[0], "encode", "text"));
+    const std::string text = text_argument(info[0], "encode", "text");
     if (tokenizer_->byte_level() == nullptr) {
       EncodeOptions options;
       options.add_special_tokens = false;
-      const TextEncoding encoding = tokenizer_->encode(text.views().front(), options);
+      const TextEncoding encoding = tokenizer_->encode(text, options);
       return encoding_object(env, encoding);
     }
-    const TokenIds ids = tokenizer_->byte_level()->encode(text.views().front());
+    const TokenIds ids = tokenizer_->byte_level()->encode(text);
     Napi::Uint32Array starts = Napi::Uint32Array::New(env, ids.size());
     Napi::Uint32Array ends = Napi::Uint32Array::New(env, ids.size());
     std::uint32_t* start = starts.Data();
@@ -193,12 +204,12 @@ Napi::Value TokenizerObject::encode_text(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     constexpr const char* kWhere = "encodeText";
     const EncodeOptions options = encode_options(info[1], kWhere);
-    const Utf8Texts text(Utf16Texts::from_string(info[0], kWhere, "text"));
+    const std::string text = text_argument(info[0], kWhere, "text");
     if (info[1].IsObject() && has_field(info[1].As<Napi::Object>(), "pair")) {
-      const Utf8Texts pair(Utf16Texts::from_string(info[1].As<Napi::Object>().Get("pair"), kWhere, "pair"));
-      return encoding_object(info.Env(), tokenizer_->encode_pair(text.views().front(), pair.views().front(), options));
+      const std::string pair = text_argument(info[1].As<Napi::Object>().Get("pair"), kWhere, "pair");
+      return encoding_object(info.Env(), tokenizer_->encode_pair(text, pair, options));
     }
-    return encoding_object(info.Env(), tokenizer_->encode(text.views().front(), options));
+    return encoding_object(info.Env(), tokenizer_->encode(text, options));
   });
 }
 
@@ -388,6 +399,14 @@ Napi::Value TokenizerObject::save_vocab_txt(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value TokenizerObject::save_sentencepiece(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string file = string_argument(info, 0, "saveSentencePiece", "file");
+    return queue_work(
+        info, [file, tokenizer = tokenizer_] { write_sentencepiece_model(*tokenizer, file); }, resolve_undefined);
+  });
+}
+
 Napi::Value TokenizerObject::save_vocab_and_merges(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string directory = string_argument(info, 0, "saveVocabAndMerges", "directory");
@@ -458,8 +477,10 @@ void register_tokenizer(Napi::Env env, Napi::Object exports) {
   });
   add("loadFastBpe", [](const Napi::CallbackInfo& info) -> TokenizerObject::SharedTokenizer {
     const std::string codes = string_argument(info, 0, "loadFastBpe", "codesFile");
-    return std::make_shared<const TextTokenizer>(
-        read_fast_bpe(codes, string_argument(info, 1, "loadFastBpe", "dictionaryFile")), codes);
+    const std::string dictionary = string_argument(info, 1, "loadFastBpe", "dictionaryFile");
+    const bool with_moses =
+        !info[2].IsObject() || flag_field(info[2].As<Napi::Object>(), "moses", "loadFastBpe").value_or(true);
+    return std::make_shared<const TextTokenizer>(read_fast_bpe(codes, dictionary, with_moses), codes);
   });
   add("loadVocabAndMerges", [](const Napi::CallbackInfo& info) {
     return read_vocab_and_merges(string_argument(info, 0, "loadVocabAndMerges", "vocabFile"),

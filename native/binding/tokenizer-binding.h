@@ -49,6 +49,7 @@ private:
   Napi::Value save_tokenizer_json(const Napi::CallbackInfo& info);
   Napi::Value save_vocab_txt(const Napi::CallbackInfo& info);
   Napi::Value save_vocab_and_merges(const Napi::CallbackInfo& info);
+  Napi::Value save_sentencepiece(const Napi::CallbackInfo& info);
 
   // NOT_SUPPORTED for any other kind.
   const Tokenizer& byte_level(const char* where) const;

@@ -8,11 +8,6 @@
 
 namespace assay::binding {
 
-namespace {
-
-constexpr double kMostThreads = 1024;
-constexpr double kMostTokens = 2147483647.0;
-
 std::optional<bool> flag_field(const Napi::Object& object, const char* field, const char* where) {
   if (!has_field(object, field)) {
     return std::nullopt;
@@ -23,6 +18,11 @@ std::optional<bool> flag_field(const Napi::Object& object, const char* field, co
   }
   return value.As<Napi::Boolean>().Value();
 }
+
+namespace {
+
+constexpr double kMostThreads = 1024;
+constexpr double kMostTokens = 2147483647.0;
 
 Side side_field(const Napi::Object& object, const char* where) {
   const std::string side = has_field(object, "side") ? string_field(object, "side", where) : "right";

@@ -15,6 +15,8 @@ EncodeOptions encode_options(const Napi::Value& value, const char* where);
 BertOptions bert_options(const Napi::Value& value);
 // The field "roles" of an object of options, where there is one.
 TokenRoles token_roles(const Napi::Value& value, const char* where);
+// Unset where the object lacks it.
+std::optional<bool> flag_field(const Napi::Object& object, const char* field, const char* where);
 unsigned thread_option(const Napi::Value& value, const char* where);
 
 Napi::Object encoding_object(Napi::Env env, const TextEncoding& encoding);

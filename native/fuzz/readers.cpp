@@ -5,11 +5,13 @@
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/torch-archive.h"
 #include "engine/data/mds-tokens.h"
-#include "engine/tokenizer/encoder.h"
+#include "engine/tokenizer/fast-bpe.h"
 #include "engine/tokenizer/sentencepiece-model.h"
-#include "engine/tokenizer/text-tokenizer.h"
-#include "engine/tokenizer/tokenizer-json.h"
+#include "engine/tokenizer/sentencepiece-writer.h"
+#include "engine/tokenizer/text-tokenizer-json.h"
+#include "engine/tokenizer/vocab-txt.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -60,13 +62,41 @@ void read_gguf(std::span<const std::byte> bytes) {
   open_and_read<GgufFile>(bytes);
 }
 
+namespace {
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// What stands before the first zero byte; `rest` keeps what follows it.
+std::string_view take_part(std::string_view& rest) {
+  const std::string_view part = rest.substr(0, rest.find('\0'));
+  rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+  return part;
+}
+
+// Whatever was accepted encodes any text, within it, and decodes what it made.
+void encode(const TextTokenizer& tokenizer, std::string_view text) {
+  const TextEncoding encoding = tokenizer.encode(text);
+  for (const ByteRange& range : encoding.offsets) {
+    if (range.begin > range.end || range.end > text.size()) {
+      std::abort();
+    }
+  }
+  tokenizer.decode(encoding.ids);
+}
+
+constexpr std::string_view kText = "kinase \xC3\xA9\xFF \xE4\xB8\xAD  1/2, don't <unk>";
+
+} // namespace
+
 void read_tokenizer_json(std::span<const std::byte> bytes) {
   try {
-    const Tokenizer tokenizer =
-        parse_tokenizer_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "fuzzed");
+    const std::shared_ptr<const TextTokenizer> tokenizer = parse_any_tokenizer_json(text_of(bytes), "fuzzed");
+    encode(*tokenizer, kText);
     // A tokenizer that was accepted can be written, and reads back the same.
-    const Tokenizer again = parse_tokenizer_json(format_tokenizer_json(tokenizer), "written");
-    if (again.vocab_size() != tokenizer.vocab_size() || again.merges().size() != tokenizer.merges().size()) {
+    const auto again = parse_any_tokenizer_json(format_tokenizer_json(*tokenizer), "written");
+    if (again->vocab_size() != tokenizer->vocab_size() || again->encode(kText).ids != tokenizer->encode(kText).ids) {
       std::abort();
     }
   } catch (const Error&) {
@@ -76,15 +106,34 @@ void read_tokenizer_json(std::span<const std::byte> bytes) {
 
 void read_sentencepiece(std::span<const std::byte> bytes) {
   try {
-    const TextTokenizer tokenizer(
-        parse_sentencepiece_model({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "fuzzed"), "fuzzed");
-    // Whatever was accepted encodes any text, within it.
-    const std::string_view text = "kinase \xC3\xA9\xFF \xE4\xB8\xAD  1/2";
-    for (const ByteRange& range : tokenizer.encode(text).offsets) {
-      if (range.begin > range.end || range.end > text.size()) {
-        std::abort();
-      }
+    const TextTokenizer tokenizer(parse_sentencepiece_model(text_of(bytes), "fuzzed"), "fuzzed");
+    encode(tokenizer, kText);
+    const TextTokenizer again(parse_sentencepiece_model(format_sentencepiece_model(tokenizer), "written"), "written");
+    if (again.encode(kText).ids != tokenizer.encode(kText).ids) {
+      std::abort();
     }
+  } catch (const Error&) {
+    // What a damaged file is answered with.
+  }
+}
+
+void read_vocab_txt(std::span<const std::byte> bytes) {
+  try {
+    std::string_view rest = text_of(bytes);
+    const std::string_view vocabulary = take_part(rest);
+    encode(TextTokenizer(parse_vocab_txt(vocabulary, "fuzzed"), "fuzzed"), rest);
+  } catch (const Error&) {
+    // What a damaged file is answered with.
+  }
+}
+
+void read_fast_bpe(std::span<const std::byte> bytes) {
+  try {
+    std::string_view rest = text_of(bytes);
+    const std::string_view codes = take_part(rest);
+    const std::string_view dictionary = take_part(rest);
+    // Moses' rules see the rest of the input, too.
+    encode(TextTokenizer(parse_fast_bpe(codes, "fuzzed codes", dictionary, "fuzzed dictionary", true), "fuzzed"), rest);
   } catch (const Error&) {
     // What a damaged file is answered with.
   }

@@ -12,6 +12,10 @@ void read_torch_archive(std::span<const std::byte> bytes);
 void read_gguf(std::span<const std::byte> bytes);
 void read_tokenizer_json(std::span<const std::byte> bytes);
 void read_sentencepiece(std::span<const std::byte> bytes);
+// The vocabulary, a zero byte, and a text to encode.
+void read_vocab_txt(std::span<const std::byte> bytes);
+// The codes, the dictionary and a text, zero bytes between.
+void read_fast_bpe(std::span<const std::byte> bytes);
 void read_mds_tokens(std::span<const std::byte> bytes);
 
 } // namespace assay::fuzz

@@ -40,6 +40,10 @@ const bool added[] = {
              [] { run_cases_of("tokenizer-json", fuzz::read_tokenizer_json); }),
     add_case("the kept cases of SentencePiece models neither crash nor allocate by what they claim",
              [] { run_cases_of("sentencepiece", fuzz::read_sentencepiece); }),
+    add_case("the kept cases of vocab.txt neither crash nor allocate by what they claim",
+             [] { run_cases_of("vocab-txt", fuzz::read_vocab_txt); }),
+    add_case("the kept cases of fastBPE's files neither crash nor allocate by what they claim",
+             [] { run_cases_of("fast-bpe", fuzz::read_fast_bpe); }),
     add_case("the kept cases of tokens in MDS shards neither crash nor allocate by what they claim",
              [] { run_cases_of("mds-tokens", fuzz::read_mds_tokens); }),
 };

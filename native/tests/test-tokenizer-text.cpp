@@ -63,8 +63,8 @@ void a_word_of_more_than_a_hundred_characters_is_unknown() {
 }
 
 void merges_of_a_megabyte_of_one_letter_end() {
-  const TextTokenizer bpe(parse_fast_bpe("a a 9\naa aa 8\naaaa aaaa 7\n", "codes", "aaaaaaaa@@ 3\na 2\n", "dictionary"),
-                          "small");
+  const TextTokenizer bpe(
+      parse_fast_bpe("a a 9\naa aa 8\naaaa aaaa 7\n", "codes", "aaaaaaaa@@ 3\na 2\n", "dictionary", true), "small");
   const TextEncoding encoding = bpe.encode(std::string((std::size_t{1} << 20) + 1, 'a'), bare());
   CHECK(encoding.size() == (std::size_t{1} << 17) + 1);
   CHECK(encoding.offsets.back().end == (std::uint32_t{1} << 20) + 1);

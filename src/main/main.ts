@@ -32,7 +32,8 @@ function route(
       return runs;
     }
     // What counts tokens, or reads their caches, needs the engine.
-    const isCorpora = name.startsWith("corpora.") && name !== "corpora.trace" && name !== "corpora.statistics";
+    const isCorpora =
+      name.startsWith("corpora.") && !["corpora.trace", "corpora.statistics", "corpora.shard"].includes(name);
     return isCorpora ? corpora : engine;
   };
   const requests = Object.fromEntries(

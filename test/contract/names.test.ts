@@ -56,6 +56,7 @@ describe("the contract", () => {
       "corpora.clean",
       "corpora.import",
       "corpora.scan",
+      "corpora.shard",
       "corpora.split",
       "corpora.statistics",
       "models.export",

@@ -1,6 +1,7 @@
 // The Corpora view: importing with a look at the first documents, what is known of a corpus, cleaning it, what of an
 // evaluation set stands in it, an import that was left unfinished, and tracing a step of training.
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import path from "node:path";
 import type { ElectronApplication, Page } from "@playwright/test";
 import { expect, expectAccessible, openWindow, sourceRoute, test } from "./feature-window.ts";
@@ -135,6 +136,52 @@ test("what of an evaluation set stands in a corpus is found and marked", async (
   await page.getByRole("textbox", { name: "Held out, per cent" }).fill("50");
   await page.getByRole("button", { name: /^Split corpus/ }).click();
   await expect(page.getByRole("link", { name: "case-notes-held-out" })).toBeVisible();
+  await app.close();
+});
+
+test("a corpus is written as shards, which come in again from the address of a server", async ({ home }) => {
+  const { app, page } = await openWindow(home, "corpora/import");
+  await importRecords(app, page, home);
+  await page.getByRole("link", { name: "Write shards…" }).click();
+  await expect(page.getByRole("textbox", { name: "Folder" })).toHaveValue("case-notes-shards");
+  await page.getByRole("textbox", { name: "Size of a shard, MiB" }).fill("0");
+  await expect(page.getByRole("button", { name: /^Write shards/ })).toBeDisabled();
+  await page.getByRole("textbox", { name: "Size of a shard, MiB" }).fill("0.001");
+  await page.getByText("gzip", { exact: true }).click();
+  await expectAccessible(page);
+  await page.getByRole("button", { name: /^Write shards/ }).click();
+  const written = page.getByRole("region", { name: "The shards" });
+  await expect(written).toContainText(/^Written8 documents \(.+ of text\) in \d shards, together /);
+  // The same folder again is refused with the reason.
+  await page.getByRole("button", { name: /^Write shards/ }).click();
+  await expect(page.getByRole("alert")).toContainText("holds an index.json already");
+
+  const folder = path.join(home, "workspace", "corpora", "case-notes-shards");
+  const server = createServer((request, response) => {
+    const name = path.basename(request.url ?? "");
+    readFile(path.join(folder, name)).then(
+      (bytes) => response.writeHead(200, { "content-length": bytes.length }).end(bytes),
+      () => response.writeHead(404).end(),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  await page.getByRole("link", { name: "Corpora" }).first().click();
+  await page.getByRole("button", { name: "Import corpus…" }).click();
+  await page.getByRole("textbox", { name: "Address" }).fill("case-notes");
+  await page.getByRole("button", { name: "Add address" }).click();
+  await expect(page.getByText("An address begins with https://, http:// or s3://.")).toBeVisible();
+  await page.getByRole("textbox", { name: "Address" }).fill(`http://127.0.0.1:${port}/again/`);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("textbox", { name: "Name" })).toHaveValue("again");
+  await expect(page.getByRole("region", { name: "First documents" }).getByRole("listitem")).toHaveCount(8);
+  await expectAccessible(page);
+  await page.getByRole("button", { name: /^Import corpus/ }).click();
+  await expect(page.getByRole("heading", { name: "again", level: 1 })).toBeVisible();
+  await expect(page.getByText(/^8 documents, /)).toBeVisible();
+  server.close();
+  server.closeAllConnections();
   await app.close();
 });
 

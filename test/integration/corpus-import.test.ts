@@ -1,12 +1,10 @@
 // Imports as a person runs them: texts equal a reference parse with Python's ElementTree, wrong files are refused with a
 // sentence, a death with SIGKILL at any moment loses and doubles nothing, and threads change nothing.
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readDocuments } from "#core/corpus/documents";
@@ -14,12 +12,12 @@ import { importCorpus } from "#core/corpus/import/import";
 import { readParquet } from "#core/corpus/import/parquet";
 import { programRoot } from "#core/paths";
 import { assay, startAssay } from "../support/command-line.ts";
+import { referenceDocuments } from "../support/corpus-reference.ts";
 import { bundleWorkers } from "../support/corpus-workers.ts";
+import { pubmedXml } from "../support/pubmed-xml.ts";
 import { temporaryFolder } from "../support/workspace.ts";
 
 const fixtures = path.join(programRoot(), "test", "fixtures", "corpus");
-const data = path.resolve(programRoot(), process.env["ASSAY_TEST_DATA"] ?? path.join("..", "shared", "data"));
-const withoutData = existsSync(data) ? "" : ` (${data} is absent: set ASSAY_TEST_DATA)`;
 
 type Line = { readonly id: string; readonly text: string; readonly [field: string]: unknown };
 
@@ -29,16 +27,6 @@ async function readLines(file: string): Promise<readonly Line[]> {
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Line);
-}
-
-/** [id, text] of the documents of each file. */
-async function reference(format: string, files: readonly string[]): Promise<readonly (readonly string[])[][]> {
-  const script = path.join(programRoot(), "test", "support", "corpus-reference.py");
-  const { stdout } = await promisify(execFile)("python3", [script, format, ...files], { maxBuffer: 1 << 28 });
-  return stdout
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as string[][]);
 }
 
 const plain = {
@@ -70,15 +58,6 @@ async function imported(...inputs: readonly string[]): Promise<readonly Line[]> 
   return readLines(output);
 }
 
-/** A PubMed file of so many articles, from a number on. */
-function pubmedXml(from: number, articles: number, mark = ""): string {
-  const each = Array.from({ length: articles }, (_, at) => {
-    const pmid = from + at;
-    return `<PubmedArticle><MedlineCitation><PMID Version="1">${pmid}</PMID><Article><Journal><Title>J</Title></Journal><ArticleTitle>Title ${pmid}${mark}</ArticleTitle><Abstract><AbstractText>${`Words of ${pmid}. `.repeat(30)}</AbstractText></Abstract></Article></MedlineCitation></PubmedArticle>`;
-  });
-  return `<?xml version="1.0"?><PubmedArticleSet>\n${each.join("\n")}\n</PubmedArticleSet>`;
-}
-
 describe("imported texts", () => {
   const own: readonly (readonly [string, string])[] = [
     ["pubmed", "citations.xml"],
@@ -87,74 +66,9 @@ describe("imported texts", () => {
   it.each(own)("equal the reference's for %s, file %s", async (format, name) => {
     const file = path.join(fixtures, name);
     const lines = await imported(file);
-    const [expected] = await reference(format, [file]);
+    const [expected] = await referenceDocuments(format, [file]);
     expect(lines.map(({ id, text }) => [id, text])).toEqual(expected);
     expect(lines.length).toBeGreaterThan(0);
-  });
-
-  const folders: readonly (readonly [string, string, number])[] = [
-    ["pubmed_xml", "pubmed", 9],
-    ["pmc_nxml", "jats", 49],
-    ["medline", "medline", 2],
-    ["pubtator", "pubtator", 3],
-    ["bioc", "bioc", 3],
-  ];
-  describe.skipIf(withoutData !== "")(`of every file of the shared data${withoutData}`, () => {
-    it.each(folders)(
-      "equal the reference's in %s, or the file is refused with a sentence",
-      async (name, format, least) => {
-        const documents = new Map<string, readonly (readonly string[])[]>();
-        for (const each of await readdir(path.join(data, name))) {
-          const file = path.join(data, name, each);
-          const lines = await imported(file).catch((error: unknown) => {
-            expect(error).toMatchObject({
-              message: expect.stringMatching(/^[^\n]+ (is not imported|gave no document): [^\n]+\.$/),
-            });
-            return null;
-          });
-          if (lines !== null) {
-            documents.set(
-              file,
-              lines.map(({ id, text }) => [id, text]),
-            );
-          }
-        }
-        expect(documents.size).toBeGreaterThanOrEqual(least);
-        const files = [...documents.keys()];
-        const groups =
-          format === "bioc"
-            ? ["json", "xml"].map((kind) => [`bioc-${kind}`, files.filter((file) => file.endsWith(kind))] as const)
-            : [[format, files] as const];
-        for (const [own, group] of groups) {
-          for (const [at, expected] of (await reference(own, group)).entries()) {
-            expect(documents.get(group[at] ?? "")).toEqual(expected);
-          }
-        }
-      },
-    );
-
-    it("refuses the RSS feed and the empty set, each for what it is", async () => {
-      const feed = await assay([
-        "corpus",
-        "import",
-        path.join(data, "pubmed_xml", "no_pubmedarticleset.xml"),
-        "--out",
-        newOutput(),
-      ]);
-      expect(feed.code).toBe(1);
-      expect(feed.stderr).toMatch(
-        /^no_pubmedarticleset.xml is not imported: it is an RSS feed, not PubMed, JATS or BioC.\n$/,
-      );
-      const empty = await assay([
-        "corpus",
-        "import",
-        path.join(data, "pubmed_xml", "duplicate.xml"),
-        "--out",
-        newOutput(),
-      ]);
-      expect(empty.code).toBe(1);
-      expect(empty.stderr).toBe("duplicate.xml is not imported: it holds no documents.\n");
-    });
   });
 
   it("are a corpus that training reads", async () => {

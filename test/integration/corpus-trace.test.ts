@@ -39,3 +39,23 @@ it("names the documents of a sequence of a step, whose tokens are the window's",
   expect(JSON.parse(one.stdout)).toMatchObject({ documents: [{ id: trace.documents[0]?.id, from: 0, to: 1 }] });
   expect(await assay(words)).toMatchObject({ code: 2 });
 });
+
+it("names the same documents where the run read the corpus from MDS shards, text of them in compressed ones", async () => {
+  await using workspace = await temporaryFolder("assay-trace-shards-");
+  const plain = await createTinyRun(workspace.path);
+  const corpus = path.join(workspace.path, "corpora", "tiny.jsonl");
+  const shards = path.join(workspace.path, "shards");
+  const made = await assay(["corpus", "shard", corpus, "--out", shards, "--size-limit", "8KiB", "--compression", "gz"]);
+  expect(made, made.stderr).toMatchObject({ code: 0 });
+  const sharded = await createTinyRun(workspace.path, [`data.train=${shards}`]);
+  const traces: unknown[] = [];
+  for (const { directory } of [plain, sharded]) {
+    expect(await runToEnd(directory)).toMatchObject({ status: "completed" });
+    const words = ["corpus", "trace", "--run", directory, "--workspace", workspace.path, "--json", "--step", "5"];
+    const { code, stdout } = await assay(words);
+    expect({ code, stdout }).toMatchObject({ code: 0 });
+    traces.push(JSON.parse(stdout));
+  }
+  expect(traces[0]).toMatchObject({ documents: [{ id: expect.stringMatching(/^doc-\d+$/) }] });
+  expect(traces[1]).toEqual(traces[0]);
+});

@@ -1,12 +1,11 @@
 // Runs that train from streams of shards: whatever the way there is like, the weights are those of the same shards read from
 // this disk, bit for bit; a run that was killed or cut off goes on at the exact sample; a second pass asks no server.
-import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseCompression } from "#core/corpus/mds/compression";
 import { readMdsIndex } from "#core/corpus/mds/index-file";
 import { shardCorpus } from "#core/corpus/mds/write-corpus";
-import { traceRun } from "#core/corpus/trace-run";
 import { createBranch, planBranch } from "#core/runs/branch";
 import { listCheckpoints, readCheckpoint } from "#core/runs/checkpoints";
 import { dryRun } from "#core/runs/dry-run";
@@ -201,14 +200,6 @@ describe("a run from a stream", () => {
       how: { egress_bytes: expect.any(String) },
     });
     expect(unknown["steps"]).toBe(lastStep);
-  });
-
-  it("has nothing to trace documents in", async () => {
-    const directory = await createStreamRun("traced", [`data.train=${shards}`, "data.streaming.enabled=true"]);
-    await cp(tokenizer, path.join(directory, "tokenizer"), { recursive: true });
-    await expect(traceRun(path.join(folder.path, "traced"), directory, { step: 1, sequence: 1 })).rejects.toMatchObject(
-      { code: "NOT_SUPPORTED", message: expect.stringContaining("stream") },
-    );
   });
 
   it("takes its first steps in a dry run", async () => {

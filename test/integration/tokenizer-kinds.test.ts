@@ -11,6 +11,7 @@ import { tokenizerJsonOfGgufVocabulary } from "#core/models/gguf/vocabulary";
 import { convertTokenizer } from "#core/tokenizer/convert";
 import { loadTokenizer } from "#core/tokenizer/load";
 import { expectSameEncoding, isKnownToUnicode8, testData, textsOf } from "../support/hugging-face.ts";
+import { nastyFileTexts } from "../support/nasty-file.ts";
 import { awkwardTexts, nastyText } from "../support/nasty-text.ts";
 import { temporaryFolder } from "../support/workspace.ts";
 
@@ -18,7 +19,17 @@ const addon = loadAddon();
 const fixtures = path.resolve(import.meta.dirname, "..", "fixtures", "sentencepiece");
 const vocabularies = path.join(testData, "tokenizers");
 const nasty = Array.from({ length: 1500 }, (_, seed) => nastyText(seed, 5 + (seed % 60))).filter(isKnownToUnicode8);
-const hard = [...nasty, ...awkwardTexts(), "", " ", "Hello World!", "a\u0000b", "İstanbul ıßﬁ", "the [MASK] of [CLS]"];
+const hard = [
+  ...nasty,
+  ...nastyFileTexts().filter(isKnownToUnicode8),
+  ...awkwardTexts(),
+  "",
+  " ",
+  "Hello World!",
+  "a\u0000b",
+  "İstanbul ıßﬁ",
+  "the [MASK] of [CLS]",
+];
 
 /** The same tokenizer in Hugging Face's library, by way of the file we write. */
 async function inHuggingFace(ours: NativeTokenizer): Promise<HuggingFaceTokenizer> {
@@ -153,6 +164,8 @@ describe("WordPiece", () => {
   }
 });
 
+// The shared .gguf beside the vectors lost bytes to U+FFFD and cannot be read; BERT's and GPT-2's vocabularies are here
+// from other files.
 describe("llama.cpp's vectors", () => {
   const vectors = path.join(testData, "gguf", "ggml-vocab-bert-bge.gguf");
   const vocabulary = path.join(vocabularies, "bert-base-uncased");
@@ -161,10 +174,9 @@ describe("llama.cpp's vectors", () => {
     const inputs = (await readFile(`${vectors}.inp`, "utf8")).split("\n__ggml_vocab_test__\n");
     const outputs = (await readFile(`${vectors}.out`, "utf8")).split("\n").map((line) => line.trim());
     expect(inputs.length).toBeGreaterThan(20);
+    expect(outputs).toHaveLength(inputs.length);
     for (const [index, input] of inputs.entries()) {
-      if (outputs[index] !== undefined && input !== "") {
-        expect([...ours.encode(input).ids].join(" "), JSON.stringify(input)).toBe(outputs[index]);
-      }
+      expect([...ours.encode(input).ids].join(" "), JSON.stringify(input)).toBe(outputs[index]);
     }
   });
 
@@ -302,6 +314,7 @@ describe("fastBPE", () => {
     const dictionary = "the 9\nkin@@ 8\naaaa@@ 7\na 6\nan 5\nβ 4\nin 3\n";
     await writeFile(path.join(folder.path, "bpecodes"), codes);
     await writeFile(path.join(folder.path, "dict.txt"), dictionary);
+    await writeFile(path.join(folder.path, "tokenizer_config.json"), '{"tokenizer": "space"}');
     const ours = await loadTokenizer(folder.path);
     expect(ours.kind).toBe("character-bpe");
     const texts = ["the kinan an in aaaaaaa β", "a".repeat(1001), " the  the\tthe\n", "kinkinkin", "zzz the"];
@@ -315,12 +328,12 @@ describe("fastBPE", () => {
 
   const biogpt = path.join(vocabularies, "biogpt");
   it.skipIf(!existsSync(biogpt))(
-    "encodes all abstracts as the plain algorithm does, with BioGPT's codes (shared data)",
+    "encodes abstracts as the plain algorithm does where white space alone cuts words, with BioGPT's codes (shared data)",
     async () => {
       const [codes, dictionary] = await Promise.all(
         ["bpecodes", "dict.txt"].map((name) => readFile(path.join(biogpt, name), "utf8")),
       );
-      const ours = await loadTokenizer(biogpt);
+      const ours = addon.loadFastBpe(path.join(biogpt, "bpecodes"), path.join(biogpt, "dict.txt"), { moses: false });
       expect(ours.vocabSize).toBe(42_384);
       const texts = await textsOf(path.join(testData, "pubmed", "valid.jsonl"));
       expectFastBpe(ours, codes ?? "", dictionary ?? "", [...texts, ...nasty]);

@@ -1,9 +1,10 @@
 // Training, saving and opening tokenizers with the real engine, and what the tokenizer handlers make of them.
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { convertTokenizer } from "#core/tokenizer/convert";
 import { explainWord } from "#core/tokenizer/explain-word";
 import { createTokenizerHandlers } from "#core/tokenizer/handlers";
 import { compareTokenizers, explainToken, inspectText } from "#core/tokenizer/inspect";
@@ -52,6 +53,46 @@ describe("trainTokenizer", () => {
       expect(await readFile(path.join(folder, "1", name)), name).toEqual(await readFile(path.join(folder, "2", name)));
     }
   });
+
+  it("gives the same bytes each time and with 1, 2 and 3 threads, for every kind", async () => {
+    const sample = path.resolve(import.meta.dirname, "..", "..", "resources", "sample", "abstracts.jsonl");
+    const kinds = [
+      { type: "byte-bpe", vocabSize: 1500 },
+      { type: "byte-bpe", vocabSize: 900, isMasked: true },
+      { type: "wordpiece", vocabSize: 1500 },
+      { type: "wordpiece", vocabSize: 1500, lowercase: true },
+      { type: "unigram", vocabSize: 1200 },
+      { type: "unigram", vocabSize: 1200, isMasked: true },
+    ] as const;
+    for (const [index, kind] of kinds.entries()) {
+      const written = async (name: string, threads: number): Promise<readonly (readonly [string, string])[]> => {
+        const directory = path.join(folder, `${index}-${name}`);
+        const options = { ...kind, minFrequency: 2, inputs: [sample], protectedWords: ["Zyprexa"], threads };
+        const { tokenizer } = await trainTokenizer(options);
+        await saveTokenizer(tokenizer, directory);
+        if (kind.type === "unigram") {
+          await convertTokenizer(tokenizer, "sentencepiece", directory);
+        }
+        const names = (await readdir(directory)).toSorted();
+        return Promise.all(
+          names.map(async (each) => [each, await readFile(path.join(directory, each), "latin1")] as const),
+        );
+      };
+      const first = await written("first", 1);
+      expect(first.length).toBeGreaterThan(1);
+      for (const [name, threads] of [
+        ["second", 1],
+        ["two", 2],
+        ["three", 3],
+      ] as const) {
+        const other = await written(name, threads);
+        expect(other.map(([file]) => file)).toEqual(first.map(([file]) => file));
+        for (const [at, [file, bytes]] of other.entries()) {
+          expect(bytes === first[at]?.[1], `${file} of ${JSON.stringify(kind)} with ${threads} threads`).toBe(true);
+        }
+      }
+    }
+  }, 300_000);
 
   it("opens again from a folder, a file, vocab.json with merges.txt, and by name, with the same ids", async () => {
     const { tokenizer } = await train(320);

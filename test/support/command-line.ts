@@ -7,12 +7,16 @@ let bundled: Promise<string> | undefined;
 
 export type CommandResult = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
+/** `before`: what a shell does first, such as setting a limit. */
 export async function startAssay(
   words: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  before: string | null = null,
 ): Promise<{ readonly child: ChildProcess; readonly ended: Promise<CommandResult> }> {
   bundled ??= bundle("cli", 'import "./src/cli/main.ts";');
-  const child = spawn(process.execPath, [await bundled, ...words], {
+  const command = [process.execPath, await bundled, ...words];
+  const [program = "", ...rest] = before === null ? command : ["sh", "-c", `${before}; exec "$@"`, "sh", ...command];
+  const child = spawn(program, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, HF_TOKEN: "", ...env },
   });

@@ -1,7 +1,7 @@
 """What the importer's texts must equal: the same rules (docs/formats/corpus.md) on whole trees of Python's ElementTree.
 
 usage: corpus-reference.py FORMAT FILE…    prints a JSON array [[id, text], …] a file and line, newest records only
-FORMAT: pubmed, jats, medline, bioc-xml, bioc-json, pubtator
+FORMAT: pubmed, jats, medline, bioc-xml, bioc-json, pubtator, jsonl
 """
 import gzip
 import json
@@ -194,6 +194,11 @@ def pubtator(path):
     return [(f"pmid:{name}", "\n".join(each[kind] for kind in "ta" if kind in each)) for name, each in parts.items()]
 
 
+def jsonl(path):
+    records = (json.loads(line) for line in read_bytes(path).decode("utf-8").split("\n") if line)
+    return [(record.get("id", record.get("pmid")), record["text"]) for record in records]
+
+
 READERS = {
     "pubmed": pubmed,
     "jats": jats,
@@ -201,6 +206,7 @@ READERS = {
     "bioc-xml": bioc_xml,
     "bioc-json": bioc_json,
     "pubtator": pubtator,
+    "jsonl": jsonl,
 }
 
 if __name__ == "__main__":

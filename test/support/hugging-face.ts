@@ -1,6 +1,8 @@
 // Encodings of ours beside those of Hugging Face's Rust library, whose offsets count characters where ours count bytes.
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { gunzipSync } from "node:zlib";
 import { Tokenizer as HuggingFaceTokenizer } from "@anush008/tokenizers";
 import { expect } from "vitest";
 import type { NativeEncodeOptions, NativeEncoding, NativeTokenizer } from "#core/engine/addon";
@@ -11,6 +13,31 @@ export const testData =
 export async function textsOf(file: string): Promise<readonly string[]> {
   const lines = (await readFile(file, "utf8")).trim().split("\n");
   return lines.map((line) => (JSON.parse(line) as { readonly text: string }).text);
+}
+
+/** All abstracts of the shared data: some 16,700. */
+export async function abstracts(): Promise<readonly string[]> {
+  const folder = path.join(testData, "pubmed");
+  const train = gunzipSync(await readFile(path.join(folder, "train.jsonl.gz"))).toString("utf8");
+  const lines = await Promise.all(
+    ["valid", "test"].map((part) => readFile(path.join(folder, `${part}.jsonl`), "utf8")),
+  );
+  return [...lines, train].flatMap((text) =>
+    text
+      .trim()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { readonly text: string }).text),
+  );
+}
+
+export const withoutAbstracts = !existsSync(path.join(testData, "pubmed", "train.jsonl.gz"));
+
+/**
+ * Where the JavaScript library differs from the Rust one: `\s` of its regular expressions is JavaScript's, it looks for
+ * BERT's ideographs in UTF-16 units, and its marks and letters are as new as the Unicode of Node.
+ */
+export function isReadAlikeInJavaScript(text: string): boolean {
+  return !/[\u0897\u0ece\u1acf-\u1aff]|[\u0085\ufeff\u1c89\u1c8a\u{20000}-\u{2fa1f}]/u.test(text);
 }
 
 /**

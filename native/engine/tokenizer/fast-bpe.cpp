@@ -54,7 +54,7 @@ private:
 } // namespace
 
 TextTokenizerParts parse_fast_bpe(std::string_view codes, const std::string& codes_source, std::string_view dictionary,
-                                  const std::string& dictionary_source) {
+                                  const std::string& dictionary_source, bool with_moses) {
   TextTokenizerParts parts;
   parts.pieces = {"<s>", "<pad>", "</s>", "<unk>"};
   for (std::uint32_t id = 0; id < parts.pieces.size(); ++id) {
@@ -115,20 +115,26 @@ TextTokenizerParts parse_fast_bpe(std::string_view codes, const std::string& cod
   const TemplatePart end{Kind::kSpecial, 0, "</s>", {2}};
   parts.post_processor.single = {end, {Kind::kFirst, 0, "", {}}};
   parts.post_processor.pair = {end, {Kind::kFirst, 0, "", {}}, end, {Kind::kSecond, 0, "", {}}};
+  if (with_moses) {
+    parts.normalizer.emplace_back(MosesNormalizer{});
+  }
   parts.splitter.emplace_back(WhitespaceSplitter{});
   parts.decoder.emplace_back(ContinuationDecoder{});
+  if (with_moses) {
+    parts.decoder.emplace_back(MosesDecoder{});
+  }
   parts.model = std::move(model);
   parts.roles = {{"bos", "<s>"}, {"pad", "<pad>"}, {"eos", "</s>"}, {"unk", "<unk>"}, {"sep", "</s>"}};
   return parts;
 }
 
-TextTokenizerParts read_fast_bpe(const std::string& codes_path, const std::string& dictionary_path) {
+TextTokenizerParts read_fast_bpe(const std::string& codes_path, const std::string& dictionary_path, bool with_moses) {
   const MappedFile codes(codes_path);
   const MappedFile dictionary(dictionary_path);
   const auto text = [](const MappedFile& file) {
     return std::string_view(reinterpret_cast<const char*>(file.bytes().data()), file.size());
   };
-  return parse_fast_bpe(text(codes), codes_path, text(dictionary), dictionary_path);
+  return parse_fast_bpe(text(codes), codes_path, text(dictionary), dictionary_path, with_moses);
 }
 
 } // namespace assay

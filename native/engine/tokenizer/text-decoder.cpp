@@ -1,6 +1,7 @@
 #include "engine/tokenizer/text-decoder.h"
 
 #include "engine/tokenizer/byte-alphabet.h"
+#include "engine/tokenizer/moses.h"
 
 #include <array>
 #include <cstdint>
@@ -123,6 +124,14 @@ void apply(Pieces& pieces, const FuseDecoder&) {
     text += piece;
   }
   pieces = {std::move(text)};
+}
+
+void apply(Pieces& pieces, const MosesDecoder&) {
+  std::string words;
+  for (const std::string& piece : pieces) {
+    words += piece;
+  }
+  pieces = {moses_detokenize(words)};
 }
 
 void apply(Pieces& pieces, const StripDecoder& step) {

@@ -27,6 +27,8 @@ struct SuffixDecoder {
 struct ContinuationDecoder {
   std::string mark = "@@";
 };
+// Puts the words that Moses cut together again; what stands before it gives them a space between.
+struct MosesDecoder {};
 struct ByteFallbackDecoder {};
 struct FuseDecoder {};
 struct StripDecoder {
@@ -39,8 +41,9 @@ struct ReplaceDecoder {
   std::string content;
 };
 
-using DecoderStep = std::variant<ByteLevelDecoder, WordPieceDecoder, MetaspaceDecoder, SuffixDecoder,
-                                 ContinuationDecoder, ByteFallbackDecoder, FuseDecoder, StripDecoder, ReplaceDecoder>;
+using DecoderStep =
+    std::variant<ByteLevelDecoder, WordPieceDecoder, MetaspaceDecoder, SuffixDecoder, ContinuationDecoder,
+                 ByteFallbackDecoder, FuseDecoder, StripDecoder, ReplaceDecoder, MosesDecoder>;
 
 // Without steps the pieces are joined with spaces.
 std::string decode_pieces(std::vector<std::string> pieces, const std::vector<DecoderStep>& steps);

@@ -1,5 +1,6 @@
 #include "engine/tokenizer/text-normalizer.h"
 
+#include "engine/tokenizer/moses.h"
 #include "engine/tokenizer/unicode-form.h"
 #include "engine/tokenizer/unicode-text.h"
 
@@ -234,6 +235,10 @@ void apply(AlignedText& text, const PrependNormalizer& step) {
   out.put(step.text, text.source(0, 0));
   out.copy(text, 0, text.size());
   text.swap(out);
+}
+
+void apply(AlignedText& text, const MosesNormalizer&) {
+  moses_tokenize(text);
 }
 
 void apply(AlignedText& text, const CharsmapNormalizer& step) {

@@ -51,12 +51,16 @@ struct PrependNormalizer {
   std::string text;
 };
 
+// Words as moses.h cuts them, a space between.
+struct MosesNormalizer {};
+
 struct CharsmapNormalizer {
   std::shared_ptr<const PrecompiledCharsmap> map;
 };
 
-using NormalizerStep = std::variant<BertNormalizer, UnicodeForm, LowercaseNormalizer, StripAccentsNormalizer,
-                                    StripNormalizer, ReplaceNormalizer, PrependNormalizer, CharsmapNormalizer>;
+using NormalizerStep =
+    std::variant<BertNormalizer, UnicodeForm, LowercaseNormalizer, StripAccentsNormalizer, StripNormalizer,
+                 ReplaceNormalizer, PrependNormalizer, CharsmapNormalizer, MosesNormalizer>;
 
 void normalize(AlignedText& text, const std::vector<NormalizerStep>& steps);
 

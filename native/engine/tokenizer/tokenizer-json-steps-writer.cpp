@@ -43,6 +43,10 @@ const char* name_of(SplitBehavior behavior) {
   return "Contiguous";
 }
 
+[[noreturn]] void refuse_moses() {
+  throw Error("NOT_SUPPORTED", "tokenizer.json cannot express this tokenizer: Moses' rules come before its merges.");
+}
+
 struct NormalizerWriter {
   JsonWriter& json;
 
@@ -84,6 +88,7 @@ struct NormalizerWriter {
     begin(json, "Precompiled");
     field(json, "precompiled_charsmap", encode_base64(step.map->blob()));
   }
+  void operator()(const MosesNormalizer&) const { refuse_moses(); }
 };
 
 struct SplitterWriter {
@@ -147,6 +152,7 @@ struct DecoderWriter {
     begin(json, "BPEDecoder");
     field(json, "suffix", step.suffix);
   }
+  void operator()(const MosesDecoder&) const { refuse_moses(); }
   void operator()(const ContinuationDecoder& step) const {
     throw Error("NOT_SUPPORTED",
                 "tokenizer.json cannot express this tokenizer: no decoder of it joins pieces that end in " + step.mark +

@@ -3,6 +3,7 @@
 #include "engine/tokenizer/vocab-txt.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace assay {
 
@@ -57,6 +58,16 @@ std::shared_ptr<const TextTokenizer> make_unigram(std::vector<std::string> piece
   parts.decoder.emplace_back(MetaspaceDecoder{});
   UnigramModel model;
   model.scores = std::move(scores);
+  for (double& score : model.scores) {
+    // As a .model keeps it, so that both files say the same.
+    score = static_cast<float>(score);
+  }
+  for (std::size_t id = 0; id < pieces.size(); ++id) {
+    if (std::find(specials.begin(), specials.end(), pieces[id]) != specials.end()) {
+      // Never from text, or a document could forge it.
+      model.scores[id] = std::numeric_limits<double>::quiet_NaN();
+    }
+  }
   model.unknown_id = 0;
   parts.model = std::move(model);
   parts.pieces = std::move(pieces);

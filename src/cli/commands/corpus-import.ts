@@ -48,6 +48,10 @@ export const corpusImportCommand: CommandSpec = {
     if (unit !== "file" && unit !== "paragraph") {
       throw badRequest(`--unit is file or paragraph, not "${unit}".`);
     }
+    // What was read stays; a second signal ends the process where it is.
+    const interrupt = new AbortController();
+    process.once("SIGINT", () => interrupt.abort());
+    process.once("SIGTERM", () => interrupt.abort());
     let progress = new Progress("reading", "bytes");
     let phase = "reading";
     const textFields = call.texts("text-field");
@@ -61,6 +65,7 @@ export const corpusImportCommand: CommandSpec = {
       workers: call.number("workers", { min: 1, max: 64, integer: true }) ?? 1,
       skipBroken: call.flag("skip-broken"),
       restart: call.flag("restart"),
+      signal: interrupt.signal,
       onProgress: (state) => {
         if (state.phase !== phase) {
           progress.end(`${formatCount(state.documents)} documents`);

@@ -159,13 +159,14 @@ export const corpusTraceCommand: CommandSpec = {
       step === undefined
         ? { token: token ?? 0 }
         : { step, sequence: call.number("sequence", { min: 1, integer: true }) ?? 1 };
-    const trace = await traceRun(workspacePath(call.workspace), reference, place);
+    const trace = await traceRun(workspacePath(call.workspace), reference, place, { onNotice: note });
     if (call.json) {
       sayJson(trace);
       return;
     }
+    const text = trace.shard === null ? "the training text" : `${trace.shard.file} in ${trace.shard.folder}`;
     say(
-      `tokens ${formatCount(trace.firstToken)} to ${formatCount(trace.firstToken + trace.tokenCount - 1)} of the training text`,
+      `tokens ${formatCount(trace.firstToken)} to ${formatCount(trace.firstToken + trace.tokenCount - 1)} of ${text}`,
     );
     say(
       table(

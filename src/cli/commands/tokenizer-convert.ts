@@ -7,7 +7,8 @@ import { formatCount, say, sayJson } from "../output.ts";
 
 export const tokenizerConvertCommand: CommandSpec = {
   name: "tokenizer convert",
-  summary: "a tokenizer in another format: tokenizer.json, vocab.txt, or vocab.json with merges.txt",
+  summary:
+    "a tokenizer in another format: tokenizer.json, vocab.txt, vocab.json with merges.txt, or SentencePiece's .model",
   operands: "",
   minOperands: 0,
   maxOperands: 0,

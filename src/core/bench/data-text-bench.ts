@@ -71,7 +71,7 @@ async function readTexts(directory: string): Promise<readonly string[]> {
   for (const entry of (await readMdsIndex(directory)).shards) {
     const shard = await openShard(directory, entry);
     for (let sample = 0; sample < shard.sampleCount; sample += 1) {
-      texts.push(`${shard.value(sample, "text")}`);
+      texts.push(shard.columnBytes(sample, "text").toString("utf8"));
     }
   }
   return texts;

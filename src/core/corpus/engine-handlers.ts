@@ -1,7 +1,10 @@
 // The corpora.* requests that need a tokenizer or a token cache, and so the engine: the engine host serves them.
+import path from "node:path";
 import type { RequestHandlers, StreamHandlers } from "#shared/ipc/contract";
 import type { corporaContract } from "#shared/ipc/corpora.contract";
 import { loadTokenizer } from "../tokenizer/load.ts";
+import { parseCompression } from "./mds/compression.ts";
+import { shardCorpus } from "./mds/write-corpus.ts";
 import { coalesced } from "./progress.ts";
 import { corpusStatistics, statisticsGroups } from "./statistics.ts";
 import { traceRun } from "./trace-run.ts";
@@ -10,7 +13,7 @@ type Contract = typeof corporaContract;
 
 export function createCorpusEngineHandlers(options: { readonly workspace: () => string }): {
   readonly requests: Pick<RequestHandlers<Contract>, "corpora.trace">;
-  readonly streams: Pick<StreamHandlers<Contract>, "corpora.statistics">;
+  readonly streams: Pick<StreamHandlers<Contract>, "corpora.statistics" | "corpora.shard">;
 } {
   return {
     requests: {
@@ -21,6 +24,21 @@ export function createCorpusEngineHandlers(options: { readonly workspace: () => 
       },
     },
     streams: {
+      "corpora.shard": async ({ inputs, folder, tokenizer, compression, sizeLimitBytes }, emit, { signal }) => {
+        const send = coalesced(emit);
+        const isPath = folder.includes("/") || folder.includes(path.sep);
+        return shardCorpus({
+          inputs,
+          directory: isPath ? folder : path.join(options.workspace(), "corpora", folder),
+          tokenizer: tokenizer === null ? null : await loadTokenizer(tokenizer, { workspace: options.workspace() }),
+          compression: compression === null ? null : parseCompression(compression, "the form"),
+          hashes: ["sha1"],
+          sizeLimitBytes,
+          signal,
+          onProgress: ({ done, total }) => send({ phase: "sharding", done, total, documents: null }),
+        });
+      },
+
       "corpora.statistics": async ({ inputs, tokenizer, detectLanguages, textFields, top }, emit, { signal }) => {
         const send = coalesced(emit);
         const statistics = await corpusStatistics({

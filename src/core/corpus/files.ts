@@ -1,6 +1,6 @@
 // Which files a corpus consists of: what a folder, a glob or a path comes to, in an order that depends on names alone.
 import type { Dirent } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { lstat, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { type CorpusSource, PATH_TO_REPLACE } from "#shared/domain/recipe";
 import { isAddress } from "#shared/domain/recipe-stream";
@@ -87,6 +87,9 @@ export async function notFound(source: string): Promise<AppError> {
       "CORPUS_NOT_FOUND",
       `There is no text at ${source}: this path of a preset stands for text that only you have; give your own, as in --set data.train=PATH.`,
     );
+  }
+  if ((await lstat(source).catch(() => null))?.isSymbolicLink() === true) {
+    return new AppError("CORPUS_NOT_FOUND", `${source} is a link that leads nowhere; name the file itself.`);
   }
   // The deepest folder that is there tells what was probably meant.
   let folder = path.dirname(source);

@@ -23,7 +23,7 @@ import { writeSplit } from "./write-split.ts";
 
 type Contract = typeof contract;
 type OwnRequests = Omit<RequestHandlers<Contract>, "corpora.trace">;
-type OwnStreams = Omit<StreamHandlers<Contract>, "corpora.statistics">;
+type OwnStreams = Omit<StreamHandlers<Contract>, "corpora.statistics" | "corpora.shard">;
 
 const PREVIEW_CHARACTERS = 4000;
 

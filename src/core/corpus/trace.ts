@@ -8,7 +8,7 @@ import { fileLines } from "./lines.ts";
 
 export type TracedDocument = {
   readonly id: string;
-  /** Its number in the cache, from 0. */
+  /** Its number in the cache, from 0; of a shard of tokens, the sample's. */
   readonly document: number;
   /** Tokens of the window that are this document's: from inclusive, to exclusive; its end-of-text among them. */
   readonly from: number;
@@ -18,10 +18,12 @@ export type TracedDocument = {
 };
 
 export type Trace = {
-  /** Offset of its first token in the text of all documents. */
+  /** Offset of its first token in the text of all documents, or of the shard's. */
   readonly firstToken: number;
   readonly tokenCount: number;
   readonly documents: readonly TracedDocument[];
+  /** Of a run that streamed: where the documents lie. */
+  readonly shard: { readonly folder: string; readonly file: string } | null;
 };
 
 type CacheFacts = { readonly tokens: number; readonly documents: number };
@@ -119,7 +121,7 @@ export async function traceTokens(cache: string, firstToken: number, tokenCount:
         documentOffset: from - begin,
       });
     }
-    return { firstToken, tokenCount: end - firstToken, documents };
+    return { firstToken, tokenCount: end - firstToken, documents, shard: null };
   } finally {
     await index.close();
   }
@@ -135,12 +137,16 @@ export type SequencePlace = {
   readonly sequence: number;
 };
 
-/** The documents of one sequence of one step. */
-export async function traceSequence(cache: string, place: SequencePlace): Promise<Trace> {
-  const { sequenceLength, batchSize, shuffleSeed, step, sequence } = place;
+export function checkSequence(sequence: number, batchSize: number): void {
   if (sequence < 1 || sequence > batchSize) {
     throw new AppError("BAD_ARGUMENT", `There is no sequence ${sequence}: a step has ${batchSize}, counted from 1.`);
   }
+}
+
+/** The documents of one sequence of one step. */
+export async function traceSequence(cache: string, place: SequencePlace): Promise<Trace> {
+  const { sequenceLength, batchSize, shuffleSeed, step, sequence } = place;
+  checkSequence(sequence, batchSize);
   const facts = await readFacts(cache);
   const windows = windowCount(facts.tokens, sequenceLength);
   const window = windowOfSample(windows, shuffleSeed, (step - 1) * batchSize + sequence - 1);

@@ -481,9 +481,19 @@ export interface NativeTokenizer {
   readonly lowercases: boolean;
   /** What stands between documents: <|endoftext|>, or by role the end of a text, or [SEP]. */
   readonly endOfTextId: number | null;
-  /** Byte offsets into the UTF-8 text; no special tokens are recognised in the text and none are added. */
-  encode(text: string): { readonly ids: Uint32Array; readonly starts: Uint32Array; readonly ends: Uint32Array };
-  encodeText(text: string, options?: NativeEncodeOptions & { readonly pair?: string }): NativeEncoding;
+  /**
+   * Byte offsets into the UTF-8 text; no special tokens are recognised in the text and none are added. Bytes are taken
+   * as they are, UTF-8 or not.
+   */
+  encode(text: string | Uint8Array): {
+    readonly ids: Uint32Array;
+    readonly starts: Uint32Array;
+    readonly ends: Uint32Array;
+  };
+  encodeText(
+    text: string | Uint8Array,
+    options?: NativeEncodeOptions & { readonly pair?: string | Uint8Array },
+  ): NativeEncoding;
   encodeTexts(
     texts: readonly string[],
     options?: NativeEncodeOptions & { readonly threads?: number },
@@ -517,6 +527,8 @@ export interface NativeTokenizer {
   /** BERT's; NOT_SUPPORTED for other kinds than WordPiece. */
   saveVocabTxt(file: string): Promise<void>;
   saveVocabAndMerges(directory: string): Promise<void>;
+  /** SentencePiece's .model; NOT_SUPPORTED for other kinds than Unigram. */
+  saveSentencePiece(file: string): Promise<void>;
 }
 
 export interface NativeTokenizerTrainer {
@@ -592,8 +604,8 @@ export interface NativeAddon {
   tokenizerFromJson(json: string, source: string): NativeTokenizer;
   /** A .model file of SentencePiece, unigram or bpe. */
   loadSentencePiece(file: string): NativeTokenizer;
-  /** fastBPE's codes and fairseq's dictionary. */
-  loadFastBpe(codesFile: string, dictionaryFile: string): NativeTokenizer;
+  /** fastBPE's codes and fairseq's dictionary; by default Moses cuts the words, as for BioGPT. */
+  loadFastBpe(codesFile: string, dictionaryFile: string, options?: { readonly moses?: boolean }): NativeTokenizer;
   /** BERT's; what the options leave open follows from the pieces. */
   loadVocabTxt(
     file: string,

@@ -53,13 +53,18 @@ export async function lintFit(options: {
   }
   const another =
     own.tokenizerFacts === null || options.tokenizer === null ? [] : ownFindings(own.tokenizerFacts, facts);
+  const byFiles = lintTokenizer(described.config, described.special, facts);
+  const isTooLarge = byFiles.some(({ code }) => code === "VOCABULARY_TOO_LARGE_FOR_MODEL");
   const findings = [
-    ...lintTokenizer(described.config, described.special, facts),
+    ...byFiles,
     ...another,
     ...(await opened(options.tokenizer ?? facts.source, described.config, {
       workspace,
       text: options.text ?? LINT_SAMPLE,
     })),
-  ].toSorted((a, b) => rank[a.severity] - rank[b.severity]);
+  ]
+    // The sizes have said it already.
+    .filter(({ code }) => !isTooLarge || (code !== "ID_BEYOND_MODEL" && code !== "SIZE_DIFFERS_FROM_OWN"))
+    .toSorted((a, b) => rank[a.severity] - rank[b.severity]);
   return { model: described.source, tokenizer: facts.source, findings };
 }

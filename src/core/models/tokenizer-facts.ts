@@ -144,20 +144,18 @@ function scoredPieces(vocabulary: readonly unknown[]): Map<string, number> {
 }
 
 function kindOfJson(json: Json, model: Json): TokenizerFactsKind {
-  switch (model["type"] ?? ("merges" in model ? "BPE" : undefined)) {
-    case "BPE":
-      return JSON.stringify([json["pre_tokenizer"], json["decoder"]]).includes('"ByteLevel"')
-        ? "byte-bpe"
-        : "character-bpe";
-    case "WordPiece":
-      return "wordpiece";
-    case "Unigram":
-      return "unigram";
-    case "WordLevel":
-      return "word-level";
-    default:
-      return "other";
+  const type = model["type"] ?? ("merges" in model ? "BPE" : "none");
+  if (type === "BPE") {
+    return JSON.stringify([json["pre_tokenizer"], json["decoder"]]).includes('"ByteLevel"')
+      ? "byte-bpe"
+      : "character-bpe";
   }
+  const kinds: Readonly<Record<string, TokenizerFactsKind>> = {
+    WordPiece: "wordpiece",
+    Unigram: "unigram",
+    WordLevel: "word-level",
+  };
+  return typeof type === "string" && Object.hasOwn(kinds, type) ? (kinds[type] ?? "other") : "other";
 }
 
 async function fromTokenizerJson(file: string, settings: Json | null, specialMap: Json | null) {

@@ -148,13 +148,26 @@ async function copyTokenizer(from: string, to: string): Promise<void> {
 /** Keys of `data` that leave the text as it is. */
 const keepsText = ["data.shuffle_seed", "data.streaming.cache_limit", "data.streaming.predownload"];
 
+/** What becomes of the place in the text when these keys are changed. */
+export function orderChanges(keys: readonly string[]): {
+  readonly isOtherText: boolean;
+  readonly isOtherOrder: boolean;
+} {
+  return {
+    isOtherText: keys.some((key) => isWithin(key, "data") && !keepsText.some((kept) => isWithin(key, kept))),
+    isOtherOrder: keys.includes("data.shuffle_seed"),
+  };
+}
+
+/** A place within a block means nothing in another order: a stream goes on with the next pass. */
+export function nextPass(epoch: number): { readonly epoch: number; readonly block: number; readonly window: number } {
+  return { epoch: epoch + 1, block: 0, window: 0 };
+}
+
 async function copyCheckpoint(plan: BranchPlan, directory: string, runId: string): Promise<void> {
   const { checkpoint, recipe, changes } = plan;
   const { files, ...state } = checkpoint.state;
-  const isOtherText = changes.some(
-    ({ key }) => isWithin(key, "data") && !keepsText.some((kept) => isWithin(key, kept)),
-  );
-  const isOtherOrder = changes.some(({ key }) => key === "data.shuffle_seed");
+  const { isOtherText, isOtherOrder } = orderChanges(changes.map(({ key }) => key));
   const { stream } = state.data;
   // What was measured on other text does not compare.
   const evaluation = isOtherText ? null : state.eval;
@@ -168,12 +181,11 @@ async function copyCheckpoint(plan: BranchPlan, directory: string, runId: string
         ...state.data,
         fingerprint: isOtherText ? null : state.data.fingerprint,
         shuffle_seed: recipe.data.shuffle_seed,
-        // A place within a block means nothing in another order: the branch begins with the next pass.
         stream:
           stream === null || isOtherText
             ? null
             : isOtherOrder
-              ? { epoch: stream.epoch + 1, block: 0, window: 0, passes: stream.epoch + 1 }
+              ? { ...nextPass(stream.epoch), passes: stream.epoch + 1 }
               : stream,
       },
       random_state: { ...state.random_state, seed: recipe.seed },

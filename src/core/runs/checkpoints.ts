@@ -137,14 +137,21 @@ export async function newestWholeCheckpoint(
   return { checkpoint: null, problems };
 }
 
-/** For lists: newest first. The best is the one of the lowest eval/loss. */
-export async function listCheckpoints(runDirectory: string): Promise<CheckpointInfo[]> {
-  const found: WholeCheckpoint[] = [];
+/** Those that are whole, newest first, read one by one as they are asked for. */
+export async function* wholeCheckpoints(runDirectory: string): AsyncGenerator<WholeCheckpoint> {
   for (const step of await listSteps(runDirectory)) {
     const checkpoint = await readCheckpoint(checkpointPath(runDirectory, step), "sizes").catch(() => null);
     if (checkpoint !== null) {
-      found.push(checkpoint);
+      yield checkpoint;
     }
+  }
+}
+
+/** For lists: newest first. The best is the one of the lowest eval/loss. */
+export async function listCheckpoints(runDirectory: string): Promise<CheckpointInfo[]> {
+  const found: WholeCheckpoint[] = [];
+  for await (const checkpoint of wholeCheckpoints(runDirectory)) {
+    found.push(checkpoint);
   }
   const best = bestOf(found);
   return found.map((checkpoint) => ({

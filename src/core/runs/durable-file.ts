@@ -73,6 +73,12 @@ export function asFileError(error: unknown, doing: string): unknown {
       return new AppError("DISK_FULL", `Cannot ${doing}: the disk is full; free some space, then resume.`, {
         cause: error,
       });
+    case "EFBIG":
+      return new AppError(
+        "DISK_FULL",
+        `Cannot ${doing}: the system allows no larger file there (EFBIG); choose another disk, or raise the limit (ulimit -f).`,
+        { cause: error },
+      );
     case "EROFS":
     case "EACCES":
     case "EPERM":

@@ -10,7 +10,7 @@ import { TEXT_COLUMN, TOKENS_COLUMN } from "../corpus/mds/documents.ts";
 import { findMdsIndex } from "../corpus/mds/index-file.ts";
 import { buildHeldOutCache, buildTokenCache, type CacheCounts, type TokenCacheOptions } from "../corpus/token-cache.ts";
 import type { NativeAddon, NativeTokenData, NativeTokenizer } from "../engine/addon.ts";
-import { openTokenStream } from "../streaming/token-stream.ts";
+import { openTokenStream, type StreamOptions } from "../streaming/token-stream.ts";
 import { StreamSource, TokenDataSource, type TrainingSource } from "./training-source.ts";
 
 export type PreparedText = {
@@ -36,6 +36,33 @@ type TextOptions = {
 /** Where the shards that streams fetched are kept. */
 export function streamCacheFolder(workspace: string): string {
   return path.join(workspace, "cache", "streams");
+}
+
+/** How the stream of a recipe is opened: the same for all who walk in a run's order. */
+export function streamOptions(
+  { data, max_seq_len: seqLen }: Pick<Recipe, "data" | "max_seq_len">,
+  options: {
+    /** The run's own. */
+    readonly tokenizerFolder: string;
+    readonly workspace: string;
+    readonly signal: AbortSignal;
+    readonly onNotice: (sentence: string) => void;
+  },
+): StreamOptions {
+  const { streaming } = data;
+  return {
+    sources: trainLocations(data).map((location) => ({ location })),
+    tokenizerFolder: options.tokenizerFolder,
+    tokenBytes: streaming.token_bytes,
+    seqLen,
+    seed: data.shuffle_seed,
+    blockShards: streaming.shuffle_block_shards,
+    cacheFolder: streamCacheFolder(options.workspace),
+    cacheLimitBytes: parseBytes(streaming.cache_limit),
+    predownloadShards: streaming.predownload,
+    signal: options.signal,
+    onNotice: options.onNotice,
+  };
 }
 
 async function isPreTokenized(location: string): Promise<boolean> {
@@ -111,27 +138,15 @@ async function prepareData(options: TextOptions): Promise<PreparedText> {
 }
 
 async function prepareStream(options: TextOptions): Promise<PreparedText> {
-  const { recipe, addon, signal, onNotice } = options;
+  const { recipe, addon, onNotice } = options;
   const { data, max_seq_len: seqLen, global_train_batch_size: globalBatchSize } = recipe;
-  const { streaming, eval: evaluation } = data;
+  const { eval: evaluation } = data;
   if (typeof evaluation !== "string") {
     throw new Error("A stream with a share of its text held out was let through.");
   }
   const held = await buildHeldOutCache({ ...caching(options), source: evaluation });
   options.onPhase({ name: "reading the index of the shards" });
-  const stream = await openTokenStream({
-    sources: trainLocations(data).map((location) => ({ location })),
-    tokenizerFolder: options.tokenizerFolder,
-    tokenBytes: streaming.token_bytes,
-    seqLen,
-    seed: data.shuffle_seed,
-    blockShards: streaming.shuffle_block_shards,
-    cacheFolder: streamCacheFolder(options.workspace),
-    cacheLimitBytes: parseBytes(streaming.cache_limit),
-    predownloadShards: streaming.predownload,
-    signal,
-    onNotice,
-  });
+  const stream = await openTokenStream(streamOptions(recipe, options));
   const what = stream.isPreTokenized ? "pre-tokenized" : "raw text";
   onNotice(
     `Stream of ${stream.shardCount} shards (${what}): ${megabytes(stream.totalBytes)}, ${megabytes(stream.storedBytes)} to fetch; ${counted(held.eval)} held out.`,

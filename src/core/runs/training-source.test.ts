@@ -35,6 +35,7 @@ function countingStream(windowsPerEpoch: number) {
       at += count;
       return { position: placeOf(at), epoch: at / windowsPerEpoch, stallSeconds: 0 };
     },
+    locate: () => Promise.reject(new Error("Training does not ask where a window lies.")),
     counters: () => ({
       requests: 0,
       bytesFetched: control.bytesFetched,
@@ -52,8 +53,8 @@ function countingStream(windowsPerEpoch: number) {
 
 const facts = { globalBatchSize: 2, seqLen: 3 };
 
-async function windowsOf(source: StreamSource, step: number): Promise<readonly number[]> {
-  const { input } = await source.next(step);
+async function windowsOf(source: StreamSource): Promise<readonly number[]> {
+  const { input } = await source.next();
   return "windows" in input ? [...input.windows] : [];
 }
 
@@ -62,20 +63,20 @@ describe("StreamSource", () => {
     const { stream, control } = countingStream(5);
     const source = new StreamSource(stream, facts, 0);
     source.begin(source.placeAfter(0, null));
-    const first = await source.next(1);
+    const first = await source.next();
     await Promise.resolve();
     expect(control.taken).toBe(2);
     expect(first.after).toEqual({ epoch: 0.4, stream: { epoch: 0, block: 0, window: 2 } });
     expect(first.input).toMatchObject({ windows: Int32Array.of(0, 0, 0, 0, 1, 1, 1, 1), endOfTextId: 0 });
-    expect(await windowsOf(source, 2)).toEqual([2, 2, 2, 2, 3, 3, 3, 3]);
-    expect((await source.next(3)).after).toEqual({ epoch: 1.2, stream: { epoch: 1, block: 0, window: 1 } });
+    expect(await windowsOf(source)).toEqual([2, 2, 2, 2, 3, 3, 3, 3]);
+    expect((await source.next()).after).toEqual({ epoch: 1.2, stream: { epoch: 1, block: 0, window: 1 } });
   });
 
   it("does not write into a batch before the next is asked for", async () => {
     const { stream } = countingStream(100);
     const source = new StreamSource(stream, facts, 0);
     source.begin(source.placeAfter(0, null));
-    const { input } = await source.next(1);
+    const { input } = await source.next();
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect("windows" in input && [...input.windows.subarray(0, 1)]).toEqual([0]);
   });
@@ -86,14 +87,14 @@ describe("StreamSource", () => {
     const places = [];
     const batches = [];
     for (let step = 1; step <= 6; step += 1) {
-      const { after, input } = await whole.next(step);
+      const { after, input } = await whole.next();
       places.push(after);
       batches.push("windows" in input ? [...input.windows] : []);
     }
     const resumed = new StreamSource(countingStream(7).stream, facts, 0);
     resumed.begin(resumed.placeAfter(4, places[3] ?? null));
-    expect(await windowsOf(resumed, 5)).toEqual(batches[4]);
-    expect(await windowsOf(resumed, 6)).toEqual(batches[5]);
+    expect(await windowsOf(resumed)).toEqual(batches[4]);
+    expect(await windowsOf(resumed)).toEqual(batches[5]);
   });
 
   it("tells a failure with the step it is missing in, not before", async () => {
@@ -101,9 +102,9 @@ describe("StreamSource", () => {
     control.failAt = 3;
     const source = new StreamSource(stream, facts, 0);
     source.begin(source.placeAfter(0, null));
-    await source.next(1);
-    await source.next(2);
-    await expect(source.next(3)).rejects.toMatchObject({ code: "FETCH_UNREACHABLE" });
+    await source.next();
+    await source.next();
+    await expect(source.next()).rejects.toMatchObject({ code: "FETCH_UNREACHABLE" });
   });
 
   it("tells bytes and stalls of the time since they were last told", async () => {
@@ -114,7 +115,7 @@ describe("StreamSource", () => {
     control.wait = new Promise((resolve) => {
       go = resolve;
     });
-    const waiting = source.next(1);
+    const waiting = source.next();
     await new Promise((resolve) => setTimeout(resolve, 20));
     go();
     await waiting;

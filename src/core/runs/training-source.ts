@@ -120,7 +120,7 @@ export class StreamSource implements TrainingSource {
     return this.#stream.ready();
   }
 
-  async next(_: number): Promise<TrainingBatch> {
+  async next(): Promise<TrainingBatch> {
     const begin = performance.now();
     const { windows, after } = await (this.#coming ?? this.#take());
     this.#stallSeconds += (performance.now() - begin) / 1000;

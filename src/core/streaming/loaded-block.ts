@@ -64,6 +64,13 @@ export class LoadedBlock {
     }
   }
 
+  /** Where the window at a place of the order lies: the shard by its place in the block, and its first token there. */
+  locate(at: number): { readonly index: number; readonly firstToken: number } {
+    const window = this.#order === null ? 0 : windowAt(this.#order, at);
+    const index = this.#shardOf(window);
+    return { index, firstToken: (window - (this.#shards[index]?.firstWindow ?? 0)) * this.#seqLen };
+  }
+
   close(): void {
     for (const { text } of this.#shards) {
       text.close();

@@ -11,7 +11,10 @@ import type { ShardCache } from "./shard-cache.ts";
 import { ShardSupply } from "./shard-supply.ts";
 import type { StreamShard, StreamSources } from "./sources.ts";
 import { StreamThread } from "./stream-thread.ts";
-import type { StreamCounters, StreamOptions, TokenStream } from "./token-stream.ts";
+import type { LocatedWindow, StreamCounters, StreamOptions, TokenStream } from "./token-stream.ts";
+
+/** An epoch is a number of 32 bits, and the one after it is looked at, too. */
+const LARGEST_EPOCH = 2 ** 32 - 1;
 
 export type StreamTokenizer = { readonly vocabSize: number; readonly sha256: string };
 
@@ -29,8 +32,8 @@ export class OpenTokenStream implements TokenStream {
   readonly #thread: StreamThread;
   readonly #supply: ShardSupply;
   readonly #walk: BlockWalk;
-  /** Shards that turned out to be shorter than a window. */
-  readonly #tooShort = new Set<number>();
+  /** By shard, of those that were opened once. */
+  readonly #windowsOfShards = new Map<number, number>();
   readonly #onAbort: () => void;
   #position: StreamPosition = streamStart;
   #block: LoadedBlock | null = null;
@@ -84,7 +87,7 @@ export class OpenTokenStream implements TokenStream {
   seek(position: StreamPosition): void {
     const { epoch, block, window } = position;
     const isWhole = [epoch, block, window].every((number) => Number.isSafeInteger(number) && number >= 0);
-    if (!isWhole || epoch >= 2 ** 32 - 1 || block >= this.#walk.blocks) {
+    if (!isWhole || epoch >= LARGEST_EPOCH || block >= this.#walk.blocks) {
       throw new AppError(
         "CHECKPOINT_MISMATCH",
         `The stream has no place ${JSON.stringify(position)}: an epoch has ${this.#walk.blocks} blocks; resume with the shards and the data.streaming.shuffle_block_shards that the run began with.`,
@@ -117,6 +120,75 @@ export class OpenTokenStream implements TokenStream {
     const windows = this.#block?.windowCount ?? 0;
     const epoch = epochOf(this.#position, windows, this.#walk.blocks);
     return { position: this.#normal(), epoch, stallSeconds };
+  }
+
+  async locate(count: number): Promise<LocatedWindow> {
+    for (let left = count; ; ) {
+      left = this.#passOver(left);
+      const block = await this.#settle();
+      const window = this.#position.window + left;
+      if (window < block.windowCount) {
+        const { index, firstToken } = block.locate(window);
+        const shard = this.#shard(this.#walk.shardsOf(block.place)[index] ?? -1);
+        this.#position = { ...this.#position, window: window + 1 };
+        return { shard, place: this.#placeOf(shard), firstToken, after: this.#normal() };
+      }
+      left = window - block.windowCount;
+      this.#position = { ...this.#position, window: block.windowCount };
+    }
+  }
+
+  /** Passes over epochs and blocks whose windows are known, as far as `count` goes; says how many windows are left. */
+  #passOver(count: number): number {
+    let left = count;
+    let at = this.#position;
+    const all = this.#windowsOfEpoch();
+    if (all === 0) {
+      return count; // the next block says that there are none
+    }
+    for (let windows = this.#windowsIn(at); windows !== null; windows = this.#windowsIn(at)) {
+      if (all !== null && at.block === 0 && at.window === 0) {
+        at = { ...at, epoch: at.epoch + Math.floor(left / all) };
+        left %= all;
+        windows = this.#windowsIn(at) ?? 0;
+      }
+      if (at.window + left < windows || at.window > windows) {
+        break;
+      }
+      left -= windows - at.window;
+      at = { ...this.#walk.after(at), window: 0 };
+    }
+    if (!Number.isSafeInteger(count) || at.epoch >= LARGEST_EPOCH) {
+      throw new AppError("BAD_ARGUMENT", "The order of the shards does not reach so far; ask for an earlier step.");
+    }
+    if (at.epoch !== this.#position.epoch || at.block !== this.#position.block) {
+      this.#drop();
+    }
+    this.#position = at;
+    return left;
+  }
+
+  /** Null where a shard was not opened yet. */
+  #windowsIn(place: BlockPlace): number | null {
+    if (place.epoch >= LARGEST_EPOCH) {
+      return null;
+    }
+    let windows = 0;
+    for (const number of this.#walk.shardsOf(place)) {
+      const counted = this.#windowsOfShards.get(number);
+      if (counted === undefined) {
+        return null;
+      }
+      windows += counted;
+    }
+    return windows;
+  }
+
+  /** Null until every shard was opened once. */
+  #windowsOfEpoch(): number | null {
+    return this.#windowsOfShards.size < this.shardCount
+      ? null
+      : [...this.#windowsOfShards.values()].reduce((sum, windows) => sum + windows, 0);
   }
 
   /** At the end of a block the beginning of the next one is the same place. */
@@ -188,11 +260,9 @@ export class OpenTokenStream implements TokenStream {
     }
     const block = new LoadedBlock(place, texts, this.#options.seqLen, this.#options.seed);
     for (const [index, number] of numbers.entries()) {
-      if (block.windowsOfShards[index] === 0) {
-        this.#tooShort.add(number);
-      }
+      this.#windowsOfShards.set(number, block.windowsOfShards[index] ?? 0);
     }
-    if (this.#tooShort.size === this.shardCount) {
+    if (block.windowCount === 0 && this.#windowsOfEpoch() === 0) {
       block.close();
       throw new AppError(
         "TEXT_SHORTER_THAN_CONTEXT",
@@ -204,10 +274,7 @@ export class OpenTokenStream implements TokenStream {
 
   /** What cannot be opened was damaged, or taken away by another process, and is made again, once. */
   async #open(number: number): Promise<NativeTokenText> {
-    const shard = this.#shards[number];
-    if (shard === undefined) {
-      throw new AppError("BAD_ARGUMENT", `There is no shard ${number}.`);
-    }
+    const shard = this.#shard(number);
     for (let attempt = 1; ; attempt += 1) {
       await this.#supply.wait(number);
       const place = this.#placeOf(shard);
@@ -226,6 +293,14 @@ export class OpenTokenStream implements TokenStream {
         await this.#supply.discard(number);
       }
     }
+  }
+
+  #shard(number: number): StreamShard {
+    const shard = this.#shards[number];
+    if (shard === undefined) {
+      throw new AppError("BAD_ARGUMENT", `There is no shard ${number}.`);
+    }
+    return shard;
   }
 
   #placeOf(shard: StreamShard): string {

@@ -10,7 +10,7 @@ import type { Policy } from "../storage/transfer.ts";
 import { loadTokenizer } from "../tokenizer/load.ts";
 import { OpenTokenStream, streamDigest } from "./open-stream.ts";
 import { ShardCache } from "./shard-cache.ts";
-import { openSources } from "./sources.ts";
+import { openSources, type StreamShard } from "./sources.ts";
 
 export { type StreamPosition, streamStart };
 
@@ -47,6 +47,17 @@ export type StreamOptions = {
   readonly policy?: Policy;
 };
 
+/** A window of the order, and where its tokens lie on this disk. */
+export type LocatedWindow = {
+  readonly shard: StreamShard;
+  /** The token cache of a shard of text, or the raw file of a shard of tokens. */
+  readonly place: string;
+  /** Of the shard's tokens. */
+  readonly firstToken: number;
+  /** The place after this window. */
+  readonly after: StreamPosition;
+};
+
 export interface TokenStream {
   /** Of what the shards hold, the tokenizer, the context and the blocks; not of where the shards lie. */
   readonly fingerprint: string;
@@ -70,6 +81,8 @@ export interface TokenStream {
     readonly epoch: number;
     readonly stallSeconds: number;
   }>;
+  /** The window after the next `count`, which are passed over. Reads no shard whose windows were counted before. */
+  locate(count: number): Promise<LocatedWindow>;
   counters(): StreamCounters;
   close(): Promise<void>;
 }

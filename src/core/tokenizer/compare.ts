@@ -58,8 +58,16 @@ export type CompareOptions = {
 
 type Named = { readonly name: string; readonly tokenizer: NativeTokenizer };
 
+/** A run keeps its tokenizer in a folder of that name: what tells it from others is the run. */
+function shortName(source: string): string {
+  const place = path.resolve(source);
+  const name = path.basename(place);
+  const parent = path.basename(path.dirname(place));
+  return name === "tokenizer" ? (/^\d{8}-\d{6}-(.+)-[0-9a-f]{4}$/.exec(parent)?.[1] ?? name) : name;
+}
+
 function namesOf(sources: readonly string[]): readonly string[] {
-  const short = sources.map((source) => (source === "gpt2" ? source : path.basename(path.resolve(source))));
+  const short = sources.map((source) => (source === "gpt2" ? source : shortName(source)));
   return sources.map((source, index) => {
     const name = short[index] ?? source;
     const isUnclear = name === "tokenizer.json" || short.filter((each) => each === name).length > 1;

@@ -5,7 +5,7 @@ import path from "node:path";
 import { assertNever } from "#shared/errors";
 import type { NativeTokenizer, NativeTokenRole } from "../engine/addon.ts";
 
-export const tokenizerFormats = ["tokenizer.json", "vocab.txt", "vocab+merges"] as const;
+export const tokenizerFormats = ["tokenizer.json", "vocab.txt", "vocab+merges", "sentencepiece"] as const;
 export type TokenizerFormat = (typeof tokenizerFormats)[number];
 
 const roles: readonly NativeTokenRole[] = ["pad", "cls", "sep", "mask", "unk", "bos", "eos"];
@@ -44,6 +44,9 @@ export async function convertTokenizer(
     case "vocab+merges":
       await tokenizer.saveVocabAndMerges(directory);
       return [at("vocab.json"), at("merges.txt")];
+    case "sentencepiece":
+      await tokenizer.saveSentencePiece(at("tokenizer.model"));
+      return [at("tokenizer.model")];
     default:
       return assertNever(format);
   }

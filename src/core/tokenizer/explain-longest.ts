@@ -66,7 +66,10 @@ function fewestPieces(tokenizer: NativeTokenizer, word: readonly string[], prefi
   const best: (readonly string[] | null)[] = [[], ...word.map(() => null)];
   for (let begin = 0; begin < word.length; begin += 1) {
     const before = best[begin] ?? null;
-    for (let end = begin + 1; before !== null && end <= word.length; end += 1) {
+    if (before === null) {
+      continue;
+    }
+    for (let end = begin + 1; end <= word.length; end += 1) {
       const piece = (begin === 0 ? "" : prefix) + word.slice(begin, end).join("");
       const known = best[end] ?? null;
       if ((known === null || before.length + 1 < known.length) && tokenizer.idOfPiece(piece) !== null) {
@@ -84,7 +87,7 @@ export function explainLongestMatch(
   normalized: string,
 ): LongestMatchExplanation | null {
   const limits = tokenizer.wordPieceLimits();
-  const characters = [...normalized];
+  const characters = Array.from(normalized);
   if (limits === null || characters.length > limits.maxWordCharacters) {
     return null;
   }

@@ -57,7 +57,7 @@ export function explainUnigram(
   if (scores === null) {
     return null;
   }
-  const paths = bestPaths(tokenizer, [...normalized], scores);
+  const paths = bestPaths(tokenizer, Array.from(normalized), scores);
   return {
     kind: "unigram",
     word,

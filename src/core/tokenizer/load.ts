@@ -43,8 +43,10 @@ export async function openTokenizer(place: TokenizerPlace): Promise<NativeTokeni
       const settings = await readTokenizerSettings(path.dirname(place.file));
       return opened(place.file, () => addon.loadVocabTxt(place.file, settings));
     }
-    case "fastbpe":
-      return opened(path.dirname(place.codes), () => addon.loadFastBpe(place.codes, place.dictionary));
+    case "fastbpe": {
+      const settings = await readTokenizerSettings(path.dirname(place.codes));
+      return opened(path.dirname(place.codes), () => addon.loadFastBpe(place.codes, place.dictionary, settings));
+    }
     case "sentencepiece":
       return opened(place.file, () => addon.loadSentencePiece(place.file));
     case "gguf": {

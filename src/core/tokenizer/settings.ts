@@ -9,6 +9,7 @@ export type TokenizerSettings = {
   readonly lowercase?: boolean;
   readonly stripAccents?: boolean;
   readonly handleChineseChars?: boolean;
+  readonly moses?: boolean;
 };
 
 type Json = Readonly<Record<string, unknown>>;
@@ -51,10 +52,13 @@ export async function readTokenizerSettings(folder: string): Promise<TokenizerSe
   const lowercase = flag("do_lower_case");
   const stripAccents = flag("strip_accents");
   const handleChineseChars = flag("tokenize_chinese_chars");
+  // What fairseq calls --tokenizer: what cut the text into words before fastBPE.
+  const wordTokenizer = config["tokenizer"];
   return {
     roles,
     ...(lowercase === undefined ? {} : { lowercase }),
     ...(stripAccents === undefined ? {} : { stripAccents }),
     ...(handleChineseChars === undefined ? {} : { handleChineseChars }),
+    ...(wordTokenizer === "moses" || wordTokenizer === "space" ? { moses: wordTokenizer === "moses" } : {}),
   };
 }

@@ -1,5 +1,5 @@
 // Corpora: what lies in the workspace and what is known of it, importing, cleaning, scanning evaluation sets against one,
-// counting, splitting, and tracing a place in training back to its documents. Long work is a stream that can be cancelled;
+// counting, splitting, writing shards, and tracing a place in training back to its documents. Long work is a stream that can be cancelled;
 // progress is coalesced, so that only the newest item waits for a slow reader.
 import { z } from "zod";
 import type { AreaContract } from "./contract.ts";
@@ -136,8 +136,11 @@ export const scanReportSchema = z.object({
 export type ScanReportInfo = z.infer<typeof scanReportSchema>;
 
 export const traceSchema = z.object({
+  /** Of the training text, or of the shard's. */
   firstToken: z.number(),
   tokenCount: z.number().int(),
+  /** Of a run that streamed. */
+  shard: z.object({ folder: z.string(), file: z.string() }).nullable(),
   documents: z.array(
     z.object({
       id: z.string(),
@@ -279,6 +282,28 @@ export const corporaContract = {
       }),
       item: corpusProgressSchema,
       output: corpusStatisticsSchema,
+    },
+    /** A folder of MDS shards: raw text, or with a tokenizer its tokens. */
+    "corpora.shard": {
+      input: z.object({
+        inputs: paths,
+        /** A path, or a name in the workspace's corpora. */
+        folder: z.string().min(1),
+        tokenizer: z.string().nullable().default(null),
+        compression: z.enum(["zstd", "gz"]).nullable().default(null),
+        sizeLimitBytes: z.number().int().min(1024).max(4_294_967_295),
+      }),
+      item: corpusProgressSchema,
+      output: z.object({
+        directory: z.string(),
+        shards: z.number().int(),
+        documents: z.number().int(),
+        emptyDocuments: z.number().int(),
+        textBytes: z.number(),
+        tokens: z.number().nullable(),
+        rawBytes: z.number(),
+        storedBytes: z.number(),
+      }),
     },
     "corpora.split": {
       input: z.object({

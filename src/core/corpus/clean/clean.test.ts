@@ -223,6 +223,11 @@ describe("the language of a text", () => {
     ["ja", "この研究の結果は、薬が死亡のリスクと関連していないことを示した。"],
     ["ko", "연구 결과 이 약물은 사망 위험과 관련이 없었다."],
     ["el", "Τα αποτελέσματα της μελέτης δείχνουν ότι το φάρμακο είναι ασφαλές."],
+    // Letters that name compounds are words of other languages.
+    [
+      "en",
+      "A new class of A(2A) ligands (K(i) = 2 nM, A(1)/A(2A) > 50) is a starting point for a drug; a dose of 1 mg/kg s.c. was active.",
+    ],
     ["und", "Hexokinase, 12345 µM."],
   ])("is told as %s", (language, text) => {
     expect(detectLanguage(text).language).toBe(language);

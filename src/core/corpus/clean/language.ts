@@ -2,7 +2,7 @@
 // some length has. Small and plain on purpose: it decides what a corpus keeps, so one must be able to see why.
 
 const functionWords: Readonly<Record<string, string>> = {
-  en: "the of and in to was were with for that is by on as at from this are be an or which these not than we has have been",
+  en: "the of and in to was were with for that is by on as at from this are be an or which these not than we has have been a",
   de: "der die und in den von mit zu das bei nicht ist eine einer des im auf für wurde wurden dem als sich werden durch oder ein nach auch",
   fr: "le la les de des et en un une du dans est que pour par sur avec au aux qui sont ont été ce ces cette ou plus chez l d",
   es: "el la los las de del y en un una que con por para se es son al como más fue fueron su este esta entre sobre no lo",

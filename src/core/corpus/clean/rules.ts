@@ -33,19 +33,19 @@ export const cleanRulesSchema = z.strictObject({
       /** Of characters in lines that were there before. */
       max_repeated_line_ratio: ratio.nullable().default(0.3),
       /** Of words in runs of five that were there before. */
-      max_repeated_run_ratio: ratio.nullable().default(0.3),
+      max_repeated_run_ratio: ratio.nullable().default(0.5),
       mean_word_length: z
         .tuple([z.number().min(0), z.number().min(0)])
         .nullable()
-        .default([3, 14]),
+        .default([2.5, 14]),
     })
     .nullable()
     .default({
       max_symbol_ratio: 0.1,
       max_digit_ratio: 0.3,
       max_repeated_line_ratio: 0.3,
-      max_repeated_run_ratio: 0.3,
-      mean_word_length: [3, 14],
+      max_repeated_run_ratio: 0.5,
+      mean_word_length: [2.5, 14],
     }),
   exact_duplicates: z.boolean().default(true),
   near_duplicates: z

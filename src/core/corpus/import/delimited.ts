@@ -70,7 +70,7 @@ export class DelimitedReader implements PushReader {
       this.#pieces.push(text.slice(from, to));
       this.#rowCharacters += to - from;
       if (this.#rowCharacters > MAX_ROW_CHARACTERS) {
-        throw this.#refusal("this row has more than 64 million characters; is a quote missing?");
+        throw this.#refusal("this row has more than 64 million characters; a quote may be missing before it");
       }
     }
   }

@@ -36,7 +36,7 @@ function rootOf(text: string): string | null {
   const body = text
     .replaceAll(/<\?[\s\S]*?\?>/g, "")
     .replaceAll(/<!--[\s\S]*?-->/g, "")
-    .replaceAll(/<!DOCTYPE[^[>]*(?:\[[\s\S]*?\]\s*)?>/g, "");
+    .replaceAll(/<!DOCTYPE[^[>]*(?:\[[\s\S]*?\]\s*)?>/gi, "");
   return /^\s*<([A-Za-z_][\w.:-]*)/.exec(body)?.[1]?.replace(/^.*:/, "") ?? null;
 }
 
@@ -53,10 +53,10 @@ function detectXml(text: string): Detected {
     rss: "an RSS feed",
     feed: "an Atom feed",
     html: "a web page",
-    HTML: "a web page",
   };
+  const kind = Object.hasOwn(kinds, root.toLowerCase()) ? kinds[root.toLowerCase()] : undefined;
   return {
-    refusal: `it is ${Object.hasOwn(kinds, root) ? kinds[root] : `XML whose root element is <${root}>`}, not PubMed, JATS or BioC`,
+    refusal: `it is ${kind ?? `XML whose root element is <${root}>`}, not PubMed, JATS or BioC`,
   };
 }
 

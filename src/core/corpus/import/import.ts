@@ -60,20 +60,29 @@ export type ImportReport = {
 
 const FORMAT_VERSION = 1;
 
-/** What the import is of: another list of sources, or other options, is another import. */
-function fingerprintOf(options: ImportOptions, sources: readonly ImportSource[]): string {
+type Fingerprints = {
+  /** Of options and names: goes on with parts that are there, each of which knows its own file as it was. */
+  readonly asked: string;
+  /** And of the files as they are now: what is finished is finished of these alone. */
+  readonly whole: string;
+};
+
+function fingerprintsOf(options: ImportOptions, sources: readonly ImportSource[]): Fingerprints {
   const { format, textFields, idField, textUnit, skipBroken } = options;
-  const facts = [FORMAT_VERSION, format, textFields, idField, textUnit, skipBroken];
-  const files = sources.map(({ location, name, sizeBytes, modifiedMs }) => [location, name, sizeBytes, modifiedMs]);
-  return createHash("sha256")
-    .update(JSON.stringify([facts, files]))
-    .digest("hex")
-    .slice(0, 32);
+  const facts = [FORMAT_VERSION, format, textFields, idField, textUnit];
+  const hash = (...parts: readonly unknown[]) =>
+    createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
+  const names = sources.map(({ location, name }) => [location, name]);
+  const states = sources.map(({ sizeBytes, modifiedMs }) => [sizeBytes, modifiedMs]);
+  return { asked: hash(facts, names), whole: hash(facts, skipBroken, names, states) };
 }
 
 async function readFacts(
   file: string,
-): Promise<(Partial<ImportReport> & { readonly fingerprint?: unknown; readonly request?: unknown }) | null> {
+): Promise<
+  | (Partial<ImportReport> & { readonly fingerprint?: unknown; readonly request?: unknown; readonly records?: unknown })
+  | null
+> {
   try {
     const parsed: unknown = JSON.parse(await readFile(file, "utf8"));
     return typeof parsed === "object" ? parsed : null;
@@ -127,13 +136,14 @@ async function prepareFolder(options: ImportOptions, fingerprint: string): Promi
   const folder = `${options.output}.importing`;
   const file = path.join(folder, "import.json");
   const found = await readFacts(file);
-  if (found !== null && found.fingerprint !== fingerprint && !options.restart) {
+  const isOther = found !== null && found.fingerprint !== fingerprint;
+  if (isOther && !options.restart && (await holdsRecords(folder))) {
     throw new AppError(
       "BAD_ARGUMENT",
       `${folder} holds an unfinished import of other files or with other options; run that command again to finish it, or give --restart to begin anew.`,
     );
   }
-  if (options.restart) {
+  if (options.restart || isOther) {
     await rm(folder, { recursive: true, force: true });
   }
   await makeFolder(folder);
@@ -141,10 +151,21 @@ async function prepareFolder(options: ImportOptions, fingerprint: string): Promi
   return folder;
 }
 
+/** Whether a part of an unfinished import has anything in it that would have to be read again. */
+async function holdsRecords(folder: string): Promise<boolean> {
+  const names = await readdir(folder).catch((): string[] => []);
+  for (const name of names.filter((each) => /^\d+\.json$/.test(each))) {
+    const state = await readFacts(path.join(folder, name));
+    if (state?.records !== 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /** What failed before anything was read leaves nothing behind. */
 async function removeIfFruitless(folder: string): Promise<void> {
-  const names = await readdir(folder).catch((): string[] => []);
-  if (!names.some((name) => /^\d+\.json$/.test(name))) {
+  if (!(await holdsRecords(folder))) {
     await rm(folder, { recursive: true, force: true });
   }
 }
@@ -225,8 +246,8 @@ export async function importCorpus(options: ImportOptions): Promise<ImportReport
   const output = path.resolve(options.output);
   const own = { ...options, output };
   const sources = await listSources(options.inputs);
-  const fingerprint = fingerprintOf(own, sources);
-  const before = await finishedBefore(own, fingerprint);
+  const fingerprints = fingerprintsOf(own, sources);
+  const before = await finishedBefore(own, fingerprints.whole);
   if (before !== null) {
     await rm(`${output}.importing`, { recursive: true, force: true });
     return before;
@@ -239,14 +260,20 @@ export async function importCorpus(options: ImportOptions): Promise<ImportReport
   const workers = startImportWorkers(Math.min(options.workers, sources.length));
   const lock = await acquireLockFile(`${output}.lock`, `The import into ${output}`);
   try {
-    const folder = await prepareFolder(own, fingerprint);
+    const folder = await prepareFolder(own, fingerprints.asked);
     const states = await importParts(own, sources, folder, workers.importer);
     const parts: Part[] = sources.flatMap((source, index) => {
       const state = states[index];
       return state === undefined ? [] : [{ source, files: partFiles(folder, index), state }];
     });
-    return await publish(own, fingerprint, folder, parts);
+    return await publish(own, fingerprints.whole, folder, parts);
   } catch (error) {
+    // Who cancels may want to go on, with what was asked; also where it was a transfer that was given up.
+    if (error instanceof AppError && error.code === "CANCELLED") {
+      throw new AppError("CANCELLED", "The import was cancelled; the same command goes on where it stopped.", {
+        cause: error,
+      });
+    }
     await removeIfFruitless(`${output}.importing`);
     throw error;
   } finally {

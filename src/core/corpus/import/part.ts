@@ -43,7 +43,7 @@ export type ImportPartOptions = {
   readonly source: ImportSource;
   readonly folder: string;
   readonly index: number;
-  readonly read: Omit<ReadSourceOptions, "onBytes" | "signal">;
+  readonly read: Omit<ReadSourceOptions, "onBytes" | "signal" | "scratchFolder">;
   /** Sources of no known kind are left out and noted; else they end the import. */
   readonly skipUnknown: boolean;
   /** Damaged ones too. */
@@ -199,7 +199,10 @@ class PartWriter {
 
 function isBroken(error: unknown): boolean {
   return (
-    error instanceof AppError && ["CORPUS_RECORD_INVALID", "CORPUS_NOT_UTF8", "FILE_NOT_READABLE"].includes(error.code)
+    error instanceof AppError &&
+    ["CORPUS_RECORD_INVALID", "CORPUS_NOT_UTF8", "FILE_NOT_READABLE", "MDS_INVALID", "SHARD_HASH_MISMATCH"].includes(
+      error.code,
+    )
   );
 }
 
@@ -207,10 +210,12 @@ function isBroken(error: unknown): boolean {
 export async function importPart(options: ImportPartOptions): Promise<PartState> {
   const { source, folder, index } = options;
   const files = partFiles(folder, index);
-  const before = (await readPartState(files, source)) ?? freshState(source);
-  if (before.isDone) {
-    return before;
+  const found = await readPartState(files, source);
+  if (found?.isDone === true && found.refusal === null) {
+    return found;
   }
+  // What was left out is looked at again: the options may say now that it is to stop the import.
+  const before = found === null || found.isDone ? freshState(source) : found;
   let writer: PartWriter;
   try {
     writer = await PartWriter.open(files, source, before);
@@ -223,6 +228,7 @@ export async function importPart(options: ImportPartOptions): Promise<PartState>
     const batches = readSource(source, {
       ...options.read,
       signal: options.signal,
+      scratchFolder: folder,
       onBytes: (count) => {
         bytesRead = count;
         options.onProgress?.({ bytesRead, documents: writer.documents });

@@ -1,14 +1,18 @@
 // From a source to its records: opens it, unpacks it, takes archives apart, tells the format of each file, and lets that
 // format's reader take the bytes.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { AppError } from "#shared/errors";
 import type { CancelSignal } from "#shared/ipc/contract";
 import { isAddress, openSource } from "../../storage/storage.ts";
-import { readShardDocuments } from "../mds/documents.ts";
+import { Appender } from "../appender.ts";
 import { BiocJsonReader, BiocXmlReader } from "./bioc.ts";
 import { DelimitedReader } from "./delimited.ts";
 import { detectFormat, HEAD_BYTES, isWrongKind, refusedSource } from "./detect.ts";
 import { JatsReader } from "./jats.ts";
 import { JsonlReader } from "./jsonl.ts";
+import { readShardEvents } from "./mds.ts";
 import { MedlineReader } from "./medline.ts";
 import { gunzip, peek } from "./open-source.ts";
 import { readParquet } from "./parquet.ts";
@@ -23,6 +27,8 @@ export type ReadSourceOptions = Omit<ReadFormatOptions, "name" | "signal"> & {
   /** Null: told from the content. */
   readonly format: ImportFormat | null;
   readonly signal?: CancelSignal | undefined;
+  /** Where a file may lie that has to be fetched or unpacked before it is read; the system's temporary folder else. */
+  readonly scratchFolder?: string | undefined;
   /** Bytes as they are stored, so compressed where they are. */
   readonly onBytes?: ((count: number) => void) | undefined;
 };
@@ -63,10 +69,7 @@ async function* readFile(
     throw refusedSource(name, detected.refusal);
   }
   if (detected.format === "parquet") {
-    throw refusedSource(
-      name,
-      "Parquet is read from the end, so only from a file that is not packed; fetch and unpack it first",
-    );
+    throw refusedSource(name, "Parquet is read from its end, so not from within an archive; take it out first");
   }
   let record = 0;
   let events: NamedEvent[] = [];
@@ -120,44 +123,58 @@ async function* readArchive(
   }
 }
 
-async function* readParquetSource(
-  source: ImportSource,
-  options: ReadSourceOptions,
+/** Ids settled, batch by batch. */
+async function* named(
+  batches: AsyncIterable<readonly ImportEvent[]>,
+  name: string,
+  signal: CancelSignal | undefined,
 ): AsyncGenerator<readonly NamedEvent[]> {
   let record = 0;
-  for await (const events of readParquet({ file: source.location, name: source.name, choice: options }, (count) =>
-    options.onBytes?.(count),
-  )) {
-    throwIfCancelled(options.signal);
+  for await (const events of batches) {
+    throwIfCancelled(signal);
     yield events.map((event) => {
       record += 1;
-      return { ...event, id: event.id ?? `${source.name}#${record}` };
+      return { ...event, id: event.id ?? `${name}#${record}` };
     });
   }
   if (record === 0) {
-    throw refusedSource(source.name, "it holds no documents");
+    throw refusedSource(name, "it holds no documents");
   }
 }
 
-/** The samples of a shard, a batch at a time. */
-async function* readShard(source: ImportSource, options: ReadSourceOptions): AsyncGenerator<readonly NamedEvent[]> {
-  const file = { path: source.location, name: source.name, sizeBytes: source.sizeBytes ?? 0, format: "mds" } as const;
-  let events: NamedEvent[] = [];
-  let characters = 0;
-  for await (const { id, text } of readShardDocuments({ ...file, ...(source.shard && { shard: source.shard }) })) {
-    throwIfCancelled(options.signal);
-    events.push({ kind: "document", id, isPublication: false, version: 0, text, metadata: {} });
-    characters += text.length;
-    if (characters > 1 << 20) {
-      yield events;
-      events = [];
-      characters = 0;
+async function* readParquetFile(
+  file: string,
+  name: string,
+  options: ReadSourceOptions,
+  onBytes: ((count: number) => void) | undefined,
+): AsyncGenerator<readonly NamedEvent[]> {
+  const rows = readParquet({ file, name, choice: options }, (count) => onBytes?.(count));
+  yield* named(rows, name, options.signal);
+}
+
+/** Parquet is read from its end, so what comes from a server or is packed becomes a file first. */
+async function* readParquetStream(
+  chunks: AsyncIterable<Uint8Array>,
+  name: string,
+  options: ReadSourceOptions,
+): AsyncGenerator<readonly NamedEvent[]> {
+  const folder = await mkdtemp(path.join(options.scratchFolder ?? tmpdir(), "parquet-"));
+  const file = path.join(folder, "fetched.parquet");
+  try {
+    const output = await Appender.open(file);
+    try {
+      for await (const chunk of chunks) {
+        throwIfCancelled(options.signal);
+        await output.add(chunk);
+      }
+      await output.flush();
+    } finally {
+      await output.close();
     }
+    yield* readParquetFile(file, name, options, undefined);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
-  if (events.length > 0) {
-    yield events;
-  }
-  options.onBytes?.(file.sizeBytes);
 }
 
 /** Records in the order of the source. What is of no known kind is refused with CORPUS_RECORD_INVALID and isWrongKind. */
@@ -167,7 +184,7 @@ export async function* readSource(
 ): AsyncGenerator<readonly NamedEvent[]> {
   throwIfCancelled(options.signal);
   if (source.shard !== undefined) {
-    yield* readShard(source, options);
+    yield* named(readShardEvents({ ...source, shard: source.shard }, options, options), source.name, options.signal);
     return;
   }
   async function* counted(): AsyncGenerator<Uint8Array> {
@@ -187,7 +204,9 @@ export async function* readSource(
     const isParquet = options.format === "parquet" || Buffer.from(head.subarray(0, 4)).toString("latin1") === "PAR1";
     if (isParquet && !isPacked && !isAddress(source.location)) {
       await bytes.return(undefined);
-      yield* readParquetSource(source, options);
+      yield* readParquetFile(source.location, source.name, options, options.onBytes);
+    } else if (isParquet) {
+      yield* readParquetStream(chunks, source.name, options);
     } else if (isTar(head)) {
       yield* readArchive(chunks, source.name, options);
     } else {

@@ -6,7 +6,8 @@ import { AppError } from "#shared/errors";
 import { isAddress, listSources as listStored } from "../../storage/storage.ts";
 import { type CorpusFile, collectShards, listFolder, notFound } from "../files.ts";
 import { globBase, globMatcher, isGlob } from "../glob.ts";
-import { findMdsIndex } from "../mds/index-file.ts";
+import { findMdsIndex, MDS_INDEX_NAME } from "../mds/index-file.ts";
+import { listRemoteShards } from "./mds.ts";
 
 export type ImportSource = {
   /** An absolute path, or an address such as https://… */
@@ -30,9 +31,33 @@ async function folderSources(folder: string, matches: (name: string) => boolean)
   return Promise.all(names.map((name) => fileSource(path.join(folder, name), name)));
 }
 
+/**
+ * Shards where an address is that of their folder or of its index, else what storage lists. A plain server's folder ends
+ * in a slash; nothing but an index tells what is in it.
+ */
+async function listAddress(operand: string): Promise<readonly ImportSource[]> {
+  const [, folder = null, index = "", query = ""] =
+    /^(https?:\/\/[^?#]*\/)(index\.json)?(\?[^#]*)?(?:#.*)?$/i.exec(operand) ?? [];
+  if (folder !== null) {
+    const shards = await listRemoteShards(`${folder}${query}`).catch((error: unknown) => {
+      const isAbsent = error instanceof AppError && /^FETCH_NOT_(?:FOUND|ALLOWED)$/.test(error.code);
+      if (index === "" && isAbsent) {
+        return null;
+      }
+      throw error;
+    });
+    return shards ?? (await listStored(operand));
+  }
+  const stored = await listStored(operand);
+  const isStore = /^s3:\/\//i.test(operand) && !isGlob(operand);
+  const found = isStore ? stored.find(({ name }) => name === MDS_INDEX_NAME) : undefined;
+  const shards = found === undefined ? null : await listRemoteShards(found.location.slice(0, -MDS_INDEX_NAME.length));
+  return shards ?? stored;
+}
+
 async function listOperand(operand: string): Promise<ImportSource[]> {
   if (isAddress(operand)) {
-    return [...(await listStored(operand))];
+    return [...(await listAddress(operand))];
   }
   const absolute = path.resolve(operand);
   const found = await stat(absolute).catch(() => null);

@@ -25,7 +25,7 @@ export function checkTextColumn(entry: MdsShardEntry, where: string): void {
     where,
     isTokenized
       ? `its column tokens holds tokens, not text (its columns are ${columns}); train on it directly, or use shards of raw text`
-      : `it has no column text of the encoding str; its columns are ${columns}`,
+      : `it has no column text of the encoding str; its columns are ${columns}; an import takes others with --text-field`,
   );
 }
 
@@ -43,7 +43,6 @@ export function* shardDocuments(
   shard: MdsShard,
   file: { readonly path: string; readonly name: string },
 ): Generator<Document> {
-  const idColumn = idColumns.find((name) => shard.columnNames.includes(name));
   for (let sample = 0; sample < shard.sampleCount; sample += 1) {
     const text = decodeUtf8(shard.columnBytes(sample, TEXT_COLUMN));
     if (text === null) {
@@ -52,9 +51,14 @@ export function* shardDocuments(
         `${file.path}: the text of sample ${sample} is not UTF-8; write the shard again from the source.`,
       );
     }
-    const named = idColumn === undefined ? "" : shard.value(sample, idColumn);
-    const isName =
-      (typeof named === "string" && named !== "") || typeof named === "number" || typeof named === "bigint";
-    yield { id: isName ? `${named}` : `${file.name}:${sample + 1}`, text, file: file.path, line: sample + 1 };
+    yield { id: sampleId(shard, sample, file.name), text, file: file.path, line: sample + 1 };
   }
+}
+
+/** What its column of ids says; where it says nothing, its place in the file. */
+export function sampleId(shard: MdsShard, sample: number, fileName: string): string {
+  const idColumn = idColumns.find((name) => shard.columnNames.includes(name));
+  const named = idColumn === undefined ? "" : shard.value(sample, idColumn);
+  const isName = (typeof named === "string" && named !== "") || typeof named === "number" || typeof named === "bigint";
+  return isName ? `${named}` : `${fileName}:${sample + 1}`;
 }

@@ -1,4 +1,4 @@
-// Top right of Corpora: importing; of a corpus: splitting, scanning, cleaning; on their pages, doing so. Ctrl or Cmd with
+// Top right of Corpora: importing; of a corpus: scanning and cleaning; on their pages, doing so. Ctrl or Cmd with
 // Enter does the accent one.
 import { useEffect } from "react";
 import { assertNever } from "#shared/errors";
@@ -12,7 +12,7 @@ import { importProblems } from "./import-form.ts";
 import { startImport } from "./importing.ts";
 import { useJob } from "./jobs.ts";
 import { useCorpora, useTakenNames } from "./store.ts";
-import { scanProblem, splitProblem, startCleaning, startScan, startSplit } from "./works.ts";
+import { scanProblem, shardProblem, splitProblem, startCleaning, startScan, startShards, startSplit } from "./works.ts";
 
 function StartButton({
   label,
@@ -98,9 +98,6 @@ function CorpusActions({ path }: { readonly path: string }) {
   }
   return (
     <>
-      <a className="button" href={routeHash("corpora", path, "split")}>
-        Split…
-      </a>
       <a className="button" href={routeHash("corpora", path, "scan")}>
         Scan evaluation sets…
       </a>
@@ -118,6 +115,8 @@ function WorkAction({ path, work }: { readonly path: string; readonly work: Work
   const taken = useTakenNames();
   const isCleaning = useJob("corpora.clean", path)?.state === "running";
   const isScanning = useJob("corpora.scan", path)?.state === "running";
+  const shard = useForms((state) => state.shard);
+  const isSharding = useJob("corpora.shard", path)?.state === "running";
   const isSplitting = useJob("corpora.split", path)?.state === "running";
   switch (work) {
     case "clean":
@@ -145,6 +144,15 @@ function WorkAction({ path, work }: { readonly path: string; readonly work: Work
           problem={splitProblem(split, taken)}
           running={isSplitting ? "splitting…" : null}
           start={() => void startSplit(path)}
+        />
+      );
+    case "shard":
+      return (
+        <StartButton
+          label="Write shards"
+          problem={shardProblem(shard)}
+          running={isSharding ? "writing…" : null}
+          start={() => void startShards(path)}
         />
       );
     default:

@@ -14,6 +14,7 @@ import { corpusRoute } from "./corpus-route.ts";
 import { openForms } from "./forms.ts";
 import { ImportPage } from "./import-page.tsx";
 import { ScanPage } from "./scan-page.tsx";
+import { ShardPage } from "./shard-page.tsx";
 import { SplitPage } from "./split-page.tsx";
 import { loadCorpora, useCorpora } from "./store.ts";
 import { TracePage } from "./trace-page.tsx";
@@ -37,8 +38,10 @@ export function CorporaMain({ route }: { readonly route: Route }) {
               <CleanPage info={info} />
             ) : at.work === "scan" ? (
               <ScanPage info={info} />
-            ) : (
+            ) : at.work === "split" ? (
               <SplitPage info={info} />
+            ) : (
+              <ShardPage info={info} />
             )
           }
         </OneCorpus>

@@ -1,9 +1,9 @@
 // Names of corpora: what a new one may be called, and what files suggest.
 
-export function nameProblem(name: string, taken: ReadonlySet<string>): string | null {
+export function nameProblem(name: string, taken: ReadonlySet<string>, what = "corpus"): string | null {
   const own = name.trim();
   if (own === "") {
-    return "Give the corpus a name.";
+    return `Give the ${what} a name.`;
   }
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u.test(own) || /\.(jsonl|ledger|clusters)$/u.test(own)) {
     return "Up to 64 letters, digits, dots, dashes and underscores; the first is a letter or digit.";

@@ -79,6 +79,12 @@ function Head({ info }: { readonly info: CorpusInfo }) {
         <Button className="small" onClick={reveal}>
           Open folder
         </Button>
+        <a className="button small" href={routeHash("corpora", info.path, "split")}>
+          Split…
+        </a>
+        <a className="button small" href={routeHash("corpora", info.path, "shard")}>
+          Write shards…
+        </a>
         {problem === null ? null : <span className="bad">{problem}</span>}
       </p>
     </div>

@@ -4,7 +4,7 @@ import type { Route } from "../../app/router.ts";
 
 export const sections = ["documents", "ledger", "statistics", "clusters"] as const;
 export type SectionName = (typeof sections)[number];
-export const works = ["clean", "scan", "split"] as const;
+export const works = ["clean", "scan", "split", "shard"] as const;
 export type WorkName = (typeof works)[number];
 
 export type CorpusRoute =

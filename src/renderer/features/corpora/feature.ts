@@ -9,7 +9,7 @@ import { corpusRoute } from "./corpus-route.ts";
 import { useJobs } from "./jobs.ts";
 import { loadCorpora, useCorpora } from "./store.ts";
 
-const workNames = { clean: "Clean", scan: "Scan evaluation sets", split: "Split" } as const;
+const workNames = { clean: "Clean", scan: "Scan evaluation sets", split: "Split", shard: "Write shards" } as const;
 
 function useCrumbs(route: Route): readonly Crumb[] {
   const list = useCorpora((state) => state.list);
@@ -72,6 +72,13 @@ function commands(): readonly Command[] {
               title: `Scan evaluation sets against ${info.name}`,
               keywords: "contamination overlap",
               run: () => go("corpora", info.path, "scan"),
+            },
+            { id: `split-${info.path}`, title: `Split ${info.name}`, run: () => go("corpora", info.path, "split") },
+            {
+              id: `shard-${info.path}`,
+              title: `Write ${info.name} as MDS shards`,
+              keywords: "mosaicml streaming export",
+              run: () => go("corpora", info.path, "shard"),
             },
           ]),
     ]),

@@ -18,6 +18,14 @@ export type SplitForm = {
   readonly heldOut: string;
 };
 
+export type ShardForm = {
+  readonly folder: string;
+  /** Empty: raw text. */
+  readonly tokenizer: string;
+  readonly compression: "none" | "zstd" | "gz";
+  readonly sizeMiB: string;
+};
+
 type Forms = {
   readonly import: ImportForm;
   /** The corpus that the forms below are about. */
@@ -25,10 +33,11 @@ type Forms = {
   readonly clean: CleanForm;
   readonly scan: ScanForm;
   readonly split: SplitForm;
+  readonly shard: ShardForm;
   /** By which tokenizer each corpus was counted last; none where it is missing. */
   readonly countedBy: Readonly<Record<string, string>>;
 };
-type FormName = "import" | "clean" | "scan" | "split";
+type FormName = "import" | "clean" | "scan" | "split" | "shard";
 
 export function emptyImport(): ImportForm {
   return {
@@ -45,12 +54,15 @@ export function emptyImport(): ImportForm {
 
 const noScan: ScanForm = { evaluation: [], textFields: "text", idField: "", runWords: "13", leastWords: "8" };
 
+const noShards: ShardForm = { folder: "", tokenizer: "", compression: "zstd", sizeMiB: "64" };
+
 export const useForms = create<Forms>(() => ({
   import: emptyImport(),
   corpus: null,
   clean: cleanDefaults(""),
   scan: noScan,
   split: { percent: "5", train: "", heldOut: "" },
+  shard: noShards,
   countedBy: {},
 }));
 
@@ -74,6 +86,7 @@ export function openForms(corpus: string, name: string, taken: ReadonlySet<strin
         train: freeName(`${name}-train`, taken),
         heldOut: freeName(`${name}-held-out`, taken),
       },
+      shard: { ...noShards, folder: `${name}-shards` },
     });
   }
 }

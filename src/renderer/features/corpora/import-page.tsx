@@ -38,8 +38,10 @@ export function ImportPage() {
   const isRunning = job?.state === "running";
   const problems = importProblems(form, list ?? []);
   const setInputs = (inputs: readonly string[]): void => {
-    const [first] = inputs;
-    const suggested = form.name !== "" || first === undefined ? form.name : freeName(nameFor(first), taken);
+    const suggestion = ([first]: readonly string[]): string =>
+      first === undefined ? "" : freeName(nameFor(first), taken);
+    // A name that was typed stays; one that the files before these gave goes with them.
+    const suggested = form.name === "" || form.name === suggestion(form.inputs) ? suggestion(inputs) : form.name;
     set({ inputs, name: suggested });
   };
   return (
@@ -61,7 +63,8 @@ export function ImportPage() {
           <legend className="sr-only">What to import, and how</legend>
           <PathsField
             label="Import from"
-            help="Files in the order given, those of a folder by their names."
+            help="In the order given, the files of a folder by their names. A folder of MDS shards is read through its index."
+            takesAddresses
             paths={form.inputs}
             onChange={setInputs}
           />

@@ -1,4 +1,4 @@
-// Long work on corpora: imports, cleanings, scans, counts, splits. It lives here and not in the pages, so that it goes on
+// Long work on corpora: imports, cleanings, scans, counts, splits, shards. It lives here and not in the pages, so that it goes on
 // when one looks at something else; each is known by what it is done to, and can be cancelled.
 import { create } from "zustand";
 import type { StreamInput, StreamOutput } from "#shared/ipc/contract";
@@ -30,6 +30,7 @@ export const useJobs = create<Jobs>(() => ({
   "corpora.scan": {},
   "corpora.statistics": {},
   "corpora.split": {},
+  "corpora.shard": {},
 }));
 
 const aborts = new Map<string, AbortController>();

@@ -1,4 +1,4 @@
-// Files and folders to read, as a list one can add to and take from.
+// Files, folders and addresses to read, as a list one can add to and take from.
 import { useId, useState } from "react";
 import { client, messageOf } from "../../lib/client.ts";
 import { Button } from "../../ui/button.tsx";
@@ -10,15 +10,19 @@ export function PathsField({
   label,
   help,
   paths,
+  takesAddresses = false,
   onChange,
 }: {
   readonly label: string;
   readonly help: string;
   readonly paths: readonly string[];
+  /** Of servers and object stores too. */
+  readonly takesAddresses?: boolean;
   readonly onChange: (paths: readonly string[]) => void;
 }) {
   const id = useId();
   const [problem, setProblem] = useState<string | null>(null);
+  const [address, setAddress] = useState("");
   const add = async (choose: () => Promise<readonly string[]>): Promise<void> => {
     try {
       onChange([...new Set([...paths, ...(await choose())])]);
@@ -62,6 +66,33 @@ export function PathsField({
         <Button onClick={() => void addFiles()}>Add files…</Button>
         <Button onClick={() => void addFolder()}>Add folder…</Button>
       </div>
+      {takesAddresses ? (
+        <form
+          className="paths-address"
+          onSubmit={(event) => {
+            event.preventDefault();
+            const added = address.trim();
+            if (!/^(https?|s3):\/\/\S+$/iu.test(added)) {
+              setProblem("An address begins with https://, http:// or s3://.");
+              return;
+            }
+            setAddress("");
+            void add(() => Promise.resolve([added]));
+          }}
+        >
+          <input
+            className="input"
+            aria-label="Address"
+            placeholder="https://… or s3://bucket/folder/"
+            spellCheck={false}
+            value={address}
+            onChange={(event) => setAddress(event.currentTarget.value)}
+          />
+          <Button type="submit" disabled={address.trim() === ""}>
+            Add address
+          </Button>
+        </form>
+      ) : null}
       <p className={problem === null ? "field-help" : "field-help bad"}>{problem ?? help}</p>
     </div>
   );

@@ -9,6 +9,7 @@ const phaseNames: Readonly<Record<string, string>> = {
   scanning: "Looking through the corpus",
   counting: "Counting",
   splitting: "Splitting",
+  sharding: "Writing shards",
   comparing: "Comparing near duplicates",
 };
 

@@ -74,7 +74,7 @@ export function TracePage({
       )}
       {shown === null ? (
         trace.isLoading ? (
-          <p className="muted">Looking it up in the token cache…</p>
+          <p className="muted">Looking it up…</p>
         ) : null
       ) : (
         <Sequence trace={shown} isOld={trace.value === null} />
@@ -132,8 +132,8 @@ function Sequence({ trace, isOld }: { readonly trace: Trace; readonly isOld: boo
         <h2 id="trace-title">
           {formatCount(rows.length)} {rows.length === 1 ? "document" : "documents"}{" "}
           <span className="muted">
-            in {formatCount(trace.tokenCount)} tokens, the first is token {formatCount(trace.firstToken)} of the
-            training text
+            in {formatCount(trace.tokenCount)} tokens, the first is token {formatCount(trace.firstToken)} of{" "}
+            {trace.shard === null ? "the training text" : `${trace.shard.file} in ${trace.shard.folder}`}
           </span>
         </h2>
         <CopyButton

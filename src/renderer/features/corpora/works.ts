@@ -1,8 +1,8 @@
-// Cleaning, scanning and splitting a corpus as their pages ask it, and why they cannot begin yet.
+// Cleaning, scanning and splitting a corpus, and writing its shards, as their pages ask it, and why they cannot begin yet.
 import { go, routeHash } from "../../app/router.ts";
 import { cleanRules } from "./clean-form.ts";
 import { nameProblem, outputOf } from "./corpus-names.ts";
-import { type ScanForm, type SplitForm, useForms } from "./forms.ts";
+import { type ScanForm, type ShardForm, type SplitForm, useForms } from "./forms.ts";
 import { fieldsOf } from "./import-form.ts";
 import { startJob } from "./jobs.ts";
 import { loadCorpora } from "./store.ts";
@@ -68,4 +68,25 @@ export async function startSplit(corpus: string): Promise<void> {
     heldOut: outputOf(split.heldOut),
   });
   await loadCorpora();
+}
+
+export function sizeProblem(form: ShardForm): string | null {
+  const size = Number(form.sizeMiB);
+  return form.sizeMiB.trim() !== "" && size > 0 && size < 4096 ? null : "Above 0 and below 4096 MiB.";
+}
+
+/** Which folders are there is not known here: one that holds an index is refused when it is written. */
+export function shardProblem(form: ShardForm): string | null {
+  return nameProblem(form.folder, new Set(), "folder") ?? sizeProblem(form);
+}
+
+export async function startShards(corpus: string): Promise<void> {
+  const { shard } = useForms.getState();
+  await startJob("corpora.shard", corpus, {
+    inputs: [corpus],
+    folder: shard.folder.trim(),
+    tokenizer: shard.tokenizer === "" ? null : shard.tokenizer,
+    compression: shard.compression === "none" ? null : shard.compression,
+    sizeLimitBytes: Math.max(1024, Math.floor(Number(shard.sizeMiB) * 1024 * 1024)),
+  });
 }
