@@ -3,7 +3,6 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { parseCompression } from "#core/corpus/mds/compression";
 import { readMdsIndex } from "#core/corpus/mds/index-file";
 import { shardCorpus } from "#core/corpus/mds/write-corpus";
 import { createBranch, planBranch } from "#core/runs/branch";
@@ -27,8 +26,8 @@ import {
   runToEnd,
   spawnRunner,
   waitUntil,
-  writeCorpus,
 } from "../support/runner.ts";
+import { writeStreamRunTexts } from "../support/stream-runs.ts";
 import { storeEnvironment, upload } from "../support/streams.ts";
 import { temporaryFolder } from "../support/workspace.ts";
 
@@ -78,22 +77,7 @@ beforeAll(async () => {
   requireAddon();
   await bundleWorkers();
   folder = await temporaryFolder("assay-run-stream-");
-  const first = await createTinyRun(path.join(folder.path, "first"), ["max_duration=4ba", "samples.prompts=[]"]);
-  expect(await runToEnd(first.directory)).toMatchObject({ status: "completed" });
-  tokenizer = path.join(first.directory, "tokenizer");
-  heldOut = path.join(folder.path, "held-out.jsonl");
-  await writeCorpus(heldOut, 3);
-  const corpus = path.join(folder.path, "corpus.jsonl");
-  await writeCorpus(corpus, 12);
-  shards = path.join(folder.path, "shards");
-  await shardCorpus({
-    inputs: [corpus],
-    directory: shards,
-    tokenizer: null,
-    compression: parseCompression("zstd:3", "the test"),
-    hashes: ["sha1", "xxh64"],
-    sizeLimitBytes: 1024,
-  });
+  ({ tokenizer, heldOut, shards } = await writeStreamRunTexts(folder.path));
   const directory = await createStreamRun("local", [`data.train=${shards}`, "data.streaming.enabled=true"]);
   expect(await runToEnd(directory)).toMatchObject({ status: "completed", step: lastStep, exitReason: null });
   reference = await outcomeOf(directory);

@@ -19,7 +19,8 @@ import { loadTokenizer } from "#core/tokenizer/load";
 import { assay } from "../support/command-line.ts";
 import { bundleWorkers } from "../support/corpus-workers.ts";
 import { type ObjectStore, startObjectStore } from "../support/object-store.ts";
-import { createTinyRun, requireAddon, runToEnd, writeCorpus } from "../support/runner.ts";
+import { createTinyRun, requireAddon, runToEnd } from "../support/runner.ts";
+import { writeStreamRunTexts } from "../support/stream-runs.ts";
 import { storeEnvironment, tokensOfShards, upload, windowsOf } from "../support/streams.ts";
 import { temporaryFolder } from "../support/workspace.ts";
 
@@ -76,23 +77,8 @@ beforeAll(async () => {
   requireAddon();
   await bundleWorkers();
   folder = await temporaryFolder("assay-stream-trace-");
-  const first = await createTinyRun(workspaceOf("first"), ["max_duration=4ba", "samples.prompts=[]"]);
-  expect(await runToEnd(first.directory)).toMatchObject({ status: "completed" });
-  tokenizer = path.join(first.directory, "tokenizer");
+  ({ tokenizer, heldOut, shards } = await writeStreamRunTexts(folder.path));
   loaded = await loadTokenizer(tokenizer);
-  heldOut = path.join(folder.path, "held-out.jsonl");
-  await writeCorpus(heldOut, 3);
-  const corpus = path.join(folder.path, "corpus.jsonl");
-  await writeCorpus(corpus, 12);
-  shards = path.join(folder.path, "shards");
-  await shardCorpus({
-    inputs: [corpus],
-    directory: shards,
-    tokenizer: null,
-    compression: parseCompression("zstd:3", "the test"),
-    hashes: ["sha1"],
-    sizeLimitBytes: 1024,
-  });
   for (const entry of (await readMdsIndex(shards)).shards) {
     const shard = await openShard(shards, entry);
     for (let sample = 0; sample < shard.sampleCount; sample += 1) {

@@ -2,6 +2,7 @@
 // counting, splitting, writing shards, and tracing a place in training back to its documents. Long work is a stream that can be cancelled;
 // progress is coalesced, so that only the newest item waits for a slow reader.
 import { z } from "zod";
+import { importFormats } from "../domain/import-formats.ts";
 import type { AreaContract } from "./contract.ts";
 
 /** Files, folders, globs and addresses. */
@@ -29,19 +30,7 @@ export const ruleSummarySchema = z.object({
 });
 export type RuleSummaryInfo = z.infer<typeof ruleSummarySchema>;
 
-export const importFormatNameSchema = z.enum([
-  "pubmed",
-  "jats",
-  "medline",
-  "bioc-xml",
-  "bioc-json",
-  "pubtator",
-  "jsonl",
-  "csv",
-  "tsv",
-  "parquet",
-  "text",
-]);
+export const importFormatNameSchema = z.enum(importFormats);
 
 /** What an import was asked, which with the same output makes it go on. */
 export const importRequestSchema = z.object({

@@ -2,20 +2,7 @@
 // that did. Every event is one record of its source, so that a place in it is a number.
 import type { CancelSignal } from "#shared/ipc/contract";
 
-export const importFormats = [
-  "pubmed",
-  "jats",
-  "medline",
-  "bioc-xml",
-  "bioc-json",
-  "pubtator",
-  "jsonl",
-  "csv",
-  "tsv",
-  "parquet",
-  "text",
-] as const;
-export type ImportFormat = (typeof importFormats)[number];
+export { type ImportFormat, importFormats } from "#shared/domain/import-formats";
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
